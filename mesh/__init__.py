@@ -1,0 +1,1 @@
+"""HyperStream Mesh: which model scores which row, and how the rows get there."""

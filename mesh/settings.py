@@ -1,0 +1,72 @@
+"""What the environment says. Names and defaults are a contract with users: see the table in README.md."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, cast
+
+from mesh.errors import InvalidConfig
+
+DataPath = Literal["direct", "handle"]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The process environment, parsed once at the edge. A port of None is off."""
+
+    kafka_bootstrap_servers: str = "localhost:9092"
+    kafka_inference_topic: str = "ml.inference"
+    kafka_consumer_group: str = "ml-streaming"
+    redis_url: str = "redis://localhost:6379/0"
+    redis_channel: str = "ml:stream:inference"
+    model_framework: str | None = None
+    model_path: str | None = None
+    default_model_id: str = "default"
+    prometheus_port: int | None = None
+    mesh_host: str = "127.0.0.1"
+    http_port: int | None = 8080
+    grpc_port: int | None = 9001
+    data_path: DataPath = "direct"
+    config_dir: str = "config"
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> "Settings":
+        """Read `environ`; `InvalidConfig` names the variable that is wrong and what it may be."""
+        framework = environ.get("ML_MODEL_FRAMEWORK") or None
+        if framework not in (None, "torch", "tensorflow"):
+            raise InvalidConfig("environment", 0, "ML_MODEL_FRAMEWORK", f"'{framework}' is not one of torch, tensorflow")
+        path = environ.get("MESH_DATA_PATH") or "direct"
+        if path not in ("direct", "handle"):
+            raise InvalidConfig("environment", 0, "MESH_DATA_PATH", f"'{path}' is not one of direct, handle")
+        return cls(
+            kafka_bootstrap_servers=environ.get("KAFKA_BOOTSTRAP_SERVERS") or cls_default("kafka_bootstrap_servers"),
+            kafka_inference_topic=environ.get("KAFKA_INFERENCE_TOPIC") or cls_default("kafka_inference_topic"),
+            kafka_consumer_group=environ.get("KAFKA_CONSUMER_GROUP") or cls_default("kafka_consumer_group"),
+            redis_url=environ.get("REDIS_URL") or cls_default("redis_url"),
+            redis_channel=environ.get("ML_STREAM_REDIS_CHANNEL") or cls_default("redis_channel"),
+            model_framework=framework,
+            model_path=environ.get("ML_MODEL_PATH") or None,
+            default_model_id=environ.get("ML_DEFAULT_MODEL_ID") or cls_default("default_model_id"),
+            prometheus_port=_port(environ, "ML_PROMETHEUS_PORT", None),
+            mesh_host=environ.get("MESH_HOST") or cls_default("mesh_host"),
+            http_port=_port(environ, "MESH_HTTP_PORT", 8080),
+            grpc_port=_port(environ, "MESH_GRPC_PORT", 9001),
+            data_path=cast(DataPath, path),
+            config_dir=environ.get("MESH_CONFIG") or cls_default("config_dir"),
+        )
+
+
+def cls_default(name: str) -> str:
+    """The default of a text setting."""
+    return str(Settings.__dataclass_fields__[name].default)
+
+
+def _port(environ: Mapping[str, str], name: str, default: int | None) -> int | None:
+    """A port number; unset takes the default, empty means off."""
+    text = environ.get(name)
+    if text is None:
+        return default
+    if not text.strip():
+        return None
+    if not text.isdigit() or not 0 < int(text) < 65536:
+        raise InvalidConfig("environment", 0, name, f"'{text}' is not a port (1-65535; empty turns it off)")
+    return int(text)
