@@ -1,0 +1,250 @@
+"""The engine: rows in, answers out, over whatever replicas there are. One per process that answers; one event loop."""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+
+import numpy as np
+
+from mesh.engine.batcher import Batcher
+from mesh.engine.cohort import Cohorts
+from mesh.engine.merge import take_rows
+from mesh.engine.ports import EngineConfig, HandlePath, Observer, Silent
+from mesh.engine.replica import Replica
+from mesh.engine.replicas import Replicas
+from mesh.engine.shadows import ShadowLane
+from mesh.errors import DeadlineExceeded, NotFound, Overloaded
+from mesh.routing.cascade import ModelCall, cascade
+from mesh.routing.table import RouteTable
+from mesh.routing.types import Answer, Batch, CallResult, Origin, RowFailure, Scored, Signature, Unreachable, Variant
+
+_NO_FAILURES: Mapping[int, RowFailure] = {}
+
+
+class Engine:
+    """Answers endpoints. Create it on the event loop that it is to live on."""
+
+    def __init__(
+        self,
+        config: EngineConfig,
+        *,
+        node: str,
+        handles: Mapping[str, HandlePath],
+        observer: Observer | None = None,
+        direct: bool = True,
+    ) -> None:
+        """`handles` gives each model's handle path; `direct` False uses nothing else (`MESH_DATA_PATH=handle`)."""
+        self._config = config
+        self._observer: Observer = observer or Silent()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._replicas: dict[str, Replicas] = {}
+        self._batchers: dict[str, Batcher] = {}
+        self._lanes: dict[str, ShadowLane] = {}
+        for model, policy in config.models.items():
+            carrier = Replicas(model, policy, node, handles.get(model), self._observer, direct=direct)
+            batcher = Batcher(model, carrier, policy.max_batch_rows, config.max_pending_rows)
+            carrier.kick = batcher.kick
+            self._replicas[model] = carrier
+            self._batchers[model] = batcher
+        self._cohorts = {name: Cohorts(self._answering(table), self._tasks) for name, table in config.tables.items()}
+        self._pending = dict.fromkeys(self.endpoints, 0)
+        self._closed = False
+
+    # -- what there is
+
+    @property
+    def endpoints(self) -> Sequence[str]:
+        """Every name that `infer` takes: tables first, then models."""
+        return (*self._config.tables, *(name for name in self._config.models if name not in self._config.tables))
+
+    @property
+    def rows_waiting(self) -> int:
+        """Rows taken and not yet answered, over all endpoints."""
+        return sum(self._pending.values())
+
+    @property
+    def rules_hash(self) -> str:
+        """The content hash of all tables."""
+        return self._config.rules_hash
+
+    def signature(self, endpoint: str) -> Signature | None:
+        """What the endpoint takes and gives; None until a replica has said so."""
+        model = self._first_model(endpoint)
+        facts = self._config.facts.get(model)
+        return self._replicas[model].signature or (facts.signature if facts else None)
+
+    def attributes_read(self, endpoint: str) -> frozenset[str]:
+        """The attributes (dotted names) that the endpoint's rules read, its sticky key among them."""
+        table = self._config.tables.get(endpoint)
+        if table is not None:
+            return table.attributes_read
+        self._first_model(endpoint)
+        return frozenset()
+
+    def models_of(self, endpoint: str) -> frozenset[str]:
+        """The models that may answer the endpoint or shadow it."""
+        table = self._config.tables.get(endpoint)
+        return table.models if table is not None else frozenset({self._first_model(endpoint)})
+
+    def replicas_of(self, model: str) -> Sequence[Replica]:
+        """The replicas that hold a lease."""
+        return self._replicas[model].known
+
+    def ready(self, endpoint: str) -> bool:
+        """Every model of the endpoint has a replica."""
+        return all(self._replicas[model].known for model in self.models_of(endpoint))
+
+    def update_replicas(self, replicas: Sequence[Replica]) -> None:
+        """Take over what the directory knows."""
+        for model, carrier in self._replicas.items():
+            carrier.update([replica for replica in replicas if replica.model == model])
+            self._batchers[model].kick()
+
+    # -- answering
+
+    async def infer(
+        self, endpoint: str, batch: Batch, *, deadline: float | None = None, variant: Variant | None = None
+    ) -> Answer:
+        """Answer N >= 1 rows, by `deadline` (`time.monotonic` seconds) where one is given.
+
+        Raises `NotFound`, `Overloaded` (too much waits), `DeadlineExceeded` (it was over before it began), `InvalidInput` (a
+        model refused the tensors). Rows that no model could answer are in `Answer.failed`. Cancelling the caller leaves
+        other callers' rows undisturbed.
+        """
+        if endpoint not in self._pending:
+            raise NotFound(f"no endpoint '{endpoint}'; there are: {', '.join(self.endpoints)}")
+        if deadline is not None and deadline <= time.monotonic():
+            raise DeadlineExceeded(f"the time for '{endpoint}' had run out before it was asked")
+        rows = len(batch)
+        self._admit(endpoint, rows)
+        try:
+            cohorts = self._cohorts.get(endpoint)
+            if cohorts is not None:
+                return await cohorts.submit(batch, deadline, variant)
+            return await self._infer_model(endpoint, batch, deadline)
+        finally:
+            self._pending[endpoint] -= rows
+
+    async def close(self) -> None:
+        """End what is in flight and close every connection. The engine answers nothing after."""
+        self._closed = True
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*(carrier.close() for carrier in self._replicas.values()))
+
+    def _admit(self, endpoint: str, rows: int) -> None:
+        pending = self._pending[endpoint]
+        if pending and pending + rows > self._config.max_pending_rows:
+            raise Overloaded(endpoint, f"{pending} rows wait, the limit is {self._config.max_pending_rows}", 1.0)
+        self._pending[endpoint] = pending + rows
+
+    async def _infer_model(self, model: str, batch: Batch, deadline: float | None) -> Answer:
+        """A hosted model's own endpoint: no rules, one call."""
+        result = await self._batchers[model].submit(batch.tensors, len(batch), deadline)
+        answer = _answer_of(model, len(batch), result, self._config.rules_hash)
+        self._observer.answered(model, answer)
+        return answer
+
+    def _answering(self, table: RouteTable) -> "_TableAnswering":
+        return _TableAnswering(self, table)
+
+    async def answer_table(
+        self, table: RouteTable, batch: Batch, deadline: float | None, variant: Variant | None
+    ) -> Answer:
+        """Drive the table's cascade: make the calls it asks for, then offer its shadows."""
+        if deadline is None and table.deadline_ms is not None:
+            deadline = time.monotonic() + table.deadline_ms / 1000
+        steps = cascade(table, self._config.facts, batch, variant)
+        results: Sequence[CallResult] | None = None
+        while True:
+            try:
+                step = next(steps) if results is None else steps.send(results)
+            except StopIteration as done:
+                outcome = done.value
+                break
+            futures = [self._call(call, batch, deadline) for call in step.calls]
+            results = [await future for future in futures]
+        for shadow in outcome.shadows:
+            self._lane(shadow.model).offer(shadow, take_rows(batch.tensors, shadow.rows, len(batch)))
+        for model, rows in outcome.shadows_skipped.items():
+            self._observer.shadowed(model, "skipped", rows, None)
+        self._observer.answered(table.endpoint, outcome.answer)
+        return outcome.answer
+
+    def _call(self, call: ModelCall, batch: Batch, deadline: float | None) -> asyncio.Future[CallResult]:
+        facts = self._config.facts.get(call.model)
+        if deadline is not None and facts is not None and facts.expected_ms is not None:
+            left_ms = (deadline - time.monotonic()) * 1000
+            if left_ms < facts.expected_ms:
+                future: asyncio.Future[CallResult] = asyncio.get_running_loop().create_future()
+                future.set_result(
+                    Unreachable("deadline", f"'{call.model}' takes {facts.expected_ms} ms, {max(0, left_ms):.0f} ms are left")
+                )
+                return future
+        tensors = take_rows(batch.tensors, call.rows, len(batch))
+        return self._batchers[call.model].submit(tensors, len(call.rows), deadline)
+
+    def _lane(self, model: str) -> ShadowLane:
+        lane = self._lanes.get(model)
+        if lane is None:
+            policy = self._config.models[model]
+            lane = ShadowLane(
+                model, self._replicas[model], self._observer, self._config.shadow_queue_rows, policy.max_batch_rows
+            )
+            self._lanes[model] = lane
+        return lane
+
+    def _first_model(self, endpoint: str) -> str:
+        if endpoint in self._replicas and endpoint not in self._config.tables:
+            return endpoint
+        table = self._config.tables.get(endpoint)
+        if table is None:
+            raise NotFound(f"no endpoint '{endpoint}'; there are: {', '.join(self.endpoints)}")
+        return table.first_model
+
+
+class _TableAnswering:
+    """One table's cascade, as the callable that a cohort needs."""
+
+    __slots__ = ("_engine", "_table")
+
+    def __init__(self, engine: Engine, table: RouteTable) -> None:
+        self._engine = engine
+        self._table = table
+
+    async def __call__(self, batch: Batch, deadline: float | None, variant: Variant | None) -> Answer:
+        return await self._engine.answer_table(self._table, batch, deadline, variant)
+
+
+@lru_cache(maxsize=256)
+def _origins(model: str, version: str) -> tuple[Origin, ...]:
+    return (Origin(model, version, model, "primary"),)
+
+
+@lru_cache(maxsize=64)
+def _whole(rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """`origin_of` and `degraded` of an answer that one model gave whole; shared, so read-only."""
+    origin_of, degraded = np.zeros(rows, np.intp), np.zeros(rows, np.bool_)
+    origin_of.flags.writeable = degraded.flags.writeable = False
+    return origin_of, degraded
+
+
+def _answer_of(model: str, rows: int, result: CallResult, rules: str) -> Answer:
+    origin_of, degraded = _whole(rows)
+    if isinstance(result, Unreachable):
+        failure = RowFailure(model, result.kind, result.reason, result.retry_after_s)
+        return Answer({}, None, (), np.full(rows, -1, np.intp), degraded, dict.fromkeys(range(rows), failure), rules)
+    failed = _NO_FAILURES
+    if result.failed:
+        failed = {row: RowFailure(model, "raised", reason) for row, reason in result.failed.items()}
+        origin_of = origin_of.copy()
+        origin_of[list(failed)] = -1
+    return Answer(
+        result.outputs, result.confidence, _origins(model, result.version), origin_of, degraded, failed, rules
+    )
+
+
+__all__ = ["Engine", "Scored"]
