@@ -1,0 +1,76 @@
+# HyperStream Mesh. `make run` and `make test` need nothing but Python 3.11, make and git; each sets up what it needs.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+ONLY   ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run stack-up run-sim api test unit lint format bench train servers triton-env constraints clean
+
+help:  ## Show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+setup: $(VENV)/.core  ## Make the environment (core install)
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: set PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.core: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) --editable '.[dev,torch,tensorflow,train]'
+	@touch $@ $(VENV)/.core
+
+run: $(VENV)/.core  ## Start everything, feed real telemetry, show a live view; Ctrl-C drains
+	@exec $(BIN)/hyperstream up
+
+stack-up: $(VENV)/.core  ## The mesh and all that it needs, without a feed
+	@exec $(BIN)/hyperstream up --no-feed
+
+run-sim: $(VENV)/.core  ## Feed the shipped turbofan telemetry into a running stack
+	@exec $(BIN)/hyperstream feed
+
+api: $(VENV)/.core  ## The HTTP and gRPC side alone: no broker, no Redis, no feed
+	@exec $(BIN)/hyperstream up --no-feed --no-stream
+
+servers:
+	@bash tests/servers.sh
+
+triton-env: .venv-triton/.ready
+
+.venv-triton/.ready:
+	@if [ -x /usr/bin/python3 ] && /usr/bin/python3 -m venv .venv-triton && .venv-triton/bin/pip install --quiet --disable-pip-version-check nvidia-pytriton; \
+	then touch $@; else echo "no Triton environment: its tests are skipped (Debian: apt-get install python3-venv libpython3.11)"; fi
+
+test: $(VENV)/.dev servers triton-env  ## Set up and run every test
+	$(BIN)/python -m pytest $(TESTS)
+
+unit: $(VENV)/.dev  ## The tests that take milliseconds
+	$(BIN)/python -m pytest tests/unit tests/property
+
+lint: $(VENV)/.dev  ## Lint, format, types and import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.dev servers  ## Measure against the peers; ONLY=http runs a part
+	$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY))
+
+train: $(VENV)/.dev  ## Train the shipped ONNX models again
+	$(BIN)/hyperstream train-samples
+
+constraints: $(VENV)/.dev
+	( echo "# Every package that the project installs, pinned. Made from a clean environment with: make constraints"; \
+	  $(BIN)/pip freeze --exclude-editable | sed 's/+cpu$$//' ) > constraints.txt
+
+clean:
+	rm -rf $(VENV) .venv-triton build .pytest_cache .mypy_cache .ruff_cache .hypothesis .run
