@@ -1,0 +1,144 @@
+"""Every metric of the mesh, in one place: name, kind, labels and unit.
+
+Counters end in `_total` and only grow; times are seconds, sizes bytes. Metrics compare by identity, so that
+looking one up costs no Python call.
+"""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+Merge = Literal["sum", "max"]
+
+LATENCY_BUCKETS: Final = (
+    0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2,
+    0.3, 0.5, 1.0, 2.0, 5.0, 10.0,
+)  # fmt: skip
+"""1 ms to 10 s: what a caller waits for."""
+
+CALL_BUCKETS: Final = (
+    0.0001, 0.0002, 0.0003, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1,
+    0.2, 0.5, 1.0, 2.0, 5.0, 10.0,
+)  # fmt: skip
+"""100 µs to 10 s: what one call of a model takes."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Counter:
+    """A number that only grows."""
+
+    name: str
+    help: str
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Gauge:
+    """A number that is so now. `merge` says how the values of several processes become one."""
+
+    name: str
+    help: str
+    labels: tuple[str, ...] = ()
+    merge: Merge = "sum"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Histogram:
+    """Counts of values per bucket. `buckets` are upper bounds, ascending; one above the last is implied."""
+
+    name: str
+    help: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = LATENCY_BUCKETS
+
+
+Metric = Counter | Gauge | Histogram
+
+# The three series that outside dashboards rely on: one prediction is one record or one request.
+INFERENCE_SECONDS: Final = Histogram(
+    "ml_stream_inference_latency_seconds",
+    "Time from receipt of a record or request to its answer",
+    ("model_id",),
+)
+INFERENCE_PREDICTIONS: Final = Counter(
+    "ml_stream_inference_predictions_total", "Records and requests that were answered", ("model_id",)
+)
+INFERENCE_ERRORS: Final = Counter(
+    "ml_stream_inference_errors_total",
+    "Records and requests that were not answered, whatever the reason",
+    ("model_id",),
+)
+
+# Rows and requests at the edges.
+ROWS: Final = Counter(
+    "mesh_rows_total", "Rows answered, by who answered them", ("endpoint", "model", "route", "role")
+)
+FAILED_ROWS: Final = Counter(
+    "mesh_failed_rows_total", "Rows left without an answer", ("endpoint", "model", "kind")
+)
+DEGRADED_ROWS: Final = Counter(
+    "mesh_degraded_rows_total", "Rows whose answer is not the one that their routes asked for", ("endpoint",)
+)
+REQUESTS: Final = Counter("mesh_requests_total", "Requests by status code", ("endpoint", "code", "protocol"))
+REQUEST_SECONDS: Final = Histogram(
+    "mesh_request_seconds", "Time from a request's last byte to its answer", ("endpoint", "protocol")
+)
+PENDING_ROWS: Final = Gauge("mesh_pending_rows", "Rows accepted and not yet answered", ("endpoint",))
+
+# Calls of models, seen by the engines that make them.
+MODEL_CALLS: Final = Counter(
+    "mesh_model_calls_total", "Calls by outcome: ok, or a failure's kind", ("model", "outcome")
+)
+MODEL_CALL_SECONDS: Final = Histogram(
+    "mesh_model_call_seconds", "Time from sending a call to its result", ("model",), CALL_BUCKETS
+)
+MODEL_ROWS: Final = Counter("mesh_model_rows_total", "Rows sent to a model", ("model",))
+MODEL_REPLICAS: Final = Gauge("mesh_model_replicas", "Replicas of a model that serve", ("model",))
+SHADOW_ROWS: Final = Counter(
+    "mesh_shadow_rows_total",
+    "Rows for a shadow by outcome: compared, failed, dropped, skipped",
+    ("model", "outcome"),
+)
+BREAKER_STATE: Final = Gauge(
+    "mesh_breaker_state", "Worst state of a model's breaker: 0 closed, 1 half open, 2 open", ("model",), "max"
+)
+
+# The stream.
+INGEST_RECORDS: Final = Counter("mesh_ingest_records_total", "Records read from Kafka", ("topic",))
+INGEST_ANSWERED: Final = Counter(
+    "mesh_ingest_answered_total", "Records whose prediction is in Redis", ("topic",)
+)
+INGEST_DEAD_LETTERS: Final = Counter(
+    "mesh_ingest_dead_letters_total", "Records that went to the dead letters", ("topic", "reason")
+)
+INGEST_LEFT: Final = Counter(
+    "mesh_ingest_left_total", "Records read and given back uncommitted when a reader shut down", ("topic",)
+)
+INGEST_LAG: Final = Gauge(
+    "mesh_ingest_lag_records",
+    "Records in a partition after the committed offset",
+    ("topic", "partition"),
+    "max",
+)
+INGEST_GAPS: Final = Counter(
+    "mesh_ingest_gap_records_total", "Offsets that the broker no longer had when they were due", ("topic",)
+)
+INGEST_RETRIES: Final = Counter(
+    "mesh_ingest_retries_total", "Attempts that failed for a passing reason and are made again", ("reason",)
+)
+INGEST_PAUSED: Final = Gauge("mesh_ingest_paused", "Partitions that are paused, and why", ("topic", "reason"))
+STREAM_SECONDS: Final = Histogram(
+    "mesh_stream_latency_seconds",
+    "Time from a record's Kafka timestamp to its prediction in Redis",
+    ("topic",),
+)
+
+# The processes.
+PROCESS_MEMORY: Final = Gauge("mesh_process_resident_bytes", "Resident memory", ("process", "pid"))
+PROCESS_CPU: Final = Gauge(
+    "mesh_process_cpu_seconds", "Processor time used since the process began", ("process", "pid")
+)
+
+REGISTRY: Final[dict[str, Metric]] = {
+    value.name: value for value in list(globals().values()) if isinstance(value, Counter | Gauge | Histogram)
+}
+"""Every metric above by its name."""
