@@ -1,0 +1,32 @@
+"""Named Ray actors that outlive every replica: found by name, or started by whoever needs them first."""
+
+import asyncio
+from typing import Any, Final
+
+import ray
+
+NAMESPACE: Final = "hyperstream"
+
+_FIND_TIMEOUT_S = 10.0
+
+
+async def find_or_start(name: str, kind: type, *args: object) -> Any:
+    """The handle of the named actor; starts `kind(*args)` where there is none.
+
+    It takes no CPU of the cluster, is started again by Ray when it dies, and lives until it ends itself.
+    Raises `TimeoutError` where Ray does not answer.
+    """
+    # Finding an actor asks Ray's control store and blocks: never on an event loop.
+    return await asyncio.wait_for(asyncio.to_thread(_find_or_start, name, kind, args), _FIND_TIMEOUT_S)
+
+
+def _find_or_start(name: str, kind: type, args: tuple[object, ...]) -> Any:
+    options = {"name": name, "namespace": NAMESPACE, "lifetime": "detached", "get_if_exists": True}
+    return (
+        ray.remote(kind).options(**options, max_restarts=-1, num_cpus=0, max_concurrency=1000).remote(*args)
+    )
+
+
+def end_this_actor() -> None:
+    """End the actor that this process is, so that Ray does not start it again."""
+    ray.kill(ray.get_runtime_context().current_actor, no_restart=True)

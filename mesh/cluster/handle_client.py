@@ -1,0 +1,50 @@
+"""The slow, sure way to a model: a packed frame through its Serve handle, to whichever replica Serve picks.
+
+It works where the direct path does not: no replica is known yet, all are gone, or the model sleeps at zero
+replicas and has to be woken.
+"""
+
+import asyncio
+from typing import Any, Final
+
+from ray import serve
+from ray.exceptions import RayError
+from ray.serve.exceptions import RayServeException
+
+from mesh.errors import Unavailable
+
+BY_REFERENCE_BYTES: Final = 512 * 1024
+"""Larger payloads go through Ray's object store; smaller ones travel inside the call."""
+
+
+class HandleClient:
+    """Calls one model's deployment. The handle, and its two variants, are made once."""
+
+    def __init__(self, app_name: str, model: str, timeout_s: float) -> None:
+        """Needs no running replica. `timeout_s` bounds one call, waking the model included."""
+        self._model = model
+        self._timeout_s = timeout_s
+        handle = serve.get_deployment_handle(model, app_name, _check_exists=False)
+        plain = {
+            "method_name": "infer",
+            "request_serialization": "pickle",
+            "response_serialization": "pickle",
+        }
+        self._by_value = handle.options(_by_reference=False, **plain)
+        self._by_reference = handle.options(_by_reference=True, method_name="infer")
+
+    async def __call__(self, payload: bytes) -> bytes:
+        """The packed answer to a packed request; `Unavailable` where no replica gives one in time."""
+        handle: Any = self._by_value if len(payload) <= BY_REFERENCE_BYTES else self._by_reference
+        try:
+            answer: bytes = await asyncio.wait_for(_awaited(handle.remote(payload)), self._timeout_s)
+        except TimeoutError:
+            raise Unavailable(self._model, f"no answer through Serve in {self._timeout_s:.0f} s") from None
+        except (RayError, RayServeException) as error:
+            raise Unavailable(self._model, f"{type(error).__name__}: {error}") from error
+        return answer
+
+
+async def _awaited(response: Any) -> bytes:
+    answer: bytes = await response
+    return answer

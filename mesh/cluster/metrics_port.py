@@ -1,0 +1,68 @@
+"""`GET /metrics` and nothing else: the port that Prometheus scrapes."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+_MAX_HEAD_BYTES = 8192
+_REQUEST_S = 5.0
+_RETRY_S = 5.0
+
+logger = logging.getLogger("ray.serve")
+
+
+class MetricsPort:
+    """Answers each connection once, then closes it."""
+
+    def __init__(self, host: str, port: int, exposition: Callable[[], bytes]) -> None:
+        """`exposition` gives the page; it is called on the event loop."""
+        self._host, self._port = host, port
+        self._exposition = exposition
+
+    async def serve_forever(self) -> None:
+        """Serve until cancelled; a port that is taken is named in the log and tried again."""
+        while True:
+            try:
+                server = await asyncio.start_server(
+                    self._answer, self._host, self._port, limit=_MAX_HEAD_BYTES
+                )
+            except OSError as error:
+                logger.warning(
+                    "metrics are not served: port %d is taken or not ours (%s); change ML_PROMETHEUS_PORT",
+                    self._port,
+                    error.strerror,
+                )
+                await asyncio.sleep(_RETRY_S)
+                continue
+            async with server:
+                await server.serve_forever()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), _REQUEST_S)
+            writer.write(_response(head, self._exposition))
+            await asyncio.wait_for(writer.drain(), _REQUEST_S)
+        except (TimeoutError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            pass  # whoever asks badly, slowly or not at all gets no answer
+        finally:
+            writer.close()
+
+
+def _response(head: bytes, exposition: Callable[[], bytes]) -> bytes:
+    method, _, rest = head.partition(b" ")
+    path = rest.partition(b" ")[0].partition(b"?")[0]
+    if method not in (b"GET", b"HEAD"):
+        return _message(b"405 Method Not Allowed", b"only GET\n")
+    if path not in (b"/metrics", b"/"):
+        return _message(b"404 Not Found", b"the metrics are at /metrics\n")
+    page = _message(b"200 OK", exposition(), b"text/plain; version=0.0.4; charset=utf-8")
+    return page.partition(b"\r\n\r\n")[0] + b"\r\n\r\n" if method == b"HEAD" else page
+
+
+def _message(status: bytes, body: bytes, content_type: bytes = b"text/plain; charset=utf-8") -> bytes:
+    return b"HTTP/1.1 %b\r\nContent-Type: %b\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%b" % (
+        status,
+        content_type,
+        len(body),
+        body,
+    )

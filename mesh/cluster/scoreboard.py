@@ -1,0 +1,125 @@
+"""The figures of all processes in one place: a named Ray actor that adds them up for Prometheus."""
+
+import asyncio
+import logging
+import time
+from typing import Any, Final
+
+from ray.exceptions import RayError
+
+from mesh.cluster.actors import end_this_actor, find_or_start
+from mesh.cluster.metrics_port import MetricsPort
+from mesh.settings import Settings
+from mesh.telemetry.process import ProcessMeter
+from mesh.telemetry.recorder import Recorder
+from mesh.telemetry.snapshot import Snapshot
+from mesh.telemetry.summary import Summary
+from mesh.telemetry.totals import Totals
+
+NAME: Final = "hyperstream-scoreboard"
+PUSH_S: Final = 1.0
+IDLE_S: Final = 60.0
+
+_CALL_TIMEOUT_S = 2.0
+_RETRY_S = 5.0
+
+logger = logging.getLogger("ray.serve")
+
+
+class Scoreboard:
+    """The actor around `Totals`. With a port, it answers `GET /metrics` there."""
+
+    def __init__(self, host: str, port: int | None) -> None:
+        """Begin with nothing; processes push what they have recorded since they began."""
+        self._totals = Totals()
+        self._last_push = time.monotonic()
+        self._port = None if port is None else MetricsPort(host, port, self._totals.exposition)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def push(self, process_id: str, snapshot: Snapshot) -> None:
+        """Take over what a process has recorded so far."""
+        self._start()
+        self._last_push = time.monotonic()
+        self._totals.take(process_id, snapshot, self._last_push)
+
+    async def end(self, process_id: str, snapshot: Snapshot) -> None:
+        """The same, for the last time."""
+        await self.push(process_id, snapshot)
+        self._totals.end(process_id)
+
+    async def summary(self, window_s: float = 5.0) -> Summary:
+        """What the live view shows; rates over about the last `window_s` seconds."""
+        return self._totals.summary(time.monotonic(), window_s)
+
+    async def exposition(self) -> bytes:
+        """All metrics in Prometheus' text format."""
+        return self._totals.exposition(time.monotonic())
+
+    def _start(self) -> None:
+        if not self._tasks:
+            loop = asyncio.get_running_loop()
+            self._tasks.add(loop.create_task(self._end_when_idle()))
+            if self._port is not None:
+                self._tasks.add(loop.create_task(self._port.serve_forever()))
+
+    async def _end_when_idle(self) -> None:
+        while (left := self._last_push + IDLE_S - time.monotonic()) > 0:
+            await asyncio.sleep(left)
+        end_this_actor()
+
+
+class Reporter:
+    """Pushes this process's recorder to the scoreboard every second, from `start` until `stop`."""
+
+    def __init__(self, process: str, process_id: str, recorder: Recorder, settings: Settings) -> None:
+        """`process` is what it does, such as `router`; `process_id` is unique to it."""
+        self._process_id = process_id
+        self._recorder = recorder
+        self._meter = ProcessMeter(process)
+        self._address = (settings.mesh_host, settings.prometheus_port)
+        self._scoreboard: Any = None
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to push, in the background."""
+        self._task = asyncio.get_running_loop().create_task(self._run())
+
+    async def stop(self) -> None:
+        """Push for the last time; without a scoreboard, what was recorded since the last push is lost."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        if self._scoreboard is not None:
+            try:
+                await _call(self._scoreboard.end.remote(self._process_id, self._recorder.snapshot()))
+            except (RayError, TimeoutError) as error:
+                logger.warning("last figures of %s not pushed: %s", self._process_id, error)
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                if self._scoreboard is None:
+                    self._scoreboard = await find_or_start(NAME, Scoreboard, *self._address)
+                self._meter.record(self._recorder)
+                await _call(self._scoreboard.push.remote(self._process_id, self._recorder.snapshot()))
+                await asyncio.sleep(PUSH_S)
+            # ValueError: Ray's word for a named actor that is between two lives.
+            except (RayError, TimeoutError, ValueError) as error:
+                self._scoreboard = None
+                logger.warning("scoreboard does not answer, trying again: %s", error)
+                await asyncio.sleep(_RETRY_S)
+
+
+async def read_summary(settings: Settings, window_s: float = 5.0) -> Summary:
+    """What the live view shows, from any process of the cluster; `TimeoutError` where Ray does not answer."""
+    scoreboard = await find_or_start(NAME, Scoreboard, settings.mesh_host, settings.prometheus_port)
+    summary: Summary = await asyncio.wait_for(_awaited(scoreboard.summary.remote(window_s)), _CALL_TIMEOUT_S)
+    return summary
+
+
+async def _call(reference: Any) -> None:
+    await asyncio.wait_for(_awaited(reference), _CALL_TIMEOUT_S)
+
+
+async def _awaited(reference: Any) -> Any:
+    return await reference
