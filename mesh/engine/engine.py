@@ -17,7 +17,7 @@ from mesh.engine.shadows import ShadowLane
 from mesh.errors import DeadlineExceeded, NotFound, Overloaded
 from mesh.routing.cascade import ModelCall, cascade
 from mesh.routing.table import RouteTable
-from mesh.routing.types import Answer, Batch, CallResult, Origin, RowFailure, Scored, Signature, Unreachable, Variant
+from mesh.routing.types import Answer, Batch, CallResult, Origin, RowFailure, Signature, Unreachable, Variant
 
 _NO_FAILURES: Mapping[int, RowFailure] = {}
 
@@ -166,7 +166,7 @@ class Engine:
                 outcome = done.value
                 break
             futures = [self._call(call, batch, deadline) for call in step.calls]
-            results = [await future for future in futures]
+            results = await asyncio.gather(*futures) if len(futures) > 1 else [await futures[0]]
         for shadow in outcome.shadows:
             self._lane(shadow.model).offer(shadow, take_rows(batch.tensors, shadow.rows, len(batch)))
         for model, rows in outcome.shadows_skipped.items():
@@ -246,5 +246,3 @@ def _answer_of(model: str, rows: int, result: CallResult, rules: str) -> Answer:
         result.outputs, result.confidence, _origins(model, result.version), origin_of, degraded, failed, rules
     )
 
-
-__all__ = ["Engine", "Scored"]

@@ -1,0 +1,1 @@
+"""What the mesh costs, measured beside its peers in one run on one machine."""

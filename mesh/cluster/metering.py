@@ -1,0 +1,45 @@
+"""What an engine tells, as metrics."""
+
+import numpy as np
+
+from mesh.engine.ports import CallOutcome, ShadowOutcome
+from mesh.routing.shadow import Comparison
+from mesh.routing.types import Answer
+from mesh.telemetry import names
+from mesh.telemetry.recorder import Recorder
+
+
+class Metering:
+    """An engine's observer that records; runs on the engine's loop, with a recorder of that thread."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        """Every number goes to `recorder`."""
+        self._recorder = recorder
+
+    def answered(self, endpoint: str, answer: Answer) -> None:
+        """Rows by who answered them, failures by model and kind, degraded rows."""
+        recorder = self._recorder
+        if len(answer.origins) == 1 and not answer.failed:
+            origin = answer.origins[0]
+            labels = (endpoint, origin.model, origin.route, origin.role)
+            recorder.count(names.ROWS, len(answer), labels)
+        else:
+            answered = answer.origin_of[answer.origin_of >= 0]
+            for index, rows in enumerate(np.bincount(answered, minlength=len(answer.origins)).tolist()):
+                if rows:
+                    origin = answer.origins[index]
+                    recorder.count(names.ROWS, rows, (endpoint, origin.model, origin.route, origin.role))
+            for failure in answer.failed.values():
+                recorder.count(names.FAILED_ROWS, 1, (endpoint, failure.model, failure.kind))
+        if degraded := int(np.count_nonzero(answer.degraded)):
+            recorder.count(names.DEGRADED_ROWS, degraded, (endpoint,))
+
+    def called(self, model: str, outcome: CallOutcome, rows: int, seconds: float) -> None:
+        """Calls by outcome, rows sent, time taken."""
+        self._recorder.count(names.MODEL_CALLS, 1, (model, outcome))
+        self._recorder.count(names.MODEL_ROWS, rows, (model,))
+        self._recorder.observe(names.MODEL_CALL_SECONDS, seconds, (model,))
+
+    def shadowed(self, model: str, outcome: ShadowOutcome, rows: int, comparison: Comparison | None) -> None:  # noqa: ARG002
+        """Shadow rows by outcome."""
+        self._recorder.count(names.SHADOW_ROWS, rows, (model, outcome))
