@@ -100,7 +100,7 @@ def _margin(values: np.ndarray, thresholds: np.ndarray, scale: np.ndarray) -> np
 def _ascend(values: np.ndarray, degrading: np.ndarray) -> np.ndarray:
     """The thresholds at which "any rule fires" has the best F1, one column at a time until nothing moves."""
     candidates = [np.unique(np.quantile(column, np.linspace(0.5, 1, CANDIDATES))) for column in values.T]
-    thresholds = np.quantile(values[degrading], 0.5, axis=0)
+    thresholds: np.ndarray = np.quantile(values[degrading], 0.5, axis=0)
     for _ in range(ROUNDS):
         before = thresholds.copy()
         for column, tried in enumerate(candidates):
