@@ -26,8 +26,9 @@ class ConfidenceRule:
 class Artifact:
     """All that is needed to open a model, free of Ray and YAML.
 
-    `path` is a file, a folder, an import path or a URL, by runtime. `signature` declares inputs and outputs where the
-    artifact does not state them (TorchScript), and must agree with it where it does. `options` are the runtime's own.
+    `path` is a file, a folder, an import path or a URL, by runtime. `signature` declares inputs and outputs
+    where the artifact does not state them (TorchScript), and must agree with it where it does. `options` are
+    the runtime's own.
     """
 
     name: str

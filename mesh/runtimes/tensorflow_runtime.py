@@ -1,0 +1,67 @@
+"""TensorFlow SavedModels, by one of their signatures."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # its start-up notices are no news to an operator
+
+import numpy as np
+import tensorflow as tf
+
+from mesh.errors import ArtifactError
+from mesh.routing.datatypes import DATATYPE_OF
+from mesh.routing.types import Signature, Tensors, TensorSpec
+from mesh.runtimes.agreement import agreed
+from mesh.runtimes.base import Artifact
+from mesh.runtimes.loading import check_options, folder_of, text_option, uses_cuda
+from mesh.runtimes.probing import with_outputs
+
+
+class TensorFlowRuntime:
+    """A SavedModel folder. Option: `signature`, the name of the signature to call (`serving_default`)."""
+
+    def __init__(self, artifact: Artifact) -> None:
+        check_options(artifact, "signature")
+        folder = folder_of(artifact, "a SavedModel folder (it holds saved_model.pb)")
+        name = text_option(artifact, "signature", "serving_default")
+        gpu = bool(tf.config.list_physical_devices("GPU"))
+        cuda = uses_cuda(artifact, gpu, "install tensorflow[and-cuda] on a machine with a GPU")
+        self._device = "/GPU:0" if cuda else "/CPU:0"
+        with tf.device(self._device):
+            self._model = tf.saved_model.load(str(folder))
+        if name not in self._model.signatures:
+            there = sorted(self._model.signatures)
+            raise ArtifactError(
+                f"model '{artifact.name}': {folder} has no signature '{name}'; it has {there}"
+            )
+        self._call = self._model.signatures[name]
+        inputs = self._call.structured_input_signature[1]
+        stated = Signature(
+            tuple(_spec(artifact, key, inputs[key]) for key in sorted(inputs)),
+            tuple(_spec(artifact, key, spec) for key, spec in sorted(self._call.structured_outputs.items())),
+        )
+        self._signature = with_outputs(artifact, agreed(artifact, stated), self.score)
+
+    @property
+    def signature(self) -> Signature:
+        """As the SavedModel states it, in the order of names; what it leaves open, as declared."""
+        return self._signature
+
+    def score(self, tensors: Tensors) -> dict[str, np.ndarray]:
+        """One call of the signature."""
+        with tf.device(self._device):
+            outputs = self._call(**{name: tf.constant(array) for name, array in tensors.items()})
+        return {name: value.numpy() for name, value in outputs.items()}
+
+    def close(self) -> None:
+        """Let go of the model and its variables."""
+        self._call = self._model = None
+
+
+def _spec(artifact: Artifact, name: str, spec: tf.TensorSpec) -> TensorSpec:
+    dtype = np.dtype(object) if spec.dtype == tf.string else np.dtype(spec.dtype.as_numpy_dtype)
+    if spec.dtype == tf.bfloat16:
+        dtype = np.dtype(np.float32)
+    if dtype not in DATATYPE_OF:
+        raise ArtifactError(f"model '{artifact.name}': '{name}' is {spec.dtype.name}, which cannot be served")
+    sizes = () if spec.shape.rank is None else tuple(-1 if size is None else size for size in spec.shape)
+    return TensorSpec(name, DATATYPE_OF[dtype], sizes)

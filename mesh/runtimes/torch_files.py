@@ -1,0 +1,105 @@
+"""Reading the two kinds of file that PyTorch models come in: TorchScript and torch.export."""
+
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.export.passes import move_to_device_pass
+
+from mesh.errors import ArtifactError
+from mesh.routing.datatypes import DATATYPE_OF
+from mesh.routing.types import TensorSpec
+from mesh.runtimes.base import Artifact
+from mesh.runtimes.loading import file_of
+
+
+@dataclass(frozen=True, slots=True)
+class TorchFile:
+    """A loaded file: how to call it (tensors in the order of its arguments), and what it states about itself.
+
+    `inputs` and `outputs` are empty where the file does not state them (TorchScript). `arguments` are the
+    names that its `forward` takes, `widths` the second sizes of its matrices: what a row's width may be.
+    """
+
+    call: Callable[..., Any]
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    arguments: tuple[str, ...]
+    widths: tuple[int, ...]
+
+
+def read_torch_file(artifact: Artifact, device: str) -> TorchFile:
+    """Load the file on `device`; which kind it is, its content says and not its name."""
+    path = file_of(artifact, "a TorchScript file or a torch.export file (.pt2)")
+    try:
+        with zipfile.ZipFile(path) as file:
+            names = file.namelist()
+    except zipfile.BadZipFile:
+        raise _neither(artifact, path) from None
+    if any("/code/" in name for name in names):
+        return _read_script(path, device)
+    if any(name.endswith(("archive_format", "serialized_exported_program.json")) for name in names):
+        return _read_exported(artifact, path, device)
+    raise _neither(artifact, path)
+
+
+def _neither(artifact: Artifact, path: Path) -> ArtifactError:
+    return ArtifactError(
+        f"model '{artifact.name}': {path} is neither TorchScript nor torch.export, or it is damaged; "
+        "save the model with torch.export.save (a file of torch.save holds weights without the model)"
+    )
+
+
+def _read_script(path: Path, device: str) -> TorchFile:
+    module = torch.jit.load(str(path), map_location=device).eval()
+    arguments = tuple(argument.name for argument in module.forward.schema.arguments[1:])
+    widths = dict.fromkeys(int(weights.shape[1]) for weights in module.parameters() if weights.dim() == 2)
+    return TorchFile(module, (), (), arguments, tuple(widths))
+
+
+def _read_exported(artifact: Artifact, path: Path, device: str) -> TorchFile:
+    program = move_to_device_pass(torch.export.load(str(path)), device)
+    module = program.module()
+    values = {node.name: node.meta["val"] for node in program.graph.nodes if "val" in node.meta}
+    signature, spec = program.graph_signature, program.call_spec
+    inputs = tuple(_spec(artifact, name, values[name]) for name in signature.user_inputs)
+    named = spec.out_spec.context if spec.out_spec.type is dict else None
+    declared = [output.name for output in artifact.signature.outputs] if artifact.signature else []
+    names = named or output_names(declared, len(signature.user_outputs))
+    outputs = tuple(
+        _spec(artifact, name, values[node]) for name, node in zip(names, signature.user_outputs, strict=True)
+    )
+    positional = spec.in_spec.child(0).num_children
+    keywords = tuple(spec.in_spec.child(1).context)
+
+    def call(*tensors: torch.Tensor) -> Any:
+        return module(*tensors[:positional], **dict(zip(keywords, tensors[positional:], strict=True)))
+
+    return TorchFile(call, inputs, outputs, tuple(signature.user_inputs), ())
+
+
+def output_names(declared: list[str], count: int) -> list[str]:
+    """Names for outputs that have none: as declared, else `output`, or `output_0`, `output_1` and so on."""
+    if len(declared) == count:
+        return declared
+    return ["output"] if count == 1 else [f"output_{number}" for number in range(count)]
+
+
+def _spec(artifact: Artifact, name: str, value: torch.Tensor) -> TensorSpec:
+    dtype = torch.float32 if value.dtype == torch.bfloat16 else value.dtype
+    datatype = DATATYPE_OF.get(np.dtype(str(dtype).removeprefix("torch.")))
+    if datatype is None:
+        raise ArtifactError(f"model '{artifact.name}': '{name}' is {value.dtype}, which cannot be served")
+    return TensorSpec(name, datatype, tuple(size if isinstance(size, int) else -1 for size in value.shape))
+
+
+def named_outputs(result: object, declared: list[str]) -> Mapping[str, torch.Tensor]:
+    """What a model returned, by name: a dict as it is, a tensor or a tuple of them by position."""
+    if isinstance(result, Mapping):
+        return result
+    tensors = list(result) if isinstance(result, tuple | list) else [result]
+    return dict(zip(output_names(declared, len(tensors)), tensors, strict=True))
