@@ -96,6 +96,11 @@ class LeaseKeeper:
         """Begin to renew, in the background."""
         self._task = asyncio.get_running_loop().create_task(self._run())
 
+    @property
+    def running(self) -> bool:
+        """The lease is being renewed, or will be as soon as there is a directory."""
+        return self._task is not None and not self._task.done()
+
     async def stop(self) -> None:
         """Stop renewing and give the lease back; without a directory it ends by itself."""
         if self._task is not None:

@@ -5,8 +5,9 @@ replicas and has to be woken.
 """
 
 import asyncio
-from typing import Any, Final
+from typing import Final
 
+import grpc
 from ray import serve
 from ray.exceptions import RayError
 from ray.serve.exceptions import RayServeException
@@ -35,16 +36,21 @@ class HandleClient:
 
     async def __call__(self, payload: bytes) -> bytes:
         """The packed answer to a packed request; `Unavailable` where no replica gives one in time."""
-        handle: Any = self._by_value if len(payload) <= BY_REFERENCE_BYTES else self._by_reference
         try:
-            answer: bytes = await asyncio.wait_for(_awaited(handle.remote(payload)), self._timeout_s)
+            return await asyncio.wait_for(self._call(payload), self._timeout_s)
         except TimeoutError:
             raise Unavailable(self._model, f"no answer through Serve in {self._timeout_s:.0f} s") from None
-        except (RayError, RayServeException) as error:
+        except (RayError, RayServeException, grpc.RpcError) as error:
             raise Unavailable(self._model, f"{type(error).__name__}: {error}") from error
-        return answer
 
-
-async def _awaited(response: Any) -> bytes:
-    answer: bytes = await response
-    return answer
+    async def _call(self, payload: bytes) -> bytes:
+        if len(payload) <= BY_REFERENCE_BYTES:
+            try:
+                answer: bytes = await self._by_value.remote(payload)
+                return answer
+            except grpc.RpcError as error:
+                # A small request can have an answer that is larger than Serve's gRPC messages may be.
+                if error.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED:
+                    raise
+        through_store: bytes = await self._by_reference.remote(payload)
+        return through_store

@@ -35,6 +35,7 @@ class Scoreboard:
         self._last_push = time.monotonic()
         self._port = None if port is None else MetricsPort(host, port, self._totals.exposition)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._started = False
 
     async def push(self, process_id: str, snapshot: Snapshot) -> None:
         """Take over what a process has recorded so far."""
@@ -56,16 +57,19 @@ class Scoreboard:
         return self._totals.exposition(time.monotonic())
 
     def _start(self) -> None:
-        if not self._tasks:
-            loop = asyncio.get_running_loop()
-            self._tasks.add(loop.create_task(self._end_when_idle()))
-            if self._port is not None:
-                self._tasks.add(loop.create_task(self._port.serve_forever()))
+        if self._started:
+            return
+        self._started = True
+        if self._port is not None:
+            self._tasks.add(asyncio.get_running_loop().create_task(self._port.serve_forever()))
+        self._end_if_idle()
 
-    async def _end_when_idle(self) -> None:
-        while (left := self._last_push + IDLE_S - time.monotonic()) > 0:
-            await asyncio.sleep(left)
-        end_this_actor()
+    def _end_if_idle(self) -> None:
+        left = self._last_push + IDLE_S - time.monotonic()
+        if left <= 0:
+            end_this_actor()
+        else:
+            asyncio.get_running_loop().call_later(left, self._end_if_idle)
 
 
 class Reporter:
@@ -111,7 +115,10 @@ class Reporter:
 
 
 async def read_summary(settings: Settings, window_s: float = 5.0) -> Summary:
-    """What the live view shows, from any process of the cluster; `TimeoutError` where Ray does not answer."""
+    """What the live view shows, from any process of the cluster.
+
+    Raises `TimeoutError` or a `RayError` where the scoreboard does not answer.
+    """
     scoreboard = await find_or_start(NAME, Scoreboard, settings.mesh_host, settings.prometheus_port)
     summary: Summary = await asyncio.wait_for(_awaited(scoreboard.summary.remote(window_s)), _CALL_TIMEOUT_S)
     return summary

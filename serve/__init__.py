@@ -1,0 +1,1 @@
+"""What runs as a Ray Serve deployment: the router, and one host per model."""
