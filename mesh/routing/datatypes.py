@@ -25,7 +25,9 @@ NUMPY_OF: Final[Mapping[str, np.dtype]] = MappingProxyType(
 )
 """Every datatype the mesh carries. BYTES elements are Python `bytes`."""
 
-DATATYPE_OF: Final[Mapping[np.dtype, str]] = MappingProxyType({dtype: name for name, dtype in NUMPY_OF.items()})
+DATATYPE_OF: Final[Mapping[np.dtype, str]] = MappingProxyType(
+    {dtype: name for name, dtype in NUMPY_OF.items()}
+)
 
 
 def datatype_of(array: np.ndarray) -> str:

@@ -20,7 +20,9 @@ def first_mismatch(signature: Signature, tensors: Tensors) -> Mismatch | None:
         if array.dtype != NUMPY_OF[spec.datatype] or not _shape_fits(spec.shape, array.shape):
             return Mismatch(spec.name, describe(spec), describe_array(array))
         if rows is not None and array.shape[0] != rows:
-            return Mismatch(spec.name, f"{rows} rows as in '{signature.inputs[0].name}'", f"{array.shape[0]} rows")
+            return Mismatch(
+                spec.name, f"{rows} rows as in '{signature.inputs[0].name}'", f"{array.shape[0]} rows"
+            )
         rows = array.shape[0]
     if len(tensors) != len(signature.inputs):
         known = [spec.name for spec in signature.inputs]
