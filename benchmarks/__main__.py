@@ -11,7 +11,18 @@ from rich.console import Console
 from benchmarks import gpu, http, latency, memory, routing, stream, tensor
 from benchmarks.results import Row, save, show
 
-PARTS = ("routing", "http", "stream", "stream-16", "stream-784", "stream-adapter", "latency", "tensor", "gpu", "memory")
+PARTS = (
+    "routing",
+    "http",
+    "stream",
+    "stream-16",
+    "stream-784",
+    "stream-adapter",
+    "latency",
+    "tensor",
+    "gpu",
+    "memory",
+)
 DEFAULT = ("routing", "http", "stream", "latency", "tensor", "gpu", "memory")
 
 
@@ -34,12 +45,18 @@ def main() -> int:
     """Run what was asked for; exit 1 when a target is not met."""
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
     parser.add_argument("--only", choices=PARTS, action="append", help="a part (may be given several times)")
-    parser.add_argument("--rounds", type=int, default=3, help="interleaved rounds of ours and the peers (default 3)")
+    parser.add_argument(
+        "--rounds", type=int, default=3, help="interleaved rounds of ours and the peers (default 3)"
+    )
     parser.add_argument("--seconds", type=int, default=10, help="seconds per HTTP measurement (default 10)")
     asked = parser.parse_args()
     console = Console(width=180 if not sys.stdout.isatty() else None)
-    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("ray", "numpy", "onnxruntime", "uvicorn"))
-    console.print(f"{platform.machine()}, {psutil.cpu_count()} cores, Python {platform.python_version()}, {versions}")
+    versions = ", ".join(
+        f"{name} {importlib.metadata.version(name)}" for name in ("ray", "numpy", "onnxruntime", "uvicorn")
+    )
+    console.print(
+        f"{platform.machine()}, {psutil.cpu_count()} cores, Python {platform.python_version()}, {versions}"
+    )
     rows: list[Row] = []
     for part in asked.only or DEFAULT:
         rows += run_part(part, asked.rounds, asked.seconds, console)

@@ -17,7 +17,15 @@ CONFIG = ROOT / "benchmarks" / "config"
 FAST, SERVE = "http://127.0.0.1:8080", "http://127.0.0.1:8000"
 ROW = PEERS / "http" / "row.lua"
 RULES = ROOT / "benchmarks" / "rules.lua"
-IDS = ("http-c64-fastapi", "http-c64-stock", "http-c64-serve", "http-c64-serve-stock", "http-c16-fastapi", "http-c1-fastapi", "http-rules")
+IDS = (
+    "http-c64-fastapi",
+    "http-c64-stock",
+    "http-c64-serve",
+    "http-c64-serve-stock",
+    "http-c16-fastapi",
+    "http-c1-fastapi",
+    "http-rules",
+)
 
 Samples = defaultdict[str, list[float]]
 
@@ -34,8 +42,22 @@ class Plan:
 def wrk(url: str, script: Path, arguments: Sequence[str], connections: int, seconds: int) -> dict[str, float]:
     """One wrk run; the last line of its output is JSON. Errors make the run void."""
     done = subprocess.run(
-        ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", str(script), url, "--", *arguments],
-        capture_output=True, text=True, timeout=seconds + 60, check=True,
+        [
+            "wrk",
+            "-t1",
+            f"-c{connections}",
+            f"-d{seconds}s",
+            "--latency",
+            "-s",
+            str(script),
+            url,
+            "--",
+            *arguments,
+        ],
+        capture_output=True,
+        text=True,
+        timeout=seconds + 60,
+        check=True,
     )
     figures: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
     if figures["errors"] or not figures["requests"]:
@@ -43,7 +65,9 @@ def wrk(url: str, script: Path, arguments: Sequence[str], connections: int, seco
     return figures
 
 
-def _drive(samples: Samples, name: str, url: str, kind: str, plan: Plan, connections: Sequence[int] = (1, 16, 64)) -> None:
+def _drive(
+    samples: Samples, name: str, url: str, kind: str, plan: Plan, connections: Sequence[int] = (1, 16, 64)
+) -> None:
     wrk(url, ROW, [kind], 64, plan.warm_seconds)
     for count in connections:
         figures = wrk(url, ROW, [kind], count, plan.seconds)
@@ -56,7 +80,9 @@ def _ours(samples: Samples, plan: Plan) -> None:
         _drive(samples, "fast", f"{FAST}/v2/models/mlp/infer", "oip", plan)
         _drive(samples, "serve", f"{SERVE}/v2/models/mlp/infer", "oip", plan, (64,))
         for _ in range(2):  # plain and rules side by side
-            samples["plain-rules"].append(wrk(f"{FAST}/v2/models/mlp/infer", RULES, [], 64, plan.seconds)["rps"])
+            samples["plain-rules"].append(
+                wrk(f"{FAST}/v2/models/default/infer", RULES, [], 64, plan.seconds)["rps"]
+            )
             samples["rules"].append(wrk(f"{FAST}/v2/models/rules3/infer", RULES, [], 64, plan.seconds)["rps"])
 
 
@@ -96,7 +122,9 @@ def measure(plan: Plan, console: Console) -> list[Row]:
         at_least("http-c64-fastapi", "req/s", samples["fast-c64"], fast, samples["fastapi-c64"], 2.0, note),
         at_least("http-c64-stock", "req/s", samples["fast-c64"], serve, samples["stock-c64"], 60, note),
         at_least("http-c64-serve", "req/s", samples["serve-c64"], fast, samples["fastapi-c64"], 0.9, note),
-        at_least("http-c64-serve-stock", "req/s", samples["serve-c64"], serve, samples["stock-c64"], 25, note),
+        at_least(
+            "http-c64-serve-stock", "req/s", samples["serve-c64"], serve, samples["stock-c64"], 25, note
+        ),
         at_least("http-c16-fastapi", "req/s", samples["fast-c16"], fast, samples["fastapi-c16"], 1.5, note),
         at_least("http-c1-fastapi", "req/s", samples["fast-c1"], fast, samples["fastapi-c1"], 0.7, note),
         at_least("http-rules", "req/s", samples["rules"], "plain route", samples["plain-rules"], 0.6, note),

@@ -24,13 +24,21 @@ def measure(rounds: int, console: Console) -> list[Row]:
     try:
         need("redis-server")
         with kafka() as bootstrap, redis_server() as url:
-            AdminClient({"bootstrap.servers": bootstrap}).create_topics([NewTopic("latency", 4, 1)])["latency"].result(30)
-            environ = {"KAFKA_BOOTSTRAP_SERVERS": bootstrap, "REDIS_URL": url, "KAFKA_INFERENCE_TOPIC": "latency",
-                       "KAFKA_CONSUMER_GROUP": "bench-latency"}
+            AdminClient({"bootstrap.servers": bootstrap}).create_topics([NewTopic("latency", 4, 1)])[
+                "latency"
+            ].result(30)
+            environ = {
+                "KAFKA_BOOTSTRAP_SERVERS": bootstrap,
+                "REDIS_URL": url,
+                "KAFKA_INFERENCE_TOPIC": "latency",
+                "KAFKA_CONSUMER_GROUP": "bench-latency",
+            }
             with mesh("mesh-latency", CONFIG, **environ):
                 for round_ in range(rounds):
                     p50, p95, seen = _steady(bootstrap, url, round_)
-                    console.print(f"stream-latency round {round_ + 1}: p50 {p50:.1f} ms, p95 {p95:.1f} ms, {seen:,} seen")
+                    console.print(
+                        f"stream-latency round {round_ + 1}: p50 {p50:.1f} ms, p95 {p95:.1f} ms, {seen:,} seen"
+                    )
                     p95s.append(p95)
     except (CannotRun, OSError) as reason:
         note = str(reason)
@@ -68,8 +76,11 @@ def _steady(bootstrap: str, url: str, round_: int) -> tuple[float, float, int]:
         while (wait := due - time.perf_counter()) > 0:
             producer.poll(min(wait, 0.001))
         sent[number] = time.perf_counter()
-        producer.produce("latency", f'{{"model_id":"default","input_id":"{prefix}{number}","features":{features},"metadata":{{}}}}',
-                         partition=number % 4)
+        producer.produce(
+            "latency",
+            f'{{"model_id":"default","input_id":"{prefix}{number}","features":{features},"metadata":{{}}}}',
+            partition=number % 4,
+        )
     producer.flush(10)
     thread.join(30)
     arrived = (seen > 0) & (np.arange(total) >= RATE * WARM_SECONDS)

@@ -35,16 +35,27 @@ def need(*things: Path | str) -> None:
 
 def clean_environment(**extra: str) -> dict[str, str]:
     """The environment without anything that would tune Ray Serve, plus `extra`."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "MESH_", "ML_"))}
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "MESH_", "ML_"))
+    }
     return kept | extra
 
 
 @contextmanager
-def running(command: Sequence[str | Path], name: str, env: Mapping[str, str], *, grace_s: float = 40) -> Iterator[subprocess.Popen[bytes]]:
+def running(
+    command: Sequence[str | Path], name: str, env: Mapping[str, str], *, grace_s: float = 40
+) -> Iterator[subprocess.Popen[bytes]]:
     """A program that runs while the block does; SIGTERM ends it, SIGKILL after `grace_s`. Output goes to build/bench-logs."""
     LOGS.mkdir(parents=True, exist_ok=True)
     with (LOGS / f"{name}.log").open("ab") as log:
-        process = subprocess.Popen([str(part) for part in command], stdout=log, stderr=log, env=dict(env), cwd=ROOT, start_new_session=True)
+        process = subprocess.Popen(
+            [str(part) for part in command],
+            stdout=log,
+            stderr=log,
+            env=dict(env),
+            cwd=ROOT,
+            start_new_session=True,
+        )
         try:
             yield process
         finally:
@@ -94,7 +105,9 @@ def kafka(port: int = 21600) -> Iterator[str]:
     folder = Path(tempfile.mkdtemp(prefix="bench-kafka-"))
     script = [sys.executable, str(KAFKA_CLUSTER)]
     try:
-        subprocess.run([*script, "start", str(folder / "c"), "--port", str(port)], check=True, capture_output=True)
+        subprocess.run(
+            [*script, "start", str(folder / "c"), "--port", str(port)], check=True, capture_output=True
+        )
         yield f"127.0.0.1:{port}"
     finally:
         subprocess.run([*script, "stop", str(folder / "c")], check=False, capture_output=True)
@@ -105,6 +118,8 @@ def kafka(port: int = 21600) -> Iterator[str]:
 def redis_server(port: int = 21620) -> Iterator[str]:
     """A real Redis without persistence; gives its URL."""
     need("redis-server")
-    with running(["redis-server", "--port", str(port), "--save", "", "--bind", "127.0.0.1"], "redis", os.environ):
+    with running(
+        ["redis-server", "--port", str(port), "--save", "", "--bind", "127.0.0.1"], "redis", os.environ
+    ):
         time.sleep(0.5)
         yield f"redis://127.0.0.1:{port}/0"

@@ -28,29 +28,62 @@ class Row:
     samples: dict[str, list[float]] = field(default_factory=dict)
 
 
-def at_least(identity: str, unit: str, ours: Sequence[float], peer: str, theirs: Sequence[float], target: float, note: str = "") -> Row:
+def at_least(
+    identity: str,
+    unit: str,
+    ours: Sequence[float],
+    peer: str,
+    theirs: Sequence[float],
+    target: float,
+    note: str = "",
+) -> Row:
     """A row whose ratio of medians must be `target` or more. Empty samples mean that it could not run: not met."""
     samples = {"ours": list(ours), "peer": list(theirs)}
     if not ours or not theirs:
-        return Row(identity, unit, None, peer, None, None, f">= {target}x", False, note or "could not run", samples)
+        return Row(
+            identity, unit, None, peer, None, None, f">= {target}x", False, note or "could not run", samples
+        )
     mine, other = statistics.median(ours), statistics.median(theirs)
     ratio = mine / other if other else float("inf")
     return Row(identity, unit, mine, peer, other, ratio, f">= {target}x", ratio >= target, note, samples)
 
 
-def at_most_ratio(identity: str, unit: str, ours: Sequence[float], peer: str, theirs: Sequence[float], target: float, note: str = "") -> Row:
+def at_most_ratio(
+    identity: str,
+    unit: str,
+    ours: Sequence[float],
+    peer: str,
+    theirs: Sequence[float],
+    target: float,
+    note: str = "",
+) -> Row:
     """A row whose ratio of medians must be `target` or less (times, not rates)."""
     row = at_least(identity, unit, ours, peer, theirs, target, note)
     met = row.ratio is not None and row.ratio <= target
-    return Row(row.id, unit, row.ours, peer, row.peer_value, row.ratio, f"<= {target}x", met, row.note, row.samples)
+    return Row(
+        row.id, unit, row.ours, peer, row.peer_value, row.ratio, f"<= {target}x", met, row.note, row.samples
+    )
 
 
 def at_most(identity: str, unit: str, ours: Sequence[float], target: float, note: str = "") -> Row:
     """A row with an absolute bound on the median."""
     if not ours:
-        return Row(identity, unit, None, "", None, None, f"<= {target} {unit}", False, note or "could not run")
+        return Row(
+            identity, unit, None, "", None, None, f"<= {target} {unit}", False, note or "could not run"
+        )
     mine = statistics.median(ours)
-    return Row(identity, unit, mine, "", None, None, f"<= {target} {unit}", mine <= target, note, {"ours": list(ours)})
+    return Row(
+        identity,
+        unit,
+        mine,
+        "",
+        None,
+        None,
+        f"<= {target} {unit}",
+        mine <= target,
+        note,
+        {"ours": list(ours)},
+    )
 
 
 def skipped(identity: str, unit: str, reason: str) -> Row:

@@ -12,7 +12,15 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmarks.programs import (
-    HYPERSTREAM, LOGS, PEERS, ROOT, CannotRun, clean_environment, kafka, need, redis_server,
+    HYPERSTREAM,
+    LOGS,
+    PEERS,
+    ROOT,
+    CannotRun,
+    clean_environment,
+    kafka,
+    need,
+    redis_server,
 )
 from benchmarks.results import Row, at_least
 
@@ -36,7 +44,10 @@ class Shape:
 
 NARROW = Shape(16, 2_000_000, ROOT / "benchmarks" / "config-stream16", PEERS / "models" / "mlp-16-64-4.onnx")
 WIDE = Shape(
-    784, 200_000, ROOT / "benchmarks" / "config-stream784", PEERS / "models" / "mlp-784-32-32-32-10.onnx",
+    784,
+    200_000,
+    ROOT / "benchmarks" / "config-stream784",
+    PEERS / "models" / "mlp-784-32-32-32-10.onnx",
     {"WIDTH": "784", "BATCH": "500", "LOG": "10000"},
 )
 
@@ -56,19 +67,53 @@ class Bench:
         """Produce numbered records with acks=all."""
         self.console.print(f"filling {topic}: {records:,} records of {width} features")
         subprocess.run(
-            [sys.executable, str(PRODUCE), "--bootstrap", self.bootstrap, "--topic", topic, "--records", str(records), "--width", str(width)],
-            check=True, timeout=600,
+            [
+                sys.executable,
+                str(PRODUCE),
+                "--bootstrap",
+                self.bootstrap,
+                "--topic",
+                topic,
+                "--records",
+                str(records),
+                "--width",
+                str(width),
+            ],
+            check=True,
+            timeout=600,
         )
 
-    def time(self, name: str, topic: str, records: int, command: Sequence[str | Path], env: dict[str, str]) -> None:
+    def time(
+        self, name: str, topic: str, records: int, command: Sequence[str | Path], env: dict[str, str]
+    ) -> None:
         """One timed run with a group of its own; a run that loses anything is a problem, not a sample."""
         self.groups += 1
         LOGS.mkdir(parents=True, exist_ok=True)
         with (LOGS / f"stream-{name}.log").open("ab") as log:
             done = subprocess.run(
-                [sys.executable, str(MEASURE), "--bootstrap", self.bootstrap, "--redis", self.redis, "--topic", topic,
-                 "--group", f"bench-{os.getpid()}-{self.groups}", "--records", str(records), "--", *map(str, command)],
-                stdout=subprocess.PIPE, stderr=log, env=clean_environment(**env), cwd=ROOT, text=True, check=False, timeout=420,
+                [
+                    sys.executable,
+                    str(MEASURE),
+                    "--bootstrap",
+                    self.bootstrap,
+                    "--redis",
+                    self.redis,
+                    "--topic",
+                    topic,
+                    "--group",
+                    f"bench-{os.getpid()}-{self.groups}",
+                    "--records",
+                    str(records),
+                    "--",
+                    *map(str, command),
+                ],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=clean_environment(**env),
+                cwd=ROOT,
+                text=True,
+                check=False,
+                timeout=420,
             )
         lines = done.stdout.strip().splitlines()
         figures = json.loads(lines[-1]) if lines else {}
@@ -147,9 +192,25 @@ def _rows(bench: Bench, only: str | None) -> list[Row]:
     taken = bench.samples
     wide = max((taken["batch-784-1"], taken["batch-784-2"]), key=lambda samples: max(samples, default=0.0))
     rows = [
-        at_least("stream-16-batch", "rec/s", taken["ours-16"], "Java batch consumer", taken["batch-16-2"], 0.9, note),
+        at_least(
+            "stream-16-batch",
+            "rec/s",
+            taken["ours-16"],
+            "Java batch consumer",
+            taken["batch-16-2"],
+            0.9,
+            note,
+        ),
         at_least("stream-16-streams", "rec/s", taken["ours-16"], "Kafka Streams", taken["streams"], 3, note),
         at_least("stream-784-batch", "rec/s", taken["ours-784"], "Java batch consumer", wide, 1.5, note),
-        at_least("stream-adapter", "rec/s", taken["ours-16"], "consume-one adapter on stock Serve", taken["adapter"], 100, note),
+        at_least(
+            "stream-adapter",
+            "rec/s",
+            taken["ours-16"],
+            "consume-one adapter on stock Serve",
+            taken["adapter"],
+            100,
+            note,
+        ),
     ]
     return [row for row in rows if only in (None, "stream") or row.id.startswith(only)]

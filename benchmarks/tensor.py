@@ -65,15 +65,18 @@ def measure(rounds: int, console: Console) -> list[Row]:
     growth: list[float] = []
     note = ""
     try:
-        with mesh("mesh-tensor", CONFIG, "--no-stream") as process, running(
-            [sys.executable, "-m", "benchmarks.tensor", "echo"], "echo", clean_environment()
+        with (
+            mesh("mesh-tensor", CONFIG, "--no-stream") as process,
+            running([sys.executable, "-m", "benchmarks.tensor", "echo"], "echo", clean_environment()),
         ):
             time.sleep(1)
             for round_ in range(rounds):
                 echo.append(_time(_echo(), 60))
                 http.append(_time(_http(), 60))
                 unary.append(_time(_grpc(), 60))
-                console.print(f"large-tensor round {round_ + 1}: echo {echo[-1]:.1f}, http {http[-1]:.1f}, grpc {unary[-1]:.1f} ms")
+                console.print(
+                    f"large-tensor round {round_ + 1}: echo {echo[-1]:.1f}, http {http[-1]:.1f}, grpc {unary[-1]:.1f} ms"
+                )
             call = _http()
             before = _memory(process)
             for _ in range(1000):

@@ -33,7 +33,9 @@ class Model:
     def __init__(self) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
-        self._session = onnxruntime.InferenceSession(os.environ["ML_MODEL_PATH"], options, providers=["CPUExecutionProvider"])
+        self._session = onnxruntime.InferenceSession(
+            os.environ["ML_MODEL_PATH"], options, providers=["CPUExecutionProvider"]
+        )
 
     @app.post("/infer")
     async def infer(self, request: Request) -> dict[str, list[list[float]]]:
@@ -55,10 +57,14 @@ class Adapter:
 
     def consume(self) -> None:
         """The loop."""
-        consumer = Consumer({
-            "bootstrap.servers": os.environ["KAFKA_BOOTSTRAP_SERVERS"], "group.id": os.environ["KAFKA_CONSUMER_GROUP"],
-            "auto.offset.reset": "earliest", "enable.auto.commit": False,
-        })
+        consumer = Consumer(
+            {
+                "bootstrap.servers": os.environ["KAFKA_BOOTSTRAP_SERVERS"],
+                "group.id": os.environ["KAFKA_CONSUMER_GROUP"],
+                "auto.offset.reset": "earliest",
+                "enable.auto.commit": False,
+            }
+        )
         consumer.subscribe([os.environ["KAFKA_INFERENCE_TOPIC"]])
         store = redis.Redis.from_url(os.environ["REDIS_URL"])
         while self._going:
@@ -68,14 +74,22 @@ class Adapter:
             began = time.time()
             record = json.loads(message.value())
             body = json.dumps({"x": record["features"]}).encode()
-            request = urllib.request.Request(f"http://127.0.0.1:{PORT}/infer", body, {"Content-Type": "application/json"})
+            request = urllib.request.Request(
+                f"http://127.0.0.1:{PORT}/infer", body, {"Content-Type": "application/json"}
+            )
             with urllib.request.urlopen(request, timeout=30) as reply:
                 predictions = json.loads(reply.read())["probabilities"]
-            answer = json.dumps({
-                "inference_id": f"{message.topic()}-{message.partition()}-{message.offset()}", "model_id": record["model_id"],
-                "input_id": record["input_id"], "predictions": predictions, "latency_ms": 1000 * (time.time() - began),
-                "received_at": datetime.fromtimestamp(began, UTC).isoformat(), "metadata": record["metadata"],
-            })
+            answer = json.dumps(
+                {
+                    "inference_id": f"{message.topic()}-{message.partition()}-{message.offset()}",
+                    "model_id": record["model_id"],
+                    "input_id": record["input_id"],
+                    "predictions": predictions,
+                    "latency_ms": 1000 * (time.time() - began),
+                    "received_at": datetime.fromtimestamp(began, UTC).isoformat(),
+                    "metadata": record["metadata"],
+                }
+            )
             store.publish(CHANNEL, answer)
             store.publish(f"{CHANNEL}:{record['model_id']}", answer)
             store.xadd(f"{CHANNEL}:log", {"data": answer}, maxlen=100_000, approximate=True)
@@ -87,7 +101,9 @@ class Adapter:
 def main() -> None:
     """Run until SIGTERM."""
     ended = threading.Event()
-    variables = {name: os.environ[name] for name in os.environ if name.startswith(("KAFKA_", "REDIS_", "ML_"))}
+    variables = {
+        name: os.environ[name] for name in os.environ if name.startswith(("KAFKA_", "REDIS_", "ML_"))
+    }
     ray.init(address="local", num_cpus=2, include_dashboard=False, runtime_env={"env_vars": variables})
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
     serve.start(http_options={"host": "127.0.0.1", "port": PORT})

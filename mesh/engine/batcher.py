@@ -35,7 +35,9 @@ class _Waiter:
 
     __slots__ = ("deadline", "future", "key", "rows", "tensors", "timer")
 
-    def __init__(self, tensors: Tensors, rows: int, deadline: float | None, future: asyncio.Future[CallResult]) -> None:
+    def __init__(
+        self, tensors: Tensors, rows: int, deadline: float | None, future: asyncio.Future[CallResult]
+    ) -> None:
         self.tensors = tensors
         self.rows = rows
         self.deadline = deadline
@@ -66,14 +68,18 @@ class Batcher:
         """
         future: asyncio.Future[CallResult] = self._loop.create_future()
         if self.pending_rows and self.pending_rows + rows > self._max_pending_rows:
-            future.set_result(Unreachable("overloaded", f"{self.pending_rows} rows wait for '{self._model}'", 1.0))
+            future.set_result(
+                Unreachable("overloaded", f"{self.pending_rows} rows wait for '{self._model}'", 1.0)
+            )
             return future
         waiter = _Waiter(tensors, rows, deadline, future)
         if deadline is not None:
             waiter.timer = self._loop.call_later(deadline - time.monotonic(), self._expire, waiter)
         self._waiting.append(waiter)
         self.pending_rows += rows
-        if not self._scheduled:  # at the end of this turn of the loop, so that what arrived together goes together
+        if (
+            not self._scheduled
+        ):  # at the end of this turn of the loop, so that what arrived together goes together
             self._scheduled = True
             self._loop.call_soon(self._turn)
         return future
@@ -114,7 +120,9 @@ class Batcher:
         else:
             tensors = join_tensors([waiter.tensors for waiter in batch])
             rows = sum([waiter.rows for waiter in batch])
-        self._carrier.send(tensors, rows, latest, self.pending_rows, lambda outcome: self._done(batch, outcome))
+        self._carrier.send(
+            tensors, rows, latest, self.pending_rows, lambda outcome: self._done(batch, outcome)
+        )
 
     def _done(self, batch: list[_Waiter], outcome: Outcome) -> None:
         if isinstance(outcome, MeshError):
@@ -131,7 +139,9 @@ class Batcher:
 
     def _expire(self, waiter: _Waiter) -> None:
         if not waiter.future.done():
-            waiter.future.set_result(Unreachable("deadline", f"'{self._model}' had not answered when time ran out"))
+            waiter.future.set_result(
+                Unreachable("deadline", f"'{self._model}' had not answered when time ran out")
+            )
 
     def _drop(self, waiter: _Waiter) -> None:
         self.pending_rows -= waiter.rows

@@ -16,6 +16,7 @@ from mesh.engine.replicas import Replicas
 from mesh.engine.shadows import ShadowLane
 from mesh.errors import DeadlineExceeded, NotFound, Overloaded
 from mesh.routing.cascade import ModelCall, cascade
+from mesh.routing.deadline import after, feasible, left_ms
 from mesh.routing.table import RouteTable
 from mesh.routing.types import Answer, Batch, CallResult, Origin, RowFailure, Signature, Unreachable, Variant
 
@@ -47,7 +48,9 @@ class Engine:
             carrier.kick = batcher.kick
             self._replicas[model] = carrier
             self._batchers[model] = batcher
-        self._cohorts = {name: Cohorts(self._answering(table), self._tasks) for name, table in config.tables.items()}
+        self._cohorts = {
+            name: Cohorts(self._answering(table), self._tasks) for name, table in config.tables.items()
+        }
         self._pending = dict.fromkeys(self.endpoints, 0)
         self._closed = False
 
@@ -56,7 +59,10 @@ class Engine:
     @property
     def endpoints(self) -> Sequence[str]:
         """Every name that `infer` takes: tables first, then models."""
-        return (*self._config.tables, *(name for name in self._config.models if name not in self._config.tables))
+        return (
+            *self._config.tables,
+            *(name for name in self._config.models if name not in self._config.tables),
+        )
 
     @property
     def rows_waiting(self) -> int:
@@ -138,7 +144,9 @@ class Engine:
     def _admit(self, endpoint: str, rows: int) -> None:
         pending = self._pending[endpoint]
         if pending and pending + rows > self._config.max_pending_rows:
-            raise Overloaded(endpoint, f"{pending} rows wait, the limit is {self._config.max_pending_rows}", 1.0)
+            raise Overloaded(
+                endpoint, f"{pending} rows wait, the limit is {self._config.max_pending_rows}", 1.0
+            )
         self._pending[endpoint] = pending + rows
 
     async def _infer_model(self, model: str, batch: Batch, deadline: float | None) -> Answer:
@@ -155,8 +163,8 @@ class Engine:
         self, table: RouteTable, batch: Batch, deadline: float | None, variant: Variant | None
     ) -> Answer:
         """Drive the table's cascade: make the calls it asks for, then offer its shadows."""
-        if deadline is None and table.deadline_ms is not None:
-            deadline = time.monotonic() + table.deadline_ms / 1000
+        if deadline is None:
+            deadline = after(time.monotonic(), table.deadline_ms)
         steps = cascade(table, self._config.facts, batch, variant)
         results: Sequence[CallResult] | None = None
         while True:
@@ -175,15 +183,16 @@ class Engine:
         return outcome.answer
 
     def _call(self, call: ModelCall, batch: Batch, deadline: float | None) -> asyncio.Future[CallResult]:
+        now = time.monotonic()
         facts = self._config.facts.get(call.model)
-        if deadline is not None and facts is not None and facts.expected_ms is not None:
-            left_ms = (deadline - time.monotonic()) * 1000
-            if left_ms < facts.expected_ms:
-                future: asyncio.Future[CallResult] = asyncio.get_running_loop().create_future()
-                future.set_result(
-                    Unreachable("deadline", f"'{call.model}' takes {facts.expected_ms} ms, {max(0, left_ms):.0f} ms are left")
-                )
-                return future
+        expected_ms = facts.expected_ms if facts else None
+        if not feasible(deadline, now, expected_ms):
+            future: asyncio.Future[CallResult] = asyncio.get_running_loop().create_future()
+            reason = (
+                f"'{call.model}' takes {expected_ms or 0:g} ms, {left_ms(deadline, now) or 0:.0f} ms are left"
+            )
+            future.set_result(Unreachable("deadline", reason))
+            return future
         tensors = take_rows(batch.tensors, call.rows, len(batch))
         return self._batchers[call.model].submit(tensors, len(call.rows), deadline)
 
@@ -191,8 +200,14 @@ class Engine:
         lane = self._lanes.get(model)
         if lane is None:
             policy = self._config.models[model]
+            facts = self._config.facts.get(model)
             lane = ShadowLane(
-                model, self._replicas[model], self._observer, self._config.shadow_queue_rows, policy.max_batch_rows
+                model,
+                self._replicas[model],
+                self._observer,
+                max_rows=self._config.shadow_queue_rows,
+                max_batch_rows=policy.max_batch_rows,
+                label=facts.label if facts else None,
             )
             self._lanes[model] = lane
         return lane
@@ -236,7 +251,9 @@ def _answer_of(model: str, rows: int, result: CallResult, rules: str) -> Answer:
     origin_of, degraded = _whole(rows)
     if isinstance(result, Unreachable):
         failure = RowFailure(model, result.kind, result.reason, result.retry_after_s)
-        return Answer({}, None, (), np.full(rows, -1, np.intp), degraded, dict.fromkeys(range(rows), failure), rules)
+        return Answer(
+            {}, None, (), np.full(rows, -1, np.intp), degraded, dict.fromkeys(range(rows), failure), rules
+        )
     failed = _NO_FAILURES
     if result.failed:
         failed = {row: RowFailure(model, "raised", reason) for row, reason in result.failed.items()}
@@ -245,4 +262,3 @@ def _answer_of(model: str, rows: int, result: CallResult, rules: str) -> Answer:
     return Answer(
         result.outputs, result.confidence, _origins(model, result.version), origin_of, degraded, failed, rules
     )
-

@@ -76,7 +76,9 @@ def split_answer(answer: Answer, sizes: Sequence[int]) -> Iterator[Answer]:
     start = 0
     for size in sizes:
         stop = start + size
-        failed: Mapping[int, RowFailure] = slice_rows(answer.failed, start, stop) if answer.failed else answer.failed
+        failed: Mapping[int, RowFailure] = (
+            slice_rows(answer.failed, start, stop) if answer.failed else answer.failed
+        )
         yield Answer(
             {name: array[start:stop] for name, array in answer.outputs.items()},
             None if answer.confidence is None else answer.confidence[start:stop],

@@ -42,7 +42,14 @@ class Replicas:
     """Carries calls to one model. Least rows in flight, same node first; a broken call is sent once more, elsewhere."""
 
     def __init__(
-        self, model: str, policy: ModelPolicy, node: str, handle: HandlePath | None, observer: Observer, *, direct: bool
+        self,
+        model: str,
+        policy: ModelPolicy,
+        node: str,
+        handle: HandlePath | None,
+        observer: Observer,
+        *,
+        direct: bool,
     ) -> None:
         """`direct` False keeps to the handle."""
         self._model = model
@@ -188,7 +195,9 @@ class Replicas:
     async def _through_handle(self, handle: HandlePath, call: _Call) -> Outcome:
         self._ids += 1
         left = 0 if call.deadline is None else max(1, int((call.deadline - time.monotonic()) * 1000))
-        frame = unpack(await handle(pack(Request(self._ids, call.tensors, call.rows, left, call.queued_rows))))
+        frame = unpack(
+            await handle(pack(Request(self._ids, call.tensors, call.rows, left, call.queued_rows)))
+        )
         if isinstance(frame, Reply):
             return frame.scored
         if isinstance(frame, Failure):

@@ -4,13 +4,14 @@ import asyncio
 from collections import deque
 from dataclasses import dataclass
 
+from mesh.engine.batcher import Outcome
 from mesh.engine.merge import join_tensors, shape_key, split_result
 from mesh.engine.ports import Observer
 from mesh.engine.replicas import Replicas
-from mesh.engine.batcher import Outcome
 from mesh.routing.cascade import ShadowCall
+from mesh.routing.facts import LabelRule
 from mesh.routing.shadow import compare
-from mesh.routing.types import Scored, Tensors
+from mesh.routing.types import CallResult, Scored, Tensors
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +24,23 @@ class _Waiting:
 class ShadowLane:
     """The shadow calls of one model. A hung shadow fills its lane; what comes then is dropped and counted."""
 
-    def __init__(self, model: str, replicas: Replicas, observer: Observer, max_rows: int, max_batch_rows: int) -> None:
-        """At most `max_rows` wait; one call of at most `max_batch_rows` is out."""
+    def __init__(
+        self,
+        model: str,
+        replicas: Replicas,
+        observer: Observer,
+        *,
+        max_rows: int,
+        max_batch_rows: int,
+        label: LabelRule | None,
+    ) -> None:
+        """At most `max_rows` wait; one call of at most `max_batch_rows` is out; `label` reads what is compared."""
         self._model = model
         self._replicas = replicas
         self._observer = observer
         self._max_rows = max_rows
         self._max_batch_rows = max_batch_rows
+        self._label = label
         self._queue: deque[_Waiting] = deque()
         self._rows = 0
         self._out = False
@@ -53,7 +64,8 @@ class ShadowLane:
         while self._queue:
             head = self._queue[0]
             joins = not batch or (
-                rows + head.rows <= self._max_batch_rows and shape_key(head.tensors) == shape_key(batch[0].tensors)
+                rows + head.rows <= self._max_batch_rows
+                and shape_key(head.tensors) == shape_key(batch[0].tensors)
             )
             if not joins:
                 break
@@ -74,9 +86,9 @@ class ShadowLane:
             self._observer.shadowed(self._model, "failed", rows, None)
         self._loop.call_soon(self._next)
 
-    def _compare(self, waiting: _Waiting, scored: object) -> None:
+    def _compare(self, waiting: _Waiting, scored: CallResult) -> None:
         if not isinstance(scored, Scored) or scored.failed:
             self._observer.shadowed(self._model, "failed", waiting.rows, None)
             return
-        comparison = compare(waiting.call.primary_outputs, scored.outputs)
+        comparison = compare(waiting.call.primary_outputs, scored.outputs, self._label)
         self._observer.shadowed(self._model, "compared", waiting.rows, comparison)

@@ -11,7 +11,7 @@ Respond = Callable[[Reply | Failure], None]
 connection is gone, it does nothing."""
 
 Handler = Callable[[Request, Respond], None]
-"""Answer a request: call `respond` now, for work of microseconds, or later. Runs on the event loop, so it must
+"""Answer a request: call `respond` now, for work of microseconds, or later. Runs on the event loop: it must
 not block. An exception becomes a Failure (`InvalidInput`, `Unavailable`, `Overloaded`, `DeadlineExceeded` as
 such, others as internal) and leaves the connection as it is."""
 

@@ -32,8 +32,8 @@ from mesh.wire.sections import Buffer
 class LinkLost(MeshError):
     """The connection to a replica ended, or never began, and with it this call.
 
-    `may_have_run` is False only where the replica cannot have seen the whole request: then sending it elsewhere
-    runs it once. Where it is True the replica may have scored the rows, and only the answer was lost.
+    `may_have_run` is False only where the replica cannot have seen the whole request: sent elsewhere, it runs
+    once. Where it is True the replica may have scored the rows, and only the answer was lost.
     """
 
     def __init__(self, replica_id: str, reason: str, *, may_have_run: bool) -> None:
@@ -78,10 +78,10 @@ class Link:
         on_lost: Callable[[], None] | None = None,
         limits: LinkLimits = _LIMITS,
     ) -> "Link":
-        """Connect, over the Unix socket where the replica is on `node`, else over TCP, and greet.
+        """Connect, by the Unix socket where the replica is on `node`, or TCP, and greet.
 
         Raises `LinkLost` if that fails or takes longer than `connect_timeout_s`. `on_lost` is called once when
-        the link ends later for whatever reason but `close()`, before any call's future tells its waiters.
+        the link ends later for any reason but `close()`, before any call's future tells its waiters.
         """
         link = cls(replica, on_lost, limits)
         try:
@@ -113,8 +113,8 @@ class Link:
         """Send rows to the replica; the future brings what its model said of them.
 
         It fails with `LinkLost`, or with what the replica answered: `InvalidInput`, `Overloaded`,
-        `Unavailable`, `DeadlineExceeded`, `MeshError`. Cancelling it drops the late reply and disturbs no other
-        call. The tensors must not change until the reply is there: large ones are sent from where they lie.
+        `Unavailable`, `DeadlineExceeded`, `MeshError`. Cancelling it drops the late reply and disturbs no
+        other call. The tensors must not change until the reply is there: large ones are sent where they lie.
         """
         future: asyncio.Future[Scored] = self._loop.create_future()
         if self._closed_to_calls:

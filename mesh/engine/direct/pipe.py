@@ -1,8 +1,8 @@
 """One socket that carries frames: what both ends of the direct path share.
 
 Bytes are received straight into the frame reader's memory and frames are handed to the owner one by one. An
-owner that cannot take more holds the pipe: it gets no further frame, and the socket is not read, until the pipe
-is released.
+owner that cannot take more holds the pipe: it gets no further frame, and the socket is not read, until the
+pipe is released.
 """
 
 import asyncio

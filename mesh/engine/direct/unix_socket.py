@@ -17,8 +17,8 @@ _KEY: Final = "unix socket"
 class UnixSocket:
     """A socket bound at `path`, whose folder is made if it is not there.
 
-    A stale socket file, one that nobody listens on, is replaced. Raises `InvalidConfig` for a path that is too
-    long, a folder that others may enter, or a path that is in use.
+    A stale socket file, one that nobody listens on, is replaced. Raises `InvalidConfig` for a path that is
+    too long, a folder that others may enter, or a path that is in use.
     """
 
     def __init__(self, path: str) -> None:
