@@ -1,20 +1,24 @@
-"""The desk of one model replica: calls queue here and are scored one at a time; late ones are refused."""
+"""The desk of one model replica: calls queue here and are scored one at a time, or refused."""
 
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, Protocol
 
-from mesh.errors import DeadlineExceeded, InvalidInput, MeshError, Overloaded
+from mesh.errors import DeadlineExceeded, MeshError, Overloaded
 from mesh.routing.types import Scored, Tensors
-from mesh.wire.frames import DEADLINE, INTERNAL, INVALID_INPUT, OVERLOADED, Failure, Reply, Request
+from mesh.wire.errors import failure_of
+from mesh.wire.frames import Failure, Reply, Request
 from serve.pace import Pace
 
 MAX_QUEUED_ROWS: Final = 65_536
 """Rows that may wait at a replica; a larger call is taken only while nothing else waits."""
 
 _RETRY_AFTER_S = 0.5
+
+Respond = Callable[[Reply | Failure], None]
 
 logger = logging.getLogger("ray.serve")
 
@@ -28,7 +32,7 @@ class Scores(Protocol):
 
 
 class Desk:
-    """Answers requests in the order they come, in one executor thread.
+    """Answers calls in the order they come, in one thread of its own.
 
     A model that is quick (see `Pace`) answers on the event loop while the thread is idle: never both at once.
     """
@@ -53,62 +57,60 @@ class Desk:
         began = self._began
         return 0.0 if began is None else time.monotonic() - began
 
-    async def answer(self, request: Request) -> Reply | Failure:
-        """The reply, or why there is none: never raises but for cancellation."""
+    def take(self, request: Request, respond: Respond) -> None:
+        """Give `respond` the reply, or why there is none: now, or later on the event loop. Never raises."""
         rows = request.rows
         if self.rows_waiting and self.rows_waiting + rows > self._max_queued_rows:
             reason = f"{self.rows_waiting} rows wait, the limit is {self._max_queued_rows}"
-            return failure_of(request.id, Overloaded(self._model, reason, _RETRY_AFTER_S))
+            respond(failure_of(request.id, Overloaded(self._model, reason, _RETRY_AFTER_S)))
+            return
         deadline = time.monotonic() + request.time_left_ms / 1000 if request.time_left_ms else None
         self.rows_waiting += rows
-        try:
-            scored = await self._score(request.tensors, rows, deadline)
-        except MeshError as error:
-            return failure_of(request.id, error)
-        # A model may raise anything, and the replica has to outlive it.
-        except Exception as error:
-            logger.exception("model '%s' failed on a call of %d rows", self._model, rows)
-            return Failure(request.id, INTERNAL, f"{type(error).__name__}: {error}")
-        finally:
-            self.rows_waiting -= rows
-        return Reply(request.id, scored, self.rows_waiting)
+        if not self._in_thread and self._pace.inline(rows):
+            self._give(request, respond, self._score(request, deadline))
+            return
+        self._in_thread += 1
+        self._thread.submit(self._in_own_thread, request, respond, deadline)
+
+    async def answer(self, request: Request) -> Reply | Failure:
+        """As `take`, for one that waits; leaving early disturbs nobody."""
+        future: asyncio.Future[Reply | Failure] = self._loop.create_future()
+        self.take(request, lambda answer: None if future.done() else future.set_result(answer))
+        return await future
 
     def close(self) -> None:
         """Take no more calls; does not wait for the one in the thread."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
-    async def _score(self, tensors: Tensors, rows: int, deadline: float | None) -> Scored:
-        if not self._in_thread and self._pace.inline(rows):
-            return self._timed(tensors, rows, deadline)
-        self._in_thread += 1
-        call = self._loop.run_in_executor(self._thread, self._timed, tensors, rows, deadline)
-        # The count follows the thread, not the caller, who may be cancelled while the model still works.
-        call.add_done_callback(self._left_thread)
-        return await asyncio.shield(call)
+    def _in_own_thread(self, request: Request, respond: Respond, deadline: float | None) -> None:
+        answer = self._score(request, deadline)
+        self._loop.call_soon_threadsafe(self._returned, request, respond, answer)
 
-    def _left_thread(self, call: "asyncio.Future[Scored]") -> None:
+    def _returned(self, request: Request, respond: Respond, answer: Scored | Failure) -> None:
         self._in_thread -= 1
-        if not call.cancelled():
-            call.exception()  # seen here too, in case nobody waits any more
+        self._give(request, respond, answer)
 
-    def _timed(self, tensors: Tensors, rows: int, deadline: float | None) -> Scored:
-        self._began = began = time.monotonic()
+    def _give(self, request: Request, respond: Respond, answer: Scored | Failure) -> None:
+        self.rows_waiting -= request.rows
+        if isinstance(answer, Scored):
+            respond(Reply(request.id, answer, self.rows_waiting))
+        else:
+            respond(answer)
+
+    def _score(self, request: Request, deadline: float | None) -> Scored | Failure:
+        began = time.monotonic()
         if deadline is not None and began >= deadline:
-            self._began = None
-            raise DeadlineExceeded(f"time ran out while {rows} row(s) waited for '{self._model}'")
+            reason = f"time ran out while {request.rows} row(s) waited for '{self._model}'"
+            return failure_of(request.id, DeadlineExceeded(reason))
+        self._began = began
         try:
-            return self._scorer.score(tensors)
+            return self._scorer.score(request.tensors)
+        except MeshError as error:
+            return failure_of(request.id, error)
+        # A model may raise anything, and the replica has to outlive it.
+        except Exception as error:
+            logger.exception("model '%s' failed on a call of %d rows", self._model, request.rows)
+            return failure_of(request.id, error)
         finally:
             self._began = None
-            self._pace.observe(rows, time.monotonic() - began)
-
-
-def failure_of(call: int, error: MeshError) -> Failure:
-    """How an error crosses the wire."""
-    if isinstance(error, InvalidInput):
-        return Failure(call, INVALID_INPUT, str(error))
-    if isinstance(error, Overloaded):
-        return Failure(call, OVERLOADED, error.reason, error.retry_after_s)
-    if isinstance(error, DeadlineExceeded):
-        return Failure(call, DEADLINE, str(error))
-    return Failure(call, INTERNAL, str(error))
+            self._pace.observe(request.rows, time.monotonic() - began)

@@ -1,0 +1,121 @@
+"""One replica of one model: loads it, scores what comes, and says where it can be reached."""
+
+import asyncio
+import gc
+import os
+import secrets
+import time
+from pathlib import Path
+from typing import Final
+
+import ray
+from ray import serve
+
+from mesh.cluster.autoscaling import ONGOING, QUEUED
+from mesh.cluster.directory import LeaseKeeper
+from mesh.cluster.scoreboard import Reporter
+from mesh.cluster.sockets import advertised_host, listen_host, socket_path
+from mesh.engine.direct.listener import Listener
+from mesh.engine.replica import Replica
+from mesh.runtimes import open_runtime
+from mesh.runtimes.base import Artifact
+from mesh.runtimes.scorer import Scorer
+from mesh.settings import Settings
+from mesh.spec import load_mesh
+from mesh.telemetry import names
+from mesh.telemetry.recorder import Recorder
+from mesh.wire import pack, unpack
+from mesh.wire.errors import WireError
+from mesh.wire.frames import CONNECTION, INTERNAL, PROTOCOL, Failure, Reply, Request, Welcome
+from serve.desk import Desk, Respond
+from serve.load import DirectLoad
+from serve.pace import Pace
+
+DRAIN_S: Final = 5.0
+HUNG_S: Final = 120.0
+"""A call that takes longer than this means that the model hangs: the replica asks to be replaced."""
+
+
+class ModelHost:
+    """The Serve deployment of one model: a `Listener` for the direct path, `infer` for the handle path."""
+
+    async def __init__(self, config_dir: str, model: str) -> None:  # type: ignore[misc]  # Serve awaits it
+        """Load the model, warm it up, listen, and take a lease in the directory.
+
+        Raises `ArtifactError`, which Serve shows as the deployment's status; other models are not touched.
+        """
+        self._settings = Settings.from_environ(os.environ)
+        self._artifact, self._scorer = await asyncio.to_thread(_open, config_dir, model, self._settings)
+        self._replica_id = serve.get_replica_context().replica_tag
+        self._desk = Desk(model, self._scorer, Pace(self._scorer.seconds_per_call))
+        self._load = DirectLoad(time.monotonic())
+        self._secret = secrets.token_hex(16)
+        self._welcome = Welcome(PROTOCOL, model, self._artifact.version, self._replica_id)
+        self._listener = Listener(self._welcome, self._secret, self._answer_direct)
+        self._keeper = LeaseKeeper(await self._listen(), lambda: self._desk.rows_waiting)
+        self._keeper.start()
+        recorder = Recorder()
+        recorder.set(names.MODEL_REPLICAS, 1, (model,))
+        self._reporter = Reporter(model, self._replica_id, recorder, self._settings)
+        self._reporter.start()
+        gc.collect()
+        gc.freeze()
+
+    async def infer(self, payload: bytes) -> bytes:
+        """One packed `Request` in, one packed `Reply` or `Failure` out; never raises for what is in it."""
+        try:
+            request = unpack(payload)
+        except WireError as error:
+            return pack(Failure(CONNECTION, INTERNAL, f"not a packed request: {error}"))
+        if not isinstance(request, Request):
+            return pack(Failure(CONNECTION, INTERNAL, f"expected a Request, got {type(request).__name__}"))
+        return pack(await self._desk.answer(request))
+
+    async def record_autoscaling_stats(self) -> dict[str, float]:
+        """The load that Serve cannot see; see `mesh.cluster.autoscaling`."""
+        ongoing, queued = self._load.read(time.monotonic())
+        return {ONGOING: ongoing, QUEUED: queued}
+
+    async def check_health(self) -> None:
+        """Raises if the model hangs or the replica can no longer keep its lease."""
+        if self._desk.busy_s > HUNG_S:
+            raise RuntimeError(f"'{self._artifact.name}' has not come back for {self._desk.busy_s:.0f} s")
+        if not self._keeper.running:
+            raise RuntimeError("the lease is no longer renewed")
+
+    async def __del__(self) -> None:
+        """Drain: no new calls, the lease given back, what is in flight answered."""
+        await asyncio.gather(self._keeper.stop(), self._listener.drain(DRAIN_S))
+        await self._reporter.stop()
+        self._desk.close()
+        self._scorer.close()
+
+    def _answer_direct(self, request: Request, respond: Respond) -> None:
+        def answered(answer: Reply | Failure) -> None:
+            self._load.ended(request.rows, time.monotonic())
+            respond(answer)
+
+        self._load.began(request.rows, request.queued_rows, time.monotonic())
+        self._desk.take(request, answered)
+
+    async def _listen(self) -> Replica:
+        host = listen_host(self._settings.mesh_host)
+        unix_path, bound, port = await self._listener.start(str(socket_path()), host)
+        return Replica(
+            replica_id=self._replica_id,
+            model=self._artifact.name,
+            version=self._artifact.version,
+            node=ray.get_runtime_context().get_node_id(),
+            unix_path=unix_path,
+            host=advertised_host(bound),
+            port=port,
+            secret=self._secret,
+            signature=self._scorer.signature,
+        )
+
+
+def _open(config_dir: str, model: str, settings: Settings) -> tuple[Artifact, Scorer]:
+    artifact = load_mesh(Path(config_dir), settings).models[model].artifact()
+    scorer = Scorer(open_runtime(artifact), artifact)
+    scorer.warm_up()
+    return artifact, scorer

@@ -1,0 +1,84 @@
+"""`GET /mesh/status`: who serves what, and how much of it."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+import orjson
+from ray.exceptions import RayError
+
+from mesh.engine.engine import Engine
+from mesh.settings import Settings
+from mesh.spec import MeshConfig
+from mesh.telemetry.summary import Summary
+
+PATH: Final = "/mesh/status"
+
+_KEPT_S = 1.0
+
+Json = dict[str, object]
+Send = Callable[[Mapping[str, object]], Awaitable[None]]
+
+
+class Status:
+    """The mesh as this router sees it, and the figures of all processes from the scoreboard."""
+
+    def __init__(
+        self,
+        config: MeshConfig,
+        settings: Settings,
+        engine: Engine,
+        read_summary: Callable[[], Awaitable[Summary]],
+    ) -> None:
+        """`read_summary` is asked at most once a second."""
+        self._config = config
+        self._settings = settings
+        self._engine = engine
+        self._read_summary = read_summary
+        self._kept: tuple[float, object] = (-_KEPT_S, None)
+        self._reading = asyncio.Lock()
+
+    async def answer(self, send: Send) -> None:
+        """Send the status as an HTTP response."""
+        body = orjson.dumps(await self.collect(), option=orjson.OPT_NON_STR_KEYS)
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    async def collect(self) -> Json:
+        """Models with their replicas, endpoints, rules, and `figures` (null while the scoreboard is away)."""
+        return {
+            "models": {name: self._model(name) for name in self._config.models},
+            "endpoints": {name: self._endpoint(name) for name in self._engine.endpoints},
+            "default_endpoint": self._config.default_endpoint,
+            "rules": self._config.rules_hash,
+            "data_path": self._settings.data_path,
+            "rows_waiting": self._engine.rows_waiting,
+            "figures": await self._figures(),
+        }
+
+    def _model(self, name: str) -> Json:
+        spec, replicas = self._config.models[name], self._engine.replicas_of(name)
+        return {
+            "version": spec.version,
+            "runtime": spec.runtime,
+            "replicas": len(replicas),
+            "nodes": sorted({replica.node for replica in replicas}),
+            "rows_waiting": sum(replica.rows_waiting for replica in replicas),
+        }
+
+    def _endpoint(self, name: str) -> Json:
+        return {"ready": self._engine.ready(name), "models": sorted(self._engine.models_of(name))}
+
+    async def _figures(self) -> object:
+        async with self._reading:
+            read_at, figures = self._kept
+            if time.monotonic() - read_at >= _KEPT_S:
+                try:
+                    figures = await self._read_summary()
+                # ValueError: Ray's word for a named actor that is between two lives.
+                except (RayError, TimeoutError, ValueError):
+                    figures = None
+                self._kept = (time.monotonic(), figures)
+            return figures

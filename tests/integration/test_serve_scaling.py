@@ -1,0 +1,48 @@
+"""Autoscaling on real Ray, with the load on the direct path only."""
+
+import asyncio
+
+import numpy as np
+import pytest
+from ray import serve
+from ray_mesh import RunningMesh, until_async
+
+from mesh.cluster.connect import connect_engine
+from mesh.routing.types import Batch
+from mesh.settings import Settings
+from mesh.spec import load_mesh
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(150)]
+
+
+def replicas() -> int:
+    states = serve.status().applications["mesh"].deployments["elastic"].replica_states
+    return states.get("RUNNING", 0)
+
+
+async def test_load_adds_replicas_idleness_takes_them_and_a_request_wakes_one(
+    mesh_on_ray: RunningMesh,
+) -> None:
+    engine = await connect_engine(load_mesh(mesh_on_ray.config_dir, Settings()), Settings(), "mesh")
+    row = Batch({"x": np.ones((1, 2), np.float32)}, ["a"])
+    await until_async(lambda: replicas() == 0, 40)
+
+    answer = await asyncio.wait_for(engine.infer("elastic", row), 20)
+    assert not answer.failed
+    np.testing.assert_array_equal(answer.outputs["doubled"], [[2, 2]])
+    await until_async(lambda: len(engine.replicas_of("elastic")) == 1, 10)
+
+    stop = False
+
+    async def client() -> int:
+        failed = 0
+        while not stop:
+            failed += len((await engine.infer("elastic", row)).failed)
+        return failed
+
+    clients = [asyncio.ensure_future(client()) for _ in range(12)]
+    await until_async(lambda: len(engine.replicas_of("elastic")) == 3, 40)
+    stop = True
+    assert sum(await asyncio.gather(*clients)) == 0
+    await until_async(lambda: replicas() == 0 and not engine.replicas_of("elastic"), 40)
+    await engine.close()
