@@ -118,11 +118,11 @@ def _f1(fires: np.ndarray, truth: np.ndarray) -> float:
 
 def _fit_steepness(margin: np.ndarray, degrading: np.ndarray, steps: int = 50) -> float:
     """The slope of a logistic curve through the origin, by Newton's method on the log-likelihood."""
-    slope = 1.0
+    slope, ridge = 1.0, 1e-3  # the trace of a ridge gives separable labels an answer too
     for _ in range(steps):
-        p = 1 / (1 + np.exp(-slope * margin))
-        gradient = float(((degrading - p) * margin).sum())
-        curvature = float((p * (1 - p) * margin**2).sum())
+        p = 0.5 + 0.5 * np.tanh(0.5 * slope * margin)  # the sigmoid, without overflow
+        gradient = float(((degrading - p) * margin).sum()) - ridge * slope
+        curvature = float((p * (1 - p) * margin**2).sum()) + ridge
         slope += gradient / curvature
     return slope
 

@@ -1,0 +1,45 @@
+"""The kinds of value in the YAML files. None converts: `"3"` is no number and `yes` is no text."""
+
+from typing import Annotated, Final, TypeVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+NAME_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+"""Names travel in URLs, where `/` in a model's name is not quoted by common clients, and in Kafka records."""
+
+
+class Strict(BaseModel):
+    """A mapping in a file: unknown keys are mistakes, and nothing changes after it was read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+def _version_text(value: object) -> object:
+    """`version: 2` is how people write it; everything else must be text already."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Item = TypeVar("Item")
+
+
+def _not_empty(items: Item) -> Item:
+    # A length limit on the type itself would also complain of an empty list where all items are wrong.
+    if not items:
+        raise ValueError("must not be empty")
+    return items
+
+
+Several = Annotated[tuple[Item, ...], AfterValidator(_not_empty), Field(json_schema_extra={"minItems": 1})]
+"""A list of at least one."""
+
+Text = Annotated[str, Field(strict=True, min_length=1)]
+Name = Annotated[str, Field(strict=True, pattern=NAME_PATTERN, max_length=128)]
+Version = Annotated[Text, BeforeValidator(_version_text, json_schema_input_type=str | int)]
+Flag = Annotated[bool, Field(strict=True)]
+Whole = Annotated[int, Field(strict=True)]
+Count = Annotated[int, Field(strict=True, ge=1)]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Positive = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0)]
+NotNegative = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0)]
+Percent = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0, le=100)]
+Share = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0, le=1)]

@@ -1,0 +1,77 @@
+"""From a folder of YAML files and the environment to one checked `MeshConfig`."""
+
+from collections.abc import Collection
+from pathlib import Path
+
+from mesh.errors import InvalidConfig
+from mesh.settings import Settings
+from mesh.spec.default_model import default_model
+from mesh.spec.document import Document, read_document
+from mesh.spec.mesh_config import MeshConfig
+from mesh.spec.model_checks import model_problems
+from mesh.spec.model_file import ModelsFile, ModelSpec
+from mesh.spec.problems import nearest, one_or_all, validate
+from mesh.spec.routing_file import DEFAULT_ENDPOINT, RoutingFile
+from mesh.spec.tables import compile_tables, hash_of, plain_table
+from mesh.spec.topics_file import TopicsFile
+
+MODELS, ROUTING, TOPICS = "models.yaml", "routing.yaml", "topics.yml"
+_MISTAKEN = {"models.yml": MODELS, "routing.yml": ROUTING, "topics.yaml": TOPICS}
+
+
+def load_mesh(config_dir: Path, settings: Settings) -> MeshConfig:
+    """Read `models.yaml`, `routing.yaml` and `topics.yml` in `config_dir`; each may be absent.
+
+    Raises `InvalidConfig` (an `InvalidConfigs` with all of a file's problems where there are several) before
+    anything starts. Artifacts are not opened: a missing one is its model's own failure, and the others serve.
+    """
+    _refuse_mistaken_names(config_dir)
+    root = config_dir.resolve().parent
+    models = _models(_document(config_dir / MODELS), root)
+    document = _document(config_dir / ROUTING)
+    routing = validate(RoutingFile, document, document.data)
+    facts = {name: model.facts() for name, model in models.items()}
+    tables = compile_tables(document, routing, facts)
+    default = default_model(settings, models, root, defined=DEFAULT_ENDPOINT in (*tables, *models))
+    if default is not None:
+        models.setdefault(default.name, default)
+        facts.setdefault(default.name, default.facts())
+        tables[DEFAULT_ENDPOINT] = plain_table(DEFAULT_ENDPOINT, default.name)
+    topics = _document(config_dir / TOPICS)
+    return MeshConfig(
+        models=models,
+        facts=facts,
+        tables=tables,
+        default_endpoint=_default_endpoint(settings, (*tables, *models)),
+        rules_hash=hash_of(table.rules_hash for table in tables.values()),
+        topics={stage: entry.topic for stage, entry in validate(TopicsFile, topics, topics.data)},
+        project_root=root,
+    )
+
+
+def _refuse_mistaken_names(config_dir: Path) -> None:
+    """A file that nobody reads looks like one that is obeyed."""
+    for mistaken, name in _MISTAKEN.items():
+        if (config_dir / mistaken).exists():
+            raise InvalidConfig(str(config_dir / mistaken), 0, "", f"is not read: name it {name}")
+
+
+def _document(path: Path) -> Document:
+    return read_document(path) if path.exists() else Document(str(path), {}, {(): 0})
+
+
+def _models(document: Document, root: Path) -> dict[str, ModelSpec]:
+    file = validate(ModelsFile, document, document.data)
+    problems = model_problems(document, file)
+    if problems:
+        raise one_or_all(problems)
+    return {name: ModelSpec.of(name, entry, root) for name, entry in file.models.items()}
+
+
+def _default_endpoint(settings: Settings, endpoints: Collection[str]) -> str:
+    """The endpoint of records without `model_id`."""
+    wanted = settings.default_model_id
+    if wanted not in endpoints:
+        reason = f"no endpoint or model '{wanted}'{nearest(wanted, endpoints)}"
+        raise InvalidConfig("environment", 0, "ML_DEFAULT_MODEL_ID", reason)
+    return wanted

@@ -1,0 +1,35 @@
+"""The files as JSON Schemas, for editors: `python -m mesh.spec.schema` writes `docs/schema/`."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from mesh.spec.fields import Strict
+from mesh.spec.model_file import ModelsFile
+from mesh.spec.routing_file import RoutingFile
+from mesh.spec.topics_file import TopicsFile
+
+FOLDER: Final = Path(__file__).resolve().parents[2] / "docs/schema"
+FILES: Final[Mapping[str, type[Strict]]] = {
+    "models.json": ModelsFile,
+    "routing.json": RoutingFile,
+    "topics.json": TopicsFile,
+}
+
+
+def schema_text(model: type[Strict]) -> str:
+    """The schema of one file, as it is published."""
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **model.model_json_schema()}
+    return json.dumps(schema, indent=2) + "\n"
+
+
+def main() -> None:
+    """Write every schema."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for name, model in FILES.items():
+        (FOLDER / name).write_text(schema_text(model), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
