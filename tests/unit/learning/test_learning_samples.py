@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from mesh.learning.sample import HEADER, read_sample
-from mesh.learning.turbofan import CLASSES, FEATURES
+from mesh.learning.turbofan import CLASSES
 from mesh.routing.types import Tensors
 from mesh.runtimes import open_runtime
 from mesh.runtimes.scorer import Scorer
