@@ -21,5 +21,5 @@ class RuleSyntaxError(RoutingError):
         return f"at character {self.position + 1}: {self.reason}"
 
 
-class MixedOutputs(RoutingError):  # noqa: N818 - names what is wrong
+class MixedOutputs(RoutingError):
     """Answers cannot be put together because their outputs differ in name, dtype or shape."""

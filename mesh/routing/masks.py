@@ -8,6 +8,7 @@ in the rule is rounded to the column's own precision first, so that a float32 co
 
 import operator
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Final, cast
 
 import numpy as np
@@ -79,6 +80,7 @@ def _compare_array(column: np.ndarray, relation: Relation, value: Value, n: int)
     return truths
 
 
+@lru_cache(maxsize=1024)
 def _at_precision(value: int | float, dtype: np.dtype) -> object:
     if dtype not in _SMALLER_FLOATS:
         return value

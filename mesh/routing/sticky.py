@@ -31,6 +31,15 @@ def buckets(salt: str, keys: Sequence[str]) -> np.ndarray:
     return places(salt, key_numbers(keys))
 
 
+def place(salt: str, key: str) -> float:
+    """The place of one key, exactly as `buckets` has it, many times faster than an array of one."""
+    number = zlib.crc32(key.encode("utf-8", "surrogatepass"))
+    z = (_seed(salt) + number * _GAMMA) & _MASK
+    z = ((z ^ (z >> 30)) * _MIX_1) & _MASK
+    z = ((z ^ (z >> 27)) * _MIX_2) & _MASK
+    return ((z ^ (z >> 31)) >> 11) * _UNIT
+
+
 def key_numbers(keys: Sequence[str]) -> np.ndarray:
     """The CRC-32 of each key's UTF-8 bytes: uint64 [n]. Compute it once for several salts."""
     crc32 = zlib.crc32
@@ -43,11 +52,8 @@ def key_numbers(keys: Sequence[str]) -> np.ndarray:
 
 def places(salt: str, numbers: np.ndarray) -> np.ndarray:
     """The place under `salt` of each key number: float64 [n] in [0, 1)."""
-    seed = _seed(salt)
-    if len(numbers) == 1:  # plain integers are several times faster than arrays of one
-        return np.array([_place(seed, int(numbers[0]))])
     z = numbers * _U_GAMMA
-    z += np.uint64(seed)
+    z += np.uint64(_seed(salt))
     z ^= z >> _U_30
     z *= _U_MIX_1
     z ^= z >> _U_27
@@ -73,13 +79,6 @@ def key_text(value: object) -> str | None:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return str(value) if isinstance(value, int | float | str | np.integer) else None
-
-
-def _place(seed: int, number: int) -> float:
-    z = (seed + number * _GAMMA) & _MASK
-    z = ((z ^ (z >> 30)) * _MIX_1) & _MASK
-    z = ((z ^ (z >> 27)) * _MIX_2) & _MASK
-    return ((z ^ (z >> 31)) >> 11) * _UNIT
 
 
 @lru_cache(maxsize=4096)

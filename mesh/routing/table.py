@@ -9,66 +9,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
-from typing import Final, Literal, get_args
 
 from mesh.routing.facts import LabelKind, LabelRule, ModelFacts
-from mesh.routing.when import ANSWER_NAMES, When
-
-Combine = Literal["mean", "max", "min", "median", "vote", "first"]
-OnError = Literal["next", "fallback", "fail"]
-
-COMBINES: Final[tuple[str, ...]] = get_args(Combine)
-ON_ERRORS: Final[tuple[str, ...]] = get_args(OnError)
-FALLBACK_ROUTE: Final = "fallback"
-"""The route that an endpoint's `fallback` answers under; no route of a table may have this name."""
-
-
-@dataclass(frozen=True, slots=True)
-class Canary:
-    """A model on trial and its share of the route's rows, percent by sticky key."""
-
-    model: str
-    percent: float
-
-
-@dataclass(frozen=True, slots=True)
-class ShadowRule:
-    """A model that is only compared, and the percent of the route's rows that it sees, by sticky key."""
-
-    model: str
-    percent: float = 100.0
-
-
-@dataclass(frozen=True, slots=True)
-class Split:
-    """A/B by sticky key: (model, percent) in order; the percents sum to 100."""
-
-    shares: tuple[tuple[str, float], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One route.
-
-    Its rows are answered by `send` (several models by `combine`, default mean) or by `split`, or keep the
-    answer so far where it has neither; `canary` takes its share of them, `shadow` models see them too.
-    """
-
-    name: str
-    when: When
-    send: tuple[str, ...] = ()
-    combine: Combine | None = None
-    split: Split | None = None
-    canary: Canary | None = None
-    shadow: tuple[ShadowRule, ...] = ()
-    final: bool = False
-    on_error: OnError = "next"
-
-    @property
-    def answering(self) -> tuple[str, ...]:
-        """The models that may answer its rows, in the order written."""
-        shares = tuple(model for model, _ in self.split.shares) if self.split else ()
-        return (*self.send, *shares, *((self.canary.model,) if self.canary else ()))
+from mesh.routing.plan import Plan, plan_of
+from mesh.routing.routes import (
+    COMBINES,
+    FALLBACK_ROUTE,
+    ON_ERRORS,
+    Canary,
+    Combine,
+    OnError,
+    Route,
+    ShadowRule,
+    Split,
+)
+from mesh.routing.when import ANSWER_NAMES
 
 
 @dataclass(frozen=True)
@@ -94,6 +49,11 @@ class RouteTable:
         )
         digest = sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
         object.__setattr__(self, "rules_hash", digest[:12])
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The routes made ready to run."""
+        return plan_of(self.endpoint, self.routes, self.fallback)
 
     @cached_property
     def models(self) -> frozenset[str]:

@@ -1,0 +1,100 @@
+"""Which rows a shadow is compared on: those whose own route's primary was scored."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mesh.routing.stack import Entry, Stack
+from mesh.routing.steps import ShadowCall
+from mesh.routing.types import Origin
+from mesh.routing.voices import Chunk, Voice
+
+
+@dataclass(slots=True, eq=False)
+class _Noted:
+    """A shadow of a route: the rows that it is to see, and by entry those that it can be compared on."""
+
+    route: str
+    model: str
+    rows: int
+    against: Sequence[tuple[Entry, np.ndarray]]
+
+
+class Comparisons:
+    """The shadows of one cascade.
+
+    The primary of a row is what the route itself sent it to. A route without `send` and `split` compares with the
+    answer that the row had so far. Rows that the route's canary took have no primary of the route.
+    """
+
+    __slots__ = ("_noted", "_stack")
+
+    def __init__(self, stack: Stack) -> None:
+        """Nothing noted."""
+        self._stack = stack
+        self._noted: list[_Noted] = []
+
+    def note(
+        self,
+        route: str,
+        model: str,
+        rows: np.ndarray,
+        own: Sequence[tuple[Entry, np.ndarray]],
+        rest: np.ndarray,
+        before: np.ndarray | None,
+    ) -> None:
+        """`model` is to see `rows` of `route`.
+
+        `own` are the entries that the route pushed for the rows that its canary did not take, `rest`. Where it pushes
+        none of its own, `before` is the entry that was on top of each row of the batch.
+        """
+        if before is not None:
+            standing = rest[before[rest] >= 0]
+            tops = before[standing]
+            numbers = np.unique(tops).tolist()
+            own = [(self._stack.entries[k], standing[tops == k]) for k in numbers]
+        chosen = own
+        if len(rows) < self._stack.n:
+            chosen = [(entry, part[np.isin(part, rows, assume_unique=True)]) for entry, part in own]
+        self._noted.append(_Noted(route, model, len(rows), chosen))
+
+    def calls(
+        self, voices: Mapping[str, Voice], joined: Mapping[int, Voice]
+    ) -> tuple[tuple[ShadowCall, ...], dict[str, int]]:
+        """The shadow calls, one for each shadow and answer to compare with, and the rows skipped by shadow model."""
+        calls: list[ShadowCall] = []
+        skipped: dict[str, int] = {}
+        for noted in self._noted:
+            sent = 0
+            for entry, rows in noted.against:
+                models = entry.source.models
+                primary = voices.get(models[0]) if len(models) == 1 else joined.get(entry.number)
+                scored = rows[:0] if primary is None else primary.answered(rows)
+                if primary is None or not len(scored):
+                    continue
+                sent += len(scored)
+                origin_of = entry.source.route, entry.source.role
+                for chunk, part in primary.parts(scored):
+                    origin = Origin(chunk.model, chunk.version, *origin_of)
+                    calls += _calls(noted, chunk, part, origin, voices.get(noted.model))
+            if sent < noted.rows:
+                skipped[noted.model] = skipped.get(noted.model, 0) + noted.rows - sent
+        return tuple(calls), skipped
+
+
+def _calls(
+    noted: _Noted, chunk: Chunk, rows: np.ndarray, origin: Origin, voice: Voice | None
+) -> list[ShadowCall]:
+    """One call; more where the shadow has answered some of the rows within the cascade already."""
+    known = rows[:0] if voice is None else voice.answered(rows)
+    if voice is None or not len(known):
+        return [ShadowCall(noted.model, rows, noted.route, *chunk.take(rows), origin)]
+    calls = [
+        ShadowCall(noted.model, part, noted.route, *chunk.take(part), origin, answer.take(part)[0])
+        for answer, part in voice.parts(known)
+    ]
+    asked = np.setdiff1d(voice.unasked(rows), known, assume_unique=True)
+    if len(asked):
+        calls.append(ShadowCall(noted.model, asked, noted.route, *chunk.take(asked), origin))
+    return calls
