@@ -1,0 +1,56 @@
+"""The application `ingest`: the readers of the stream. The one place that binds."""
+
+import os
+from typing import Any, Final
+
+from ray import serve
+
+from ingest.config import IngestConfig
+from ingest.deployment import Ingest
+from ingest.scaling import POLICY
+from mesh.cluster.project import find_config
+from mesh.settings import Settings
+from mesh.spec import load_mesh
+
+MESH_APP: Final = "mesh"
+
+
+def build(args: dict[str, object]) -> serve.Application:
+    """The application for the configuration that `args` (key `config`) or `MESH_CONFIG` names.
+
+    Raises `InvalidConfig`, which Serve shows as the application's status.
+    """
+    folder = find_config(args, os.environ)
+    config = IngestConfig.from_environ(os.environ)
+    mesh = load_mesh(folder, Settings.from_environ(os.environ))
+    handles = {name: serve.get_deployment_handle(name, MESH_APP, _check_exists=False) for name in mesh.models}
+    return _ingest(config).bind(str(folder), MESH_APP, handles)
+
+
+def _ingest(config: IngestConfig) -> serve.Deployment:
+    return serve.deployment(Ingest).options(
+        name="ingest",
+        ray_actor_options={"num_cpus": 0.1},
+        max_ongoing_requests=100,
+        graceful_shutdown_wait_loop_s=0.1,
+        graceful_shutdown_timeout_s=config.drain_timeout_s + 10.0,
+        health_check_period_s=5.0,
+        health_check_timeout_s=30.0,
+        **_scaling(config),
+    )
+
+
+def _scaling(config: IngestConfig) -> dict[str, Any]:
+    if config.min_readers == config.max_readers:
+        return {"num_replicas": config.min_readers}
+    return {
+        "autoscaling_config": {
+            "min_replicas": config.min_readers,
+            "max_replicas": config.max_readers,
+            "upscale_delay_s": 5.0,
+            "downscale_delay_s": 60.0,
+            "metrics_interval_s": 1.0,
+            "look_back_period_s": 5.0,
+            "policy": {"policy_function": POLICY},
+        }
+    }

@@ -1,0 +1,72 @@
+"""The Serve deployment `ingest`: its replicas are the actors that read Kafka."""
+
+import asyncio
+import gc
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+from ray import serve
+
+from ingest.config import IngestConfig
+from ingest.pool import Reader
+from ingest.scaling import LAG, PARTITIONS, TARGET_LAG
+from mesh.cluster.connect import connect_engine
+from mesh.cluster.metering import Metering
+from mesh.cluster.scoreboard import Reporter
+from mesh.settings import Settings
+from mesh.spec import load_mesh
+from mesh.telemetry.recorder import Recorder
+
+GC_THRESHOLD: Final = 50_000
+"""Allocations between two collections: every poll makes thousands of objects that hold no cycles."""
+
+
+class Ingest:
+    """One reader with an engine of its own. Kafka and Redis may be away when it starts: it waits for them."""
+
+    async def __init__(self, config_dir: str, mesh_app: str, models: dict[str, Any]) -> None:  # type: ignore[misc]  # Serve awaits it
+        """Connect an engine to the models of application `mesh_app` and begin to read.
+
+        `models` are handles that nothing here reads: by them Serve stops the models after their reader.
+        """
+        del models
+        settings = Settings.from_environ(os.environ)
+        self._config = IngestConfig.from_environ(os.environ)
+        mesh = await asyncio.to_thread(load_mesh, Path(config_dir), settings)
+        recorder = Recorder()
+        self._reporter = Reporter("ingest", serve.get_replica_context().replica_tag, recorder, settings)
+        self._engine = await connect_engine(mesh, settings, mesh_app, Metering(recorder))
+        self._reader = Reader(settings, self._config, self._engine, recorder)
+        self._reader.start()
+        self._reporter.start()
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(GC_THRESHOLD, 20, 20)
+
+    async def drain(self) -> dict[str, int]:
+        """Read no more and finish what was read: `read`, `answered`, `dead_lettered`, `left_uncommitted`."""
+        return asdict(await self._reader.drain())
+
+    async def summary(self) -> dict[str, int]:
+        """The same numbers so far."""
+        return asdict(self._reader.summary())
+
+    async def check_health(self) -> None:
+        """Raises where the reader is dead or stalled; Serve then replaces it. Waiting for others is healthy."""
+        self._reader.check_health()
+
+    async def record_autoscaling_stats(self) -> dict[str, float]:
+        """What `ingest.scaling` reads."""
+        return {
+            LAG: float(self._reader.lag),
+            PARTITIONS: float(self._reader.partitions),
+            TARGET_LAG: float(self._config.target_lag),
+        }
+
+    async def __del__(self) -> None:
+        """Drain, then let go of the models."""
+        await self._reader.drain()
+        await self._engine.close()
+        await self._reporter.stop()

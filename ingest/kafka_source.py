@@ -1,0 +1,344 @@
+"""Kafka in: one thread that polls, commits and answers rebalances. The only importer of Kafka's consumer.
+
+The thread takes a slot for every poll that it hands over, so that a bounded number of them is worked on at a time. While no
+slot is free nothing is polled, and librdkafka's own queue fills; only when that lasts are partitions paused, since pausing
+throws away what was fetched ahead.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, cast
+
+import numpy as np
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from ingest.config import IngestConfig
+from ingest.gaps import GapWatch
+from ingest.kafka_client import Setting
+from ingest.ledger import Ledger
+from ingest.record import Polled, Span
+from mesh.telemetry import names
+from mesh.telemetry.recorder import Recorder
+
+logger = logging.getLogger(__name__)
+
+_IDLE_S: Final = 0.1
+_LAG_EVERY_S: Final = 1.0
+_COMPLAIN_EVERY_S: Final = 30.0
+_KAFKA_TIMEOUT_S: Final = 5.0
+
+_value, _offset, _partition, _error = Message.value, Message.offset, Message.partition, Message.error
+
+
+class KafkaSource:
+    """Reads one topic as a member of a consumer group. `deliver` is called on the polling thread."""
+
+    def __init__(
+        self,
+        topic: str,
+        settings: Mapping[str, Setting],
+        config: IngestConfig,
+        ledger: Ledger,
+        *,
+        deliver: Callable[[Polled], None],
+        recorder: Recorder,
+    ) -> None:
+        """`recorder` must be one of the polling thread's own (`Recorder.for_thread()`)."""
+        self._topic = topic
+        self._config = config
+        self._ledger = ledger
+        self._deliver = deliver
+        self._recorder = recorder
+        self._bootstrap = str(settings["bootstrap.servers"])
+        callbacks = {"error_cb": self._on_error, "on_commit": self._on_commit, "logger": logger}
+        self._settings = {**settings, **callbacks}
+        self._slots = threading.Semaphore(config.batches_in_flight)
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._main, name=f"kafka-{topic}", daemon=True)
+        self._gaps = GapWatch(topic, recorder)
+        self._held: list[Message] = []
+        self._paused: set[int] = set()
+        self._blocked_since: float | None = None
+        self._mean_bytes = 512.0
+        self._next_commit = 0.0
+        self._next_lag = 0.0
+        self._complained: tuple[str, float] = ("", 0.0)
+        self._drain_ends = 0.0
+        self.read = 0
+        self.last_poll = time.monotonic()
+        self.lag = 0
+        self.failure: BaseException | None = None
+
+    # -- for the event loop's thread
+
+    def start(self) -> None:
+        """Begin to read; returns at once, Kafka may appear later."""
+        logger.info("waiting for Kafka at %s to read %s", self._bootstrap, self._topic)
+        self._thread.start()
+
+    def release(self) -> None:
+        """A poll that was delivered is done with."""
+        self._slots.release()
+
+    def stop(self, drain_timeout_s: float) -> None:
+        """Read no more, wait for what is in flight for so long at most, commit, leave the group. Blocks: call it in a thread."""
+        self._drain_ends = time.monotonic() + drain_timeout_s
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(drain_timeout_s + 2 * _KAFKA_TIMEOUT_S)
+
+    @property
+    def alive(self) -> bool:
+        """The polling thread runs."""
+        return self._thread.is_alive()
+
+    @property
+    def connected(self) -> bool:
+        """The group has given this reader a part, perhaps of no partitions."""
+        return bool(self._ledger.partitions)
+
+    # -- the polling thread
+
+    def _main(self) -> None:
+        try:
+            consumer = Consumer(self._settings)
+        except (KafkaException, ValueError) as error:
+            self._fail(error)
+            return
+        try:
+            consumer.subscribe(
+                [self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+            )
+            while not self._stopping.is_set():
+                self._turn(consumer)
+            self._ledger.wait(self._ledger.partitions, max(0.0, self._drain_ends - time.monotonic()))
+            self._drain_ends = 0.0  # what is not done by now is given back: revoking waits no more
+        except (KafkaException, RuntimeError, ValueError) as error:
+            self._fail(error)
+        finally:
+            consumer.close()  # commits and gives back through `_on_revoke`, then leaves the group
+
+    def _turn(self, consumer: Consumer) -> None:
+        self.last_poll = now = time.monotonic()
+        self._house_keep(consumer, now)
+        if not self._ledger.full and self._slots.acquire(timeout=_IDLE_S):
+            if not self._take(consumer):
+                self._slots.release()
+            return
+        self._blocked(consumer, now)
+
+    def _take(self, consumer: Consumer) -> bool:
+        """Poll with a slot in hand; whether it was used."""
+        self._blocked_since = None
+        if self._paused:
+            self._resume(consumer)
+        messages, self._held = self._held, []
+        wanted = self._batch_size()
+        if not messages:
+            messages = consumer.consume(wanted, 0)
+        if not messages:
+            messages = consumer.consume(1, _IDLE_S)
+            if messages and wanted > 1:
+                messages += consumer.consume(wanted - 1, 0)
+        polled = self._polled(consumer, messages) if messages else None
+        if polled is None:
+            return False
+        self._deliver(polled)
+        return True
+
+    def _blocked(self, consumer: Consumer, now: float) -> None:
+        """No slot is free, or too much waits for an unfinished batch: stay in the group without reading on."""
+        if self._blocked_since is None:
+            self._blocked_since = now
+        if not self._paused and now - self._blocked_since < self._config.pause_after_s:
+            if self._ledger.full:
+                self._stopping.wait(0.01)
+            return
+        if not self._paused.issuperset(self._ledger.partitions):
+            self._pause(consumer)
+        # Paused partitions bring nothing, yet polling serves rebalances; a straggler is kept for later.
+        self._held += consumer.consume(1, 0.05)
+
+    def _pause(self, consumer: Consumer) -> None:
+        """Pause what is not paused yet: everything, or what a rebalance has brought meanwhile."""
+        chosen = set(self._ledger.partitions) - self._paused
+        consumer.pause([TopicPartition(self._topic, p) for p in chosen])
+        self._paused |= chosen
+        self._recorder.set(names.INGEST_PAUSED, len(self._paused), (self._topic, "backpressure"))
+        logger.warning(
+            "paused partitions %s of %s until what is in flight is done", sorted(chosen), self._topic
+        )
+
+    def _resume(self, consumer: Consumer) -> None:
+        consumer.resume([TopicPartition(self._topic, p) for p in self._paused])
+        self._paused = set()
+        self._recorder.set(names.INGEST_PAUSED, 0, (self._topic, "backpressure"))
+        logger.info("reading %s again", self._topic)
+
+    def _batch_size(self) -> int:
+        return max(1, min(self._config.batch_records, int(self._config.batch_bytes / self._mean_bytes)))
+
+    def _polled(self, consumer: Consumer, messages: list[Message]) -> Polled | None:
+        """The columns of these messages, opened in the ledger; None where nothing in them is ours."""
+        received, received_at = time.monotonic(), time.time()
+        if any(map(_error, messages)):
+            messages = self._without_errors(messages)
+        values = cast("list[bytes | None]", list(map(_value, messages)))
+        partitions = cast("list[int]", list(map(_partition, messages)))
+        offsets = cast("list[int]", list(map(_offset, messages)))
+        spans, stale = self._open(consumer, partitions, offsets)
+        if stale:
+            kept = [i for i, p in enumerate(partitions) if p not in stale]
+            messages, values = [messages[i] for i in kept], [values[i] for i in kept]
+            partitions, offsets = [partitions[i] for i in kept], [offsets[i] for i in kept]
+        if not values:
+            return None
+        size = sum(len(value) for value in values if value) / len(values)
+        self._mean_bytes = max(64.0, 0.5 * self._mean_bytes + 0.5 * size)
+        self.read += len(values)
+        self._recorder.count(names.INGEST_RECORDS, len(values), (self._topic,))
+        return Polled(self._topic, values, partitions, offsets, messages, tuple(spans), received, received_at)
+
+    def _open(
+        self, consumer: Consumer, partitions: Sequence[int], offsets: Sequence[int]
+    ) -> tuple[list[Span], set[int]]:
+        """One span a partition; also the partitions that are not ours any more."""
+        spans, stale = [], set()
+        for partition, first, last, records in runs(partitions, offsets):
+            opened = self._ledger.open(partition, first, last, records)
+            if opened is None:
+                stale.add(partition)
+                continue
+            spans.append(opened.span)
+            if opened.missing or opened.went_back:
+                self._gaps.report(consumer, opened, time.monotonic())
+        return spans, stale
+
+    def _without_errors(self, messages: list[Message]) -> list[Message]:
+        kept = []
+        for message in messages:
+            error = message.error()
+            if error is None:
+                kept.append(message)
+            elif error.fatal():
+                raise KafkaException(error)
+            else:
+                self._complain(error)
+        return kept
+
+    # -- commits, lag, errors
+
+    def _house_keep(self, consumer: Consumer, now: float) -> None:
+        if now >= self._next_commit:
+            self._next_commit = now + self._config.commit_interval_s
+            positions = self._ledger.due()
+            if positions:
+                consumer.commit(offsets=self._places(positions), asynchronous=True)
+        if now >= self._next_lag:
+            self._next_lag = now + _LAG_EVERY_S
+            self._measure_lag(consumer)
+
+    def _measure_lag(self, consumer: Consumer) -> None:
+        total = 0
+        for partition in self._ledger.partitions:
+            at = self._ledger.committed_position(partition)
+            _, high = consumer.get_watermark_offsets(TopicPartition(self._topic, partition), cached=True)
+            if at is not None and high >= 0:
+                lag = max(0, high - at)
+                total += lag
+                self._recorder.set(names.INGEST_LAG, lag, (self._topic, str(partition)))
+        self.lag = total
+
+    def _places(self, positions: Mapping[int, int]) -> list[TopicPartition]:
+        return [TopicPartition(self._topic, p, at) for p, at in positions.items()]
+
+    def _on_commit(self, error: KafkaError | None, places: list[TopicPartition]) -> None:
+        if error is not None:
+            self._complain(error)
+        self._ledger.committed(
+            {place.partition: place.offset for place in places if not place.error and not error}
+        )
+
+    def _on_error(self, error: KafkaError) -> None:
+        self._complain(error)
+
+    def _complain(self, error: KafkaError) -> None:
+        """Say what is waited for: at once when it is new, then now and then."""
+        now = time.monotonic()
+        reason, at = self._complained
+        if error.name() != reason or now - at > _COMPLAIN_EVERY_S:
+            self._complained = (error.name(), now)
+            logger.warning(
+                "waiting for Kafka at %s to read %s: %s", self._bootstrap, self._topic, error.str()
+            )
+
+    def _fail(self, error: BaseException) -> None:
+        self.failure = error
+        logger.error("reading %s has ended: %s", self._topic, error)
+
+    # -- rebalances, called from within `consume` and `close`
+
+    def _on_assign(self, consumer: Consumer, places: list[TopicPartition]) -> None:
+        try:
+            found = consumer.committed(places, timeout=_KAFKA_TIMEOUT_S) if places else []
+        except KafkaException as error:
+            self._complain(error.args[0])
+            found = places
+        for place in found:
+            self._ledger.assign(place.partition, place.offset if place.offset >= 0 else None)
+        self._complained = ("", 0.0)
+        logger.info("reading %s: given partitions %s", self._topic, sorted(p.partition for p in places))
+
+    def _on_revoke(self, consumer: Consumer, places: list[TopicPartition]) -> None:
+        """Finish what is in flight within the time there is, commit what is done, give back the rest."""
+        mine = [place.partition for place in places]
+        self._held = [message for message in self._held if message.partition() not in mine]
+        if not self._stopping.is_set():
+            self._ledger.wait(mine, self._config.revoke_timeout_s)
+        positions = self._ledger.due(mine)
+        if positions:
+            try:
+                consumer.commit(offsets=self._places(positions), asynchronous=False)
+            except KafkaException as error:
+                self._complain(error.args[0])
+        self._give_back(mine)
+
+    def _on_lost(self, _consumer: Consumer, places: list[TopicPartition]) -> None:
+        """Another reader has them already: there is nothing left to commit."""
+        mine = [place.partition for place in places]
+        self._held = [message for message in self._held if message.partition() not in mine]
+        logger.warning(
+            "lost partitions %s of %s: this reader was away for too long", sorted(mine), self._topic
+        )
+        self._give_back(mine)
+
+    def _give_back(self, partitions: list[int]) -> None:
+        left = self._ledger.revoke(partitions)
+        self._paused.difference_update(partitions)
+        for partition in partitions:
+            self._recorder.unset(names.INGEST_LAG, (self._topic, str(partition)))
+        if left:
+            self._recorder.count(names.INGEST_LEFT, left, (self._topic,))
+        logger.info(
+            "gave back partitions %s of %s, %d records uncommitted", sorted(partitions), self._topic, left
+        )
+
+
+def runs(partitions: Sequence[int], offsets: Sequence[int]) -> list[tuple[int, int, int, int]]:
+    """(partition, first offset, last offset, records) of each partition, in the order of first appearance."""
+    parts, places = np.array(partitions, np.int32), np.array(offsets, np.int64)
+    starts = np.concatenate(([0], np.flatnonzero(np.diff(parts)) + 1)) if len(parts) else np.empty(0, np.intp)
+    ends = np.append(starts[1:], len(parts)) - 1 if len(parts) else starts
+    found: dict[int, tuple[int, int, int]] = {}
+    for partition, first, last, records in zip(
+        parts[starts].tolist(),
+        places[starts].tolist(),
+        places[ends].tolist(),
+        (ends - starts + 1).tolist(),
+        strict=True,
+    ):
+        before = found.get(partition)
+        found[partition] = (before[0], last, before[2] + records) if before else (first, last, records)
+    return [(partition, *run) for partition, run in found.items()]

@@ -1,0 +1,170 @@
+"""One connection to Redis: bytes out, replies counted. The only importer of hiredis and, for the URL, of redis."""
+
+import asyncio
+import ssl
+from collections import deque
+from dataclasses import dataclass, field
+from typing import cast
+
+import hiredis
+from redis.connection import SSLConnection, UnixDomainSocketConnection, parse_url
+
+from ingest.resp import command
+from mesh.errors import InvalidConfig
+
+CONNECT_TIMEOUT_S = 5.0
+
+
+class RedisError(Exception):
+    """Redis is away, or answered a command with an error; trying again can help."""
+
+
+@dataclass(frozen=True, slots=True)
+class RedisAddress:
+    """Where Redis is and how to be let in. `unix_path` wins over host and port."""
+
+    host: str = "localhost"
+    port: int = 6379
+    unix_path: str | None = None
+    db: int = 0
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    tls: ssl.SSLContext | None = None
+
+    def __str__(self) -> str:
+        return self.unix_path or f"{self.host}:{self.port}"
+
+    @classmethod
+    def from_url(cls, url: str) -> "RedisAddress":
+        """`redis://`, `rediss://` or `unix://` with password and database, as redis-py reads them."""
+        try:
+            parts = parse_url(url)  # type: ignore[no-untyped-call]
+        except ValueError as error:
+            raise InvalidConfig("environment", 0, "REDIS_URL", str(error)) from None
+        kind = parts.get("connection_class")
+        unix = cast("str | None", parts.get("path")) if kind is UnixDomainSocketConnection else None
+        tls = None
+        if kind is SSLConnection:
+            tls = ssl.create_default_context(cafile=parts.get("ssl_ca_certs"))
+            if parts.get("ssl_cert_reqs") in ("none", "CERT_NONE"):
+                tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
+        return cls(
+            str(parts.get("host") or "localhost"),
+            int(parts.get("port") or 6379),
+            unix,
+            int(parts.get("db") or 0),
+            parts.get("username"),
+            parts.get("password"),
+            tls,
+        )
+
+
+class RedisLink(asyncio.Protocol):
+    """A connection with several pipelines in flight; replies come in the order of the commands."""
+
+    def __init__(self) -> None:
+        self._reader = hiredis.Reader()
+        self._waiting: deque[_Pipeline] = deque()
+        self._transport: asyncio.Transport | None = None
+        self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    @classmethod
+    async def open(cls, address: RedisAddress) -> "RedisLink":
+        """Connect, log in and choose the database; raises `RedisError`."""
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                if address.unix_path:
+                    _, link = await loop.create_unix_connection(cls, address.unix_path)
+                else:
+                    _, link = await loop.create_connection(cls, address.host, address.port, ssl=address.tls)
+                try:
+                    await link.greet(address)
+                except BaseException:
+                    link.close()
+                    raise
+        except (OSError, TimeoutError) as error:
+            raise RedisError(f"{type(error).__name__}: {error}") from error
+        return link
+
+    async def greet(self, address: RedisAddress) -> None:
+        """Log in and choose the database; raises `RedisError`."""
+        hello = []
+        if address.password is not None:
+            login = [address.username.encode()] if address.username else []
+            hello.append(command(b"AUTH", *login, address.password.encode()))
+        if address.db:
+            hello.append(command(b"SELECT", b"%d" % address.db))
+        hello.append(command(b"PING"))
+        await self.send(b"".join(hello), len(hello))
+
+    async def send(self, commands: bytes, replies: int) -> None:
+        """Send commands at once and wait for so many replies; raises `RedisError` for any that is an error."""
+        if self._transport is None or self.lost.done():
+            raise RedisError("the connection is closed")
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Pipeline(replies, done))
+        self._transport.write(commands)
+        await done
+
+    def close(self) -> None:
+        """Close at once; pipelines in flight fail."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Part of `asyncio.Protocol`."""
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Count replies; the pipeline whose last reply came is done."""
+        self._reader.feed(data)
+        next_reply = self._reader.gets
+        waiting = self._waiting
+        while waiting:
+            pipeline = waiting[0]
+            left = pipeline.left
+            while left:
+                try:
+                    reply = next_reply()
+                except hiredis.ProtocolError:
+                    self.close()
+                    return
+                if reply is False:
+                    break
+                if isinstance(reply, hiredis.ReplyError):
+                    pipeline.error = str(reply)
+                left -= 1
+            pipeline.left = left
+            if left:
+                return
+            waiting.popleft()
+            pipeline.finish()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Fail what is in flight: nobody knows what Redis has done of it."""
+        reason = f"connection lost: {exc}" if exc else "connection lost"
+        while self._waiting:
+            pipeline = self._waiting.popleft()
+            pipeline.error = reason
+            pipeline.finish()
+        if not self.lost.done():
+            self.lost.set_result(None)
+
+
+class _Pipeline:
+    """Commands sent together: replies still owed, and whom to tell."""
+
+    __slots__ = ("done", "error", "left")
+
+    def __init__(self, left: int, done: asyncio.Future[None]) -> None:
+        self.left, self.done = left, done
+        self.error = ""
+
+    def finish(self) -> None:
+        if self.done.done():
+            return
+        if self.error:
+            self.done.set_exception(RedisError(self.error))
+        else:
+            self.done.set_result(None)
