@@ -15,7 +15,7 @@ from mesh.engine.replica import Replica
 from mesh.engine.replicas import Replicas
 from mesh.engine.shadows import ShadowLane
 from mesh.errors import DeadlineExceeded, NotFound, Overloaded
-from mesh.routing.cascade import ModelCall, cascade
+from mesh.routing.cascade import CascadeResult, ModelCall, cascade
 from mesh.routing.deadline import after, feasible, left_ms
 from mesh.routing.table import RouteTable
 from mesh.routing.types import Answer, Batch, CallResult, Origin, RowFailure, Signature, Unreachable, Variant
@@ -171,7 +171,7 @@ class Engine:
             try:
                 step = next(steps) if results is None else steps.send(results)
             except StopIteration as done:
-                outcome = done.value
+                outcome: CascadeResult = done.value
                 break
             futures = [self._call(call, batch, deadline) for call in step.calls]
             results = await asyncio.gather(*futures) if len(futures) > 1 else [await futures[0]]

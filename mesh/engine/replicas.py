@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -35,6 +36,9 @@ class _Call:
     started: float
     tried: set[str] = field(default_factory=set)
     timer: asyncio.TimerHandle | None = None
+    slot: str | None = None
+    """The replica whose slot it takes. A call that timed out has given its slot back, though the replica may still be at it: a
+    replica that hangs then meets the breaker, instead of holding everyone who waits."""
     finished: bool = False
 
 
@@ -64,6 +68,7 @@ class Replicas:
         self._opening: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._handle_calls = 0
+        self._slots: Counter[str] = Counter()
         self._ids = 0
         self._closed = False
         self.breaker = Breaker(policy.breaker)
@@ -87,7 +92,7 @@ class Replicas:
         for link in self._links.values():
             if not link.going_away:
                 links += 1
-                free += max(0, self._policy.max_inflight - link.calls_in_flight)
+                free += max(0, self._policy.max_inflight - self._slots[link.replica.replica_id])
         if links:
             return free
         return HANDLE_CALLS - self._handle_calls
@@ -133,7 +138,7 @@ class Replicas:
         for replica_id, link in self._links.items():
             if link.going_away or replica_id in tried:
                 continue
-            full = link.calls_in_flight >= self._policy.max_inflight
+            full = self._slots[replica_id] >= self._policy.max_inflight
             load = (full, link.replica.node != self._node, link.rows_in_flight)
             if best is None or load < best_load:
                 best, best_load = link, load
@@ -142,9 +147,11 @@ class Replicas:
     def _dispatch(self, call: _Call) -> None:
         link = self._choose(call.tried)
         if link is None:
+            self._take_slot(call, None)
             self._start(self._send_by_handle(call))
             return
         call.tried.add(link.replica.replica_id)
+        self._take_slot(call, link.replica.replica_id)
         left = 0 if call.deadline is None else max(1, int((call.deadline - time.monotonic()) * 1000))
         future = link.call(call.tensors, call.rows, left, call.queued_rows)
         future.add_done_callback(lambda returned: self._returned(call, returned))
@@ -213,6 +220,7 @@ class Replicas:
         if call.finished:
             return
         call.finished = True
+        self._take_slot(call, None)
         if call.timer is not None:
             call.timer.cancel()
         now = time.monotonic()
@@ -224,6 +232,16 @@ class Replicas:
             self.breaker.failed(now)
         self._observer.called(self._model, kind, call.rows, seconds)
         call.done(outcome)
+
+    def _take_slot(self, call: _Call, replica_id: str | None) -> None:
+        """Move the call's slot, or give it back."""
+        if call.slot is not None:
+            self._slots[call.slot] -= 1
+            if not self._slots[call.slot]:
+                del self._slots[call.slot]
+        call.slot = replica_id
+        if replica_id is not None:
+            self._slots[replica_id] += 1
 
     # -- links
 
@@ -260,7 +278,7 @@ class Replicas:
 
     async def _retire(self, link: Link) -> None:
         give_up = time.monotonic() + self._policy.timeout_s
-        while link.calls_in_flight and time.monotonic() < give_up:
+        while link.calls_in_flight and time.monotonic() < give_up:  # noqa: ASYNC110 - rare, and the link has no event
             await asyncio.sleep(0.05)
         await link.close()
 

@@ -202,6 +202,7 @@ class Link:
             self._gone.set_result(None)
         if not self._welcomed.done():
             self._welcomed.set_exception(LinkLost(self.replica.replica_id, reason, may_have_run=False))
+            self._welcomed.exception()  # seen: nobody waits for it where open() was cancelled
         elif self._timer is not None and self._on_lost is not None:
             self._on_lost()
 
