@@ -38,8 +38,21 @@ def main() -> None:
             cells = [f"{cost(make(shape)):.2f}" for shape in ROWS.values()]
             micro.add_row(f"{name}, {make.__name__[1:]}", *cells)
     console.print(micro)
-    echo = Table("echo, Unix socket, uvloop", "in flight", "calls/s", "p50 us", "p99 us", "CPU us a call: engine", "replica")
-    for name, in_flight, calls in (("1x16", 1, 20_000), ("1x16", 64, 100_000), ("2000x16", 4, 20_000), ("5 MB", 1, 500)):
+    echo = Table(
+        "echo, Unix socket, uvloop",
+        "in flight",
+        "calls/s",
+        "p50 us",
+        "p99 us",
+        "CPU us a call: engine",
+        "replica",
+    )
+    for name, in_flight, calls in (
+        ("1x16", 1, 20_000),
+        ("1x16", 64, 100_000),
+        ("2000x16", 4, 20_000),
+        ("5 MB", 1, 500),
+    ):
         echo.add_row(name, *_echo(ROWS[name], in_flight, calls))
     console.print(echo)
 
@@ -91,7 +104,9 @@ def _read_us(frame: Request | Reply) -> float:
 def _echo(shape: tuple[int, ...], in_flight: int, calls: int) -> Sequence[str]:
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "echo.sock")
-        replica = subprocess.Popen([sys.executable, "-m", "benchmarks.wire", "replica", path], stdout=subprocess.PIPE)
+        replica = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.wire", "replica", path], stdout=subprocess.PIPE
+        )
         try:
             assert replica.stdout is not None
             replica.stdout.readline()
@@ -102,7 +117,9 @@ def _echo(shape: tuple[int, ...], in_flight: int, calls: int) -> Sequence[str]:
 
 
 async def _drive(path: str, pid: int, shape: tuple[int, ...], in_flight: int, calls: int) -> Sequence[str]:
-    link = await Link.open(Replica("r", "echo", "1", "here", path, "", 0, "secret", Signature((), ())), "here")
+    link = await Link.open(
+        Replica("r", "echo", "1", "here", path, "", 0, "secret", Signature((), ())), "here"
+    )
     tensors = {"features": np.ones(shape, np.float32)}
     took: list[float] = []
     await _calls(link, tensors, in_flight, calls // 10, [])
@@ -113,7 +130,14 @@ async def _drive(path: str, pid: int, shape: tuple[int, ...], in_flight: int, ca
     await link.close()
     engine_us, replica_us, wall_us = ((b - a) / calls * 1e6 for a, b in zip(before, after, strict=True))
     p50, p99 = np.percentile(took, [50, 99]) * 1e6
-    return str(in_flight), f"{1e6 / wall_us:,.0f}", f"{p50:.0f}", f"{p99:.0f}", f"{engine_us:.1f}", f"{replica_us:.1f}"
+    return (
+        str(in_flight),
+        f"{1e6 / wall_us:,.0f}",
+        f"{p50:.0f}",
+        f"{p99:.0f}",
+        f"{engine_us:.1f}",
+        f"{replica_us:.1f}",
+    )
 
 
 async def _calls(link: Link, tensors: Tensors, in_flight: int, calls: int, took: list[float]) -> None:
