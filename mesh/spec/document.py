@@ -46,8 +46,8 @@ def read_document(path: Path) -> Document:
 
 def parse_document(file: str, text: str) -> Document:
     """As `read_document`, for text that is already here; `file` is only its name."""
-    loader = _Loader(text)
     try:
+        loader = _Loader(text)
         node = loader.get_single_node()
         lines: dict[KeyPath, int] = {(): 1}
         if node is None or node.tag == "tag:yaml.org,2002:null":
@@ -57,12 +57,12 @@ def parse_document(file: str, text: str) -> Document:
         mark = error.problem_mark or error.context_mark
         reason = ", ".join(part for part in (error.context, error.problem) if part)
         raise InvalidConfig(file, mark.line + 1 if mark else 0, "", f"not valid YAML: {reason}") from error
-    except yaml.YAMLError as error:
-        raise InvalidConfig(file, 0, "", f"not valid YAML: {error}") from error
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        reason = f"the character U+{error.character:04X} is not allowed in YAML"
+        raise InvalidConfig(file, line, "", reason) from error
     except RecursionError as error:
         raise InvalidConfig(file, 0, "", "is nested too deeply") from error
-    finally:
-        loader.dispose()
 
 
 class _Loader(yaml.SafeLoader):

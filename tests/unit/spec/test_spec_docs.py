@@ -6,7 +6,8 @@ import pytest
 
 from mesh.settings import Settings
 from mesh.spec.fields import Strict
-from mesh.spec.model_file import ModelEntry, ScalingEntry
+from mesh.spec.model_file import ModelEntry
+from mesh.spec.model_parts import ScalingEntry
 from mesh.spec.options import OPTIONS_OF
 from mesh.spec.schema import FILES
 

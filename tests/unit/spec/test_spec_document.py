@@ -49,6 +49,7 @@ def test_a_key_given_twice_names_both_lines() -> None:
         ("? [a]\n: b\n", 1, "is not text"),
         ("when: 2024-99-99\n", 1, "month"),
         ("a: !mine {b: 1}\n", 1, "tag !mine"),
+        ("a: 1\nb: \x1f\n", 2, "the character U+001F is not allowed"),
     ],
 )
 def test_refused_with_a_line(text: str, line: int, reason: str) -> None:
