@@ -1,5 +1,6 @@
 """Reading the two kinds of file that PyTorch models come in: TorchScript and torch.export."""
 
+import warnings
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -55,7 +56,10 @@ def _neither(artifact: Artifact, path: Path) -> ArtifactError:
 
 
 def _read_script(path: Path, device: str) -> TorchFile:
-    module = torch.jit.load(str(path), map_location=device).eval()
+    with warnings.catch_warnings():
+        # torch calls TorchScript deprecated; who serves such a file may not be who can change it.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        module = torch.jit.load(str(path), map_location=device).eval()
     arguments = tuple(argument.name for argument in module.forward.schema.arguments[1:])
     widths = dict.fromkeys(int(weights.shape[1]) for weights in module.parameters() if weights.dim() == 2)
     return TorchFile(module, (), (), arguments, tuple(widths))
