@@ -1,6 +1,7 @@
 """A mesh on a real, small Ray of its own, for the tests that need one."""
 
 import asyncio
+import os
 import socket
 import textwrap
 import time
@@ -14,7 +15,8 @@ import ray
 from ray import serve
 from ray.serve.config import gRPCOptions
 
-ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
 HTTP, GRPC, LANE_HTTP, LANE_GRPC, METRICS = 21300, 21301, 21302, 21303, 21304
 
 MODELS = """
@@ -72,7 +74,7 @@ def running_mesh(folder: Path) -> Iterator[RunningMesh]:
     (config / "models.yaml").write_text(textwrap.dedent(MODELS))
     (config / "routing.yaml").write_text(textwrap.dedent(ROUTING))
     variables = {
-        "PYTHONPATH": f"{ROOT}:{ROOT / 'tests/integration'}",
+        "PYTHONPATH": ":".join([*filter(None, [os.environ.get("PYTHONPATH")]), str(ROOT), str(HERE)]),
         "MESH_HTTP_PORT": str(LANE_HTTP),
         "MESH_GRPC_PORT": str(LANE_GRPC),
         "ML_PROMETHEUS_PORT": str(METRICS),
