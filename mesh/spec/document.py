@@ -6,9 +6,7 @@ from pathlib import Path
 import yaml
 
 from mesh.errors import InvalidConfig
-
-KeyPath = tuple[str | int, ...]
-"""Where something stands in a file: mapping keys and list positions from the top."""
+from mesh.routing.problems import KeyPath
 
 
 @dataclass(frozen=True, slots=True)

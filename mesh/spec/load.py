@@ -4,13 +4,14 @@ from collections.abc import Collection
 from pathlib import Path
 
 from mesh.errors import InvalidConfig
+from mesh.routing.problems import nearest
 from mesh.settings import Settings
 from mesh.spec.default_model import default_model
 from mesh.spec.document import Document, read_document
 from mesh.spec.mesh_config import MeshConfig
 from mesh.spec.model_checks import model_problems
 from mesh.spec.model_file import ModelsFile, ModelSpec
-from mesh.spec.problems import nearest, one_or_all, validate
+from mesh.spec.problems import one_or_all, validate
 from mesh.spec.routing_file import DEFAULT_ENDPOINT, RoutingFile
 from mesh.spec.tables import compile_tables, hash_of, plain_table
 from mesh.spec.topics_file import TopicsFile

@@ -4,10 +4,11 @@ import math
 from collections.abc import Iterator
 
 from mesh.errors import InvalidConfig
-from mesh.spec.document import Document, KeyPath
+from mesh.routing.problems import KeyPath, nearest
+from mesh.spec.document import Document
 from mesh.spec.model_file import IDENTITY_INPUTS, ModelEntry, ModelsFile
 from mesh.spec.options import OPTIONS_OF
-from mesh.spec.problems import nearest, problem_at, problems_in
+from mesh.spec.problems import problem_at, problems_in
 
 Finding = tuple[KeyPath, str]
 """A key below the model, and what is wrong there."""

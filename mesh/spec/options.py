@@ -6,9 +6,9 @@ from typing import Final, Self
 
 from pydantic import Field, model_validator
 
+from mesh.routing.problems import nearest
 from mesh.runtimes.base import RuntimeKind
 from mesh.spec.fields import Count, Number, Positive, Several, Strict, Text
-from mesh.spec.problems import nearest
 
 
 class NoOptions(Strict):

@@ -1,14 +1,15 @@
 """What is wrong with a file, as errors that say where and how to put it right."""
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from mesh.errors import InvalidConfig
-from mesh.spec.document import Document, KeyPath, dotted
+from mesh.routing.problems import KeyPath, nearest
+from mesh.spec.document import Document, dotted
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -50,15 +51,6 @@ def problem_at(document: Document, path: KeyPath, reason: str) -> InvalidConfig:
 def one_or_all(problems: Sequence[InvalidConfig]) -> InvalidConfig:
     """The error for at least one problem."""
     return problems[0] if len(problems) == 1 else InvalidConfigs(problems)
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """`; did you mean 'x'?`, or what there is to choose from."""
-    names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=1)
-    if close:
-        return f"; did you mean '{close[0]}'?"
-    return f"; there are: {', '.join(names)}" if names else "; there are none"
 
 
 def validate(model: type[Model], document: Document, value: object, at: KeyPath = ()) -> Model:

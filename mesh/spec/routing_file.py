@@ -5,9 +5,9 @@ from typing import Annotated, Final, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from mesh.routing.problems import KeyPath
 from mesh.routing.table import Canary, Combine, OnError, Route, RouteTable, ShadowRule, Split
 from mesh.routing.when import When
-from mesh.spec.document import KeyPath
 from mesh.spec.fields import Flag, Name, Percent, Positive, Several, Strict, Text
 
 DEFAULT_ENDPOINT: Final = "default"
@@ -61,20 +61,6 @@ class RouteEntry(Strict):
     """End the cascade for the rows of this route."""
     on_error: OnError = "next"
     """What a failed row takes: the answer so far, the endpoint's fallback, or failure."""
-
-    @model_validator(mode="after")
-    def _one_answer(self) -> Self:
-        if self.send is not None and self.split is not None:
-            raise ValueError("send and split exclude each other: split sends each row to one of its models")
-        if (
-            self.send is None
-            and self.split is None
-            and self.canary is None
-            and not self.shadow
-            and not self.final
-        ):
-            raise ValueError("does nothing: give send, split, canary, shadow or final")
-        return self
 
     def route(self, when: When) -> Route:
         """The same, for the rest of the mesh, with its compiled condition."""

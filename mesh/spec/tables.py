@@ -7,10 +7,11 @@ from mesh.errors import InvalidConfig
 from mesh.routing.checks import find_problems
 from mesh.routing.errors import RuleSyntaxError
 from mesh.routing.facts import ModelFacts
-from mesh.routing.table import Route, RouteTable, models_with_paths
+from mesh.routing.problems import KeyPath
+from mesh.routing.table import Route, RouteTable
 from mesh.routing.when import When, compile_when
-from mesh.spec.document import Document, KeyPath
-from mesh.spec.problems import nearest, one_or_all, problem_at
+from mesh.spec.document import Document
+from mesh.spec.problems import one_or_all, problem_at
 from mesh.spec.routing_file import EndpointEntry, RoutingFile
 
 
@@ -30,7 +31,8 @@ def compile_tables(
         problems += errors
         if not errors:
             tables[endpoint] = entry.table(endpoint, whens)
-            problems += _problems(document, at, tables[endpoint], facts)
+            found = find_problems(tables[endpoint], facts)
+            problems += [problem_at(document, (*at, *problem.key_path), problem.reason) for problem in found]
     if problems:
         raise one_or_all(problems)
     return tables
@@ -46,21 +48,6 @@ def _whens(document: Document, at: KeyPath, entry: EndpointEntry) -> tuple[list[
         except RuleSyntaxError as error:
             problems.append(problem_at(document, (*at, "routes", index, "when"), str(error)))
     return whens, problems
-
-
-def _problems(
-    document: Document, at: KeyPath, table: RouteTable, facts: Mapping[str, ModelFacts]
-) -> list[InvalidConfig]:
-    """What does not hold together. Unknown models first: the other checks need to know them all."""
-    unknown = [
-        problem_at(document, (*at, *path), f"unknown model '{model}'{nearest(model, facts)}")
-        for model, path in models_with_paths(table)
-        if model not in facts
-    ]
-    return unknown or [
-        problem_at(document, (*at, *problem.key_path), problem.reason)
-        for problem in find_problems(table, facts)
-    ]
 
 
 def plain_table(endpoint: str, model: str) -> RouteTable:

@@ -52,13 +52,6 @@ def routing(text: str) -> RoutingFile:
         ),
         (f"{ROUTE}    send: m\n", 4, "routes[0].send", "must be a list, got 'm'"),
         (f"{ROUTE}    send: []\n", 4, "routes[0].send", "must not be empty"),
-        (f"{ROUTE}", 2, "routes[0]", "does nothing: give send, split, canary, shadow or final"),
-        (
-            f"{ROUTE}    send: [m]\n    split: {{a: 100}}\n",
-            2,
-            "routes[0]",
-            "send and split exclude each other",
-        ),
         (
             f"{ROUTE}    send: [m]\n    combine: avg\n",
             5,

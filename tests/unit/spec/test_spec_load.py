@@ -174,6 +174,9 @@ endpoints:
     fallback: a
     variants_allowed: true
     routes:
+      - name: first
+        when: always
+        send: [b]
       - name: ab
         when: "has(tenant) && score > 3"
         split: {{a: 80, b: 20}}
@@ -190,7 +193,7 @@ models:
     other = mesh.tables["other"]
     assert (other.key, other.fallback, other.variants_allowed) == ("tenant", "a", True)
     assert other.attributes_read == {"tenant"}
-    route = other.routes[0]
+    route = other.routes[1]
     assert route.split is not None
     assert route.split.shares == (("a", 80.0), ("b", 20.0))
     assert (route.final, route.on_error) == (True, "fallback")
