@@ -1,0 +1,74 @@
+"""The ASGI application: inference first and by hand, everything else through FastAPI.
+
+Any ASGI server can host it, Ray Serve's ingress among them. `serve.http.fast_lane` asks it by a shorter way.
+"""
+
+from typing import Final
+
+from serve.http.api import build_api
+from serve.http.body import Receive
+from serve.http.errors import HttpRefusal
+from serve.http.infer_route import InferRoute, Scope, Send, send_response
+from serve.http.responses import refusal_response
+from serve.oip.inference import Inference
+
+_PREFIX: Final = "/v2/models/"
+_SUFFIX: Final = "/infer"
+_MAX_PATHS: Final = 1024
+
+
+class MeshApp:
+    """`await app(scope, receive, send)`."""
+
+    def __init__(self, inference: Inference) -> None:
+        self.infer = InferRoute(inference)
+        self.limits = inference.limits
+        self._api = build_api(inference)
+        self._targets: dict[str, tuple[str, str] | None] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request; lifespan events need nothing, WebSockets are not spoken."""
+        if scope["type"] == "http":
+            target = self.target(scope["path"])
+            if target is None:
+                await self._api(scope, receive, send)
+            elif scope["method"] == "POST":
+                await self.infer(*target, scope, receive, send)
+            else:
+                message = f"{scope['method']} is not allowed for {scope['path']}: use POST"
+                await send_response(send, refusal_response(HttpRefusal(405, message, {"allow": "POST"})))
+        elif scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1000})
+
+    def target(self, path: str) -> tuple[str, str] | None:
+        """The endpoint and version (may be empty) that an inference path names; None for any other path."""
+        try:
+            return self._targets[path]
+        except KeyError:
+            target = _parse_target(path)
+            if len(self._targets) < _MAX_PATHS:
+                self._targets[path] = target
+            return target
+
+
+def _parse_target(path: str) -> tuple[str, str] | None:
+    if not (path.startswith(_PREFIX) and path.endswith(_SUFFIX)):
+        return None
+    match path[len(_PREFIX) : -len(_SUFFIX)].split("/"):
+        case [endpoint] if endpoint:
+            return endpoint, ""
+        case [endpoint, "versions", version] if endpoint and version:
+            return endpoint, version
+        case _:
+            return None
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    """Nothing is opened at startup: who builds the app owns the engine."""
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return

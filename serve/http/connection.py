@@ -1,0 +1,298 @@
+"""One HTTP/1.1 connection, parsed by llhttp (httptools): keep-alive, pipelining, and limits on all a client can do.
+
+It exists because the usual server takes two writes, a timer and a dozen objects for a request, which together cost more
+than parsing, asking and answering it. No timer is armed here: the server's sweep looks at every connection once a second.
+"""
+
+import asyncio
+import time
+import urllib.parse
+from collections import deque
+from functools import lru_cache
+from typing import Final, cast
+
+import httptools
+
+from serve.http.errors import Headers, HttpRefusal
+from serve.http.exchanges import AsgiExchange, Exchange, InferExchange
+from serve.http.infer_route import Scope
+from serve.http.lane import Lane
+from serve.http.responses import Response, refusal_response, write_head
+from serve.oip.tensors import Buffer
+
+_JOIN_BYTES: Final = 131_072
+"""Below this, one write of a copy is cheaper than several writes."""
+
+_LINGER_S: Final = 2.0
+"""How long the rest of a refused request is read and dropped, so that the client gets to see why."""
+
+_ASGI: Final = {"version": "3.0", "spec_version": "2.3"}
+
+
+class Connection(asyncio.Protocol):
+    """Parses requests into exchanges and keeps their order; `sweep` must be called about once a second."""
+
+    def __init__(self, lane: Lane) -> None:
+        self.lane = lane
+        self._parser = httptools.HttpRequestParser(self)
+        self._transport: asyncio.Transport | None = None
+        self._exchanges: deque[Exchange] = deque()
+        self._url = b""
+        self._headers: Headers = []
+        self._header_bytes = 0
+        self._in_headers = False
+        self._asked = False
+        self._since = time.monotonic()
+        self._refused = False
+        self._reading_paused = False
+        self._drained: asyncio.Future[None] | None = None
+
+    # -- the transport's side
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the connection, or refuse it where there are too many."""
+        self._transport = cast("asyncio.Transport", transport)
+        lane = self.lane
+        lane.connections.add(self)
+        if len(lane.connections) > lane.limits.connections:
+            self.refuse(HttpRefusal(503, "too many connections", {"retry-after": "1"}))
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the parser; headers that do not end are cut off."""
+        if self._refused:
+            return
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            # The request was delivered and is answered in HTTP/1.1; what follows would be in another protocol.
+            if self._exchanges:
+                self._exchanges[-1].keep_alive = False
+        except httptools.HttpParserError as error:
+            self.refuse(HttpRefusal(400, f"not a valid HTTP request: {error}"))
+            return
+        if self._in_headers:
+            self._header_bytes += len(data)
+            if self._header_bytes > self.lane.limits.header_bytes:
+                self.refuse(HttpRefusal(431, f"headers: larger than {self.lane.limits.header_bytes} bytes"))
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        """The client has gone; what it asked for is finished and dropped."""
+        self.lane.connections.discard(self)
+        self._refused = True
+        self.resume_writing()
+        for exchange in self._exchanges:
+            exchange.left()
+            if exchange.task is None:
+                exchange.release()
+        self._exchanges.clear()
+
+    def pause_writing(self) -> None:
+        """The client does not read its replies."""
+        if self._drained is None:
+            self._drained = self.lane.loop.create_future()
+            self._since = time.monotonic()
+
+    def resume_writing(self) -> None:
+        """It does again, or never will."""
+        drained, self._drained = self._drained, None
+        if drained is not None and not drained.done():
+            drained.set_result(None)
+
+    # -- the parser's side
+
+    def on_message_begin(self) -> None:
+        """A request's first byte."""
+        self._url = b""
+        self._headers = []
+        self._header_bytes = 0
+        self._in_headers = self._asked = True
+        self._since = time.monotonic()
+
+    def on_url(self, url: bytes) -> None:
+        """A piece of the address."""
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One header."""
+        self._headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        """The request becomes an exchange."""
+        self._in_headers = False
+        if self._refused:
+            return
+        parser = self._parser
+        path, raw_path, query = _split_url(self._url)
+        method = parser.get_method()
+        keep_alive = parser.should_keep_alive() and parser.get_http_version() == "1.1"
+        target = self.lane.app.target(path) if method == b"POST" else None
+        exchange: Exchange
+        if target is not None:
+            exchange = InferExchange(self, target, self._headers, keep_alive=keep_alive)
+        else:
+            scope = self._scope(method.decode("ascii"), path, raw_path, query)
+            exchange = AsgiExchange(self, scope, keep_alive=keep_alive)
+        refusal = exchange.refusal()
+        if refusal is not None:
+            self.refuse(refusal)
+            return
+        self._exchanges.append(exchange)
+        if len(self._exchanges) > 1:
+            self.pause_reading()
+        elif exchange.start_early():
+            exchange.start()
+        if (b"expect", b"100-continue") in self._headers and self._transport is not None:
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of the body."""
+        if self._refused or not self._exchanges:
+            return
+        self._since = time.monotonic()
+        refusal = self._exchanges[-1].feed(body)
+        if refusal is not None:
+            self.refuse(refusal)
+
+    def on_message_complete(self) -> None:
+        """The request is complete."""
+        if self._refused or not self._exchanges:
+            return
+        exchange = self._exchanges[-1]
+        exchange.complete = True
+        if exchange.start_early():
+            exchange.release()
+        elif exchange is self._exchanges[0]:
+            exchange.start()
+
+    # -- the exchanges' side
+
+    async def write_response(self, response: Response, *, close: bool) -> None:
+        """Write a whole response, in one piece where it is small."""
+        head = write_head(response.status, response.headers, close=close)
+        pieces = response.pieces
+        if sum(map(len, pieces)) <= _JOIN_BYTES:
+            await self.write(b"".join((head, *pieces)))
+        else:
+            await self.write(head)
+            for piece in pieces:
+                await self.write(piece)
+
+    async def write(self, data: Buffer) -> None:
+        """Write, after what the client has not read yet."""
+        if self._drained is not None:
+            await self._drained
+        if self._transport is not None and not self._transport.is_closing() and not self._refused:
+            self._transport.write(data)
+
+    def finished(self, exchange: Exchange) -> None:
+        """The exchange is answered: close, or go on to the next."""
+        transport = self._transport
+        if transport is None or not self._exchanges or self._exchanges[0] is not exchange:
+            return
+        if not exchange.keep_alive or not exchange.complete or self.lane.draining:
+            # A body that is still on its way belongs to a request that has its answer.
+            self._end()
+            return
+        self._exchanges.popleft()
+        self._since = time.monotonic()
+        if self._exchanges:
+            following = self._exchanges[0]
+            if following.complete or following.start_early():
+                following.start()
+        if len(self._exchanges) <= 1:
+            self.resume_reading()
+
+    def pause_reading(self) -> None:
+        """Take no more bytes for now."""
+        if not self._reading_paused and self._transport is not None and not self._transport.is_closing():
+            self._reading_paused = True
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Take bytes again."""
+        if self._reading_paused and self._transport is not None and not self._transport.is_closing():
+            self._reading_paused = False
+            self._transport.resume_reading()
+
+    # -- the server's side
+
+    def refuse(self, refusal: HttpRefusal) -> None:
+        """Answer without the application, and end the connection. A reply that is due before is not waited for."""
+        transport = self._transport
+        if self._refused or transport is None or transport.is_closing():
+            return
+        response = refusal_response(refusal)
+        transport.write(write_head(response.status, response.headers, close=True) + b"".join(response.pieces))
+        self._end()
+
+    def shutdown(self) -> None:
+        """Close now if nothing is under way, else after the reply."""
+        if not self._exchanges and self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Close at once."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def sweep(self, now: float) -> None:
+        """Refuse or close what has been waiting for the client for too long."""
+        limits = self.lane.limits
+        waited = now - self._since
+        if self._transport is None:
+            return
+        if self._refused:
+            if waited > _LINGER_S:
+                self._transport.abort()
+        elif self._drained is not None:
+            if waited > limits.write_s:
+                self._transport.abort()
+        elif self._in_headers:
+            if waited > limits.header_s:
+                self.refuse(HttpRefusal(408, f"headers: incomplete after {limits.header_s:g} s"))
+        elif self._exchanges:
+            idle = self.lane.app.limits.body_idle_s
+            if not self._exchanges[-1].complete and waited > idle and not self._reading_paused:
+                self.refuse(HttpRefusal(408, f"body: nothing came for {idle:g} s"))
+        elif waited > (limits.keep_alive_s if self._asked else limits.header_s):
+            self._transport.close()
+
+    def _end(self) -> None:
+        """No more requests. Unread bytes would turn the close into a reset that destroys the reply: read them first."""
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        complete = not self._in_headers and all(exchange.complete for exchange in self._exchanges)
+        if complete and not self._reading_paused:
+            transport.close()
+            return
+        self._refused = True
+        self._since = time.monotonic()
+        self.resume_reading()
+        if transport.can_write_eof():
+            transport.write_eof()
+
+    def _scope(self, method: str, path: str, raw_path: bytes, query: bytes) -> Scope:
+        transport = self._transport
+        return {
+            "type": "http",
+            "asgi": _ASGI,
+            "http_version": self._parser.get_http_version(),
+            "method": method,
+            "scheme": "http",
+            "path": path,
+            "raw_path": raw_path,
+            "query_string": query,
+            "root_path": "",
+            "headers": self._headers,
+            "client": None if transport is None else transport.get_extra_info("peername"),
+            "server": None if transport is None else transport.get_extra_info("sockname"),
+        }
+
+
+@lru_cache(maxsize=512)
+def _split_url(url: bytes) -> tuple[str, bytes, bytes]:
+    """Path as text, path as sent, and query; remembered, because clients ask the same again and again."""
+    parsed = httptools.parse_url(url)
+    path = (parsed.path or b"/").decode("ascii")
+    return urllib.parse.unquote(path) if "%" in path else path, parsed.path or b"/", parsed.query or b""

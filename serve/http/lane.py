@@ -1,0 +1,41 @@
+"""What all connections of one fast lane share: the application, the limits, and the work under way."""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from serve.http.app import MeshApp
+
+if TYPE_CHECKING:
+    from serve.http.connection import Connection
+    from serve.http.exchanges import Exchange
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """What one connection may cost, and how many there may be.
+
+    `header_s` is the time from a request's first byte to the end of its headers, and from connecting to that first byte;
+    `keep_alive_s` the time between requests; `write_s` how long a client may leave its replies unread. `held_bytes`
+    bounds the unfinished bodies of all connections together.
+    """
+
+    connections: int = 8192
+    header_bytes: int = 65_536
+    header_s: float = 10.0
+    keep_alive_s: float = 75.0
+    write_s: float = 60.0
+    held_bytes: int = 1 << 30
+
+
+@dataclass(slots=True, eq=False)
+class Lane:
+    """Shared by the connections of one server."""
+
+    app: MeshApp
+    limits: ConnectionLimits
+    loop: asyncio.AbstractEventLoop
+    connections: "set[Connection]" = field(default_factory=set)
+    under_way: "set[Exchange]" = field(default_factory=set)
+    held_bytes: int = 0
+    draining: bool = False

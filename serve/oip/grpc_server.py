@@ -1,0 +1,38 @@
+"""A gRPC server of our own, on the event loop that is running."""
+
+from typing import Final
+
+import grpc
+from tritonclient.grpc import service_pb2_grpc as stubs
+
+from serve.oip.grpc_service import InferenceService
+
+_SPARE_BYTES: Final = 1 << 20
+"""What a message may hold beside its tensors."""
+
+
+class GrpcServer:
+    """Serves one `InferenceService` until drained. Several processes may share the port."""
+
+    def __init__(self, service: InferenceService, *, message_bytes: int, concurrent_calls: int) -> None:
+        """`message_bytes` bounds a request (RESOURCE_EXHAUSTED past it), `concurrent_calls` the calls under way."""
+        options = [
+            ("grpc.so_reuseport", 1),
+            ("grpc.max_receive_message_length", message_bytes + _SPARE_BYTES),
+            ("grpc.max_send_message_length", -1),
+        ]
+        self._server = grpc.aio.server(options=options, maximum_concurrent_rpcs=concurrent_calls)
+        stubs.add_GRPCInferenceServiceServicer_to_server(service, self._server)
+
+    async def start(self, host: str, port: int) -> int:
+        """Listen; returns the port, which the system chooses for 0. `OSError` names an address that cannot be had."""
+        try:
+            bound = self._server.add_insecure_port(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+        except RuntimeError as error:
+            raise OSError(f"gRPC cannot listen on {host}:{port}: {error}") from error
+        await self._server.start()
+        return int(bound)
+
+    async def drain(self, timeout_s: float) -> None:
+        """Take no more calls, let those under way finish for at most `timeout_s`, close."""
+        await self._server.stop(timeout_s)

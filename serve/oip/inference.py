@@ -1,0 +1,118 @@
+"""One inference request between its parser and its writer; the same for HTTP and gRPC."""
+
+import time
+from typing import Final
+
+from mesh.errors import NotFound, Overloaded
+from mesh.routing.types import Answer
+from serve.oip.failures import whole_failure
+from serve.oip.identifiers import Identifiers
+from serve.oip.ports import (
+    EdgeProtocol,
+    EndpointFacts,
+    Limits,
+    Mesh,
+    NoObserver,
+    RequestObserver,
+    ServerFacts,
+)
+from serve.oip.request import Asked, InferRequest
+from serve.oip.statistics import Statistics
+
+_DEFAULT_FACTS: Final = EndpointFacts()
+UNKNOWN: Final = "unknown"
+
+
+class Inference:
+    """Resolves endpoints, asks the mesh, and keeps count. One per process and event loop."""
+
+    def __init__(
+        self,
+        mesh: Mesh,
+        server: ServerFacts,
+        limits: Limits | None = None,
+        observer: RequestObserver | None = None,
+    ) -> None:
+        self.mesh = mesh
+        self.server = server
+        self.limits = limits or Limits()
+        self.statistics = Statistics()
+        self.identifiers = Identifiers()
+        self._observer: RequestObserver = observer or NoObserver()
+        self._under_way = 0
+
+    @property
+    def under_way(self) -> int:
+        """Requests that wait for the mesh."""
+        return self._under_way
+
+    def facts(self, endpoint: str) -> EndpointFacts:
+        """What configuration says of an endpoint."""
+        return self.server.endpoints.get(endpoint, _DEFAULT_FACTS)
+
+    def version_of(self, endpoint: str, asked: str = "") -> str:
+        """The endpoint's version; `NotFound` for an unknown endpoint, or a version that it does not have."""
+        known = self.mesh.endpoints
+        if endpoint not in known:
+            raise NotFound(f"no model '{endpoint}'; there are: {', '.join(known)}")
+        version = self.facts(endpoint).version
+        if asked and asked != version:
+            raise NotFound(f"model '{endpoint}' has no version '{asked}', only '{version}'")
+        return version
+
+    def ask(
+        self,
+        endpoint: str,
+        version: str,
+        *,
+        default_id: str,
+        timeout_ms: str | None = None,
+        variant: str | None = None,
+        time_left_s: float | None = None,
+    ) -> Asked:
+        """What a parser must know of a request before it reads the body; `NotFound` as in `version_of`."""
+        version = self.version_of(endpoint, version)
+        received = time.monotonic()
+        return Asked(
+            endpoint,
+            version,
+            self.mesh.signature(endpoint),
+            self.mesh.attributes_read(endpoint),
+            received,
+            self.limits.rows,
+            default_id,
+            timeout_ms,
+            variant,
+            None if time_left_s is None else received + time_left_s,
+        )
+
+    async def answer(self, request: InferRequest) -> Answer:
+        """Ask the mesh; any `MeshError` means that the request as a whole has no answer."""
+        if self._under_way >= self.limits.requests:
+            raise Overloaded(request.endpoint, f"{self._under_way} requests are under way")
+        self._under_way += 1
+        try:
+            answer = await self.mesh.infer(
+                request.endpoint, request.batch, deadline=request.deadline, variant=request.variant
+            )
+        finally:
+            self._under_way -= 1
+        failure = whole_failure(request.endpoint, answer, partial=request.partial)
+        if failure is not None:
+            raise failure
+        return answer
+
+    def answered(self, endpoint: str, protocol: EdgeProtocol, code: str, rows: int, received: float) -> None:
+        """Count a request that was answered; `received` is `time.monotonic` at its beginning."""
+        seconds = time.monotonic() - received
+        self.statistics.succeeded(endpoint, rows, seconds)
+        self._observer.requested(endpoint, protocol, code, rows, seconds)
+
+    def refused(self, endpoint: str, protocol: EdgeProtocol, code: str, rows: int, received: float) -> None:
+        """Count a request that was refused or failed. Names that nobody serves are counted as one."""
+        seconds = time.monotonic() - received
+        if endpoint in self.mesh.endpoints:
+            self.statistics.failed(endpoint, seconds)
+        else:
+            endpoint = UNKNOWN
+        self._observer.requested(endpoint, protocol, code, rows, seconds)
