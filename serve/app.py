@@ -17,6 +17,14 @@ ROUTER: Final = "router"
 
 _DRAINING: Final = {"graceful_shutdown_wait_loop_s": 0.2, "graceful_shutdown_timeout_s": 10.0}
 _WATCHED: Final = {"health_check_period_s": 5.0, "health_check_timeout_s": 30.0}
+_ROUTER_OPTIONS: Final = {
+    "name": ROUTER,
+    "num_replicas": 1,
+    "ray_actor_options": {"num_cpus": 0.1},
+    "max_ongoing_requests": 1000,
+    **_DRAINING,
+    **_WATCHED,
+}
 _MEASURING: Final = {"metrics_interval_s": 1.0, "look_back_period_s": 5.0}
 """Load is sampled and sent once a second, and averaged over five."""
 
@@ -32,32 +40,26 @@ def build(args: dict[str, object]) -> serve.Application:
     if ROUTER in config.models:
         file = str(folder / "models.yaml")
         raise InvalidConfig(file, 0, f"models.{ROUTER}", "is the router's name; take another")
-    models = {name: _host(spec).bind(str(folder), name) for name, spec in config.models.items()}
-    return _router().bind(str(folder), models)
+    models = {
+        name: serve.deployment(ModelHost).options(**host_options(spec)).bind(str(folder), name)
+        for name, spec in config.models.items()
+    }
+    # ingress() without an app: Serve asks the instance for it, by `__serve_build_asgi_app__`.
+    router = serve.deployment(serve.ingress()(Router)).options(**_ROUTER_OPTIONS)
+    return router.bind(str(folder), models)
 
 
-def _host(spec: ModelSpec) -> serve.Deployment:
-    return serve.deployment(ModelHost).options(
-        name=spec.name,
-        ray_actor_options=_actor_options(spec),
-        max_ongoing_requests=256,
-        max_constructor_retry_count=3,
+def host_options(spec: ModelSpec) -> dict[str, Any]:
+    """The options of one model's deployment."""
+    return {
+        "name": spec.name,
+        "ray_actor_options": _actor_options(spec),
+        "max_ongoing_requests": 256,
+        "max_constructor_retry_count": 3,
         **_scaling(spec),
         **_DRAINING,
         **_WATCHED,
-    )
-
-
-def _router() -> serve.Deployment:
-    # ingress() without an app: Serve asks the instance for it, by `__serve_build_asgi_app__`.
-    return serve.deployment(serve.ingress()(Router)).options(
-        name=ROUTER,
-        num_replicas=1,
-        ray_actor_options={"num_cpus": 0.1},
-        max_ongoing_requests=1000,
-        **_DRAINING,
-        **_WATCHED,
-    )
+    }
 
 
 def _actor_options(spec: ModelSpec) -> dict[str, Any]:

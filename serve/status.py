@@ -65,7 +65,6 @@ class Status:
             "runtime": spec.runtime,
             "replicas": len(replicas),
             "nodes": sorted({replica.node for replica in replicas}),
-            "rows_waiting": sum(replica.rows_waiting for replica in replicas),
         }
 
     def _endpoint(self, name: str) -> Json:

@@ -32,17 +32,19 @@ async def test_load_adds_replicas_idleness_takes_them_and_a_request_wakes_one(
     np.testing.assert_array_equal(answer.outputs["doubled"], [[2, 2]])
     await until_async(lambda: len(engine.replicas_of("elastic")) == 1, 10)
 
-    stop = False
+    wanted = 12
 
-    async def client() -> int:
+    async def client(number: int) -> int:
         failed = 0
-        while not stop:
+        while number < wanted:
             failed += len((await engine.infer("elastic", row)).failed)
         return failed
 
-    clients = [asyncio.ensure_future(client()) for _ in range(12)]
+    clients = [asyncio.ensure_future(client(number)) for number in range(wanted)]
     await until_async(lambda: len(engine.replicas_of("elastic")) == 3, 40)
-    stop = True
+    wanted = 1  # one goes on while replicas are taken away: draining must cost it nothing
+    await until_async(lambda: len(engine.replicas_of("elastic")) == 1, 40)
+    wanted = 0
     assert sum(await asyncio.gather(*clients)) == 0
     await until_async(lambda: replicas() == 0 and not engine.replicas_of("elastic"), 40)
     await engine.close()
