@@ -65,7 +65,9 @@ def combine(how: Combine, opinions: Sequence[Opinion]) -> tuple[Tensors, np.ndar
 
 def different(one: str, outputs: Tensors, other: str, others: Tensors) -> str:
     """Why two models' outputs cannot stand side by side."""
-    return f"'{one}' answers {_described(outputs)}, '{other}' answers {_described(others)}; they must be alike"
+    return (
+        f"'{one}' answers {_described(outputs)}, '{other}' answers {_described(others)}; they must be alike"
+    )
 
 
 def _described(outputs: Tensors) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mesh.routing.stack import Entry, Stack
+from mesh.routing.stack import Entry
 from mesh.routing.steps import ShadowCall
 from mesh.routing.types import Origin
 from mesh.routing.voices import Chunk, Voice
@@ -28,36 +28,28 @@ class Comparisons:
     answer that the row had so far. Rows that the route's canary took have no primary of the route.
     """
 
-    __slots__ = ("_noted", "_stack")
+    __slots__ = ("_noted",)
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self) -> None:
         """Nothing noted."""
-        self._stack = stack
         self._noted: list[_Noted] = []
 
     def note(
         self,
         route: str,
         model: str,
-        rows: np.ndarray,
-        own: Sequence[tuple[Entry, np.ndarray]],
-        rest: np.ndarray,
-        before: np.ndarray | None,
+        rows: int,
+        against: Sequence[tuple[Entry, np.ndarray]],
+        seen: np.ndarray | None,
     ) -> None:
-        """`model` is to see `rows` of `route`.
+        """`model` is to see the route's `rows` rows, or where `seen` is given only those.
 
-        `own` are the entries that the route pushed for the rows that its canary did not take, `rest`. Where it pushes
-        none of its own, `before` is the entry that was on top of each row of the batch.
+        `against` are the entries to compare with and their rows.
         """
-        if before is not None:
-            standing = rest[before[rest] >= 0]
-            tops = before[standing]
-            numbers = np.unique(tops).tolist()
-            own = [(self._stack.entries[k], standing[tops == k]) for k in numbers]
-        chosen = own
-        if len(rows) < self._stack.n:
-            chosen = [(entry, part[np.isin(part, rows, assume_unique=True)]) for entry, part in own]
-        self._noted.append(_Noted(route, model, len(rows), chosen))
+        if seen is not None:
+            rows = len(seen)
+            against = [(entry, part[np.isin(part, seen, assume_unique=True)]) for entry, part in against]
+        self._noted.append(_Noted(route, model, rows, against))
 
     def calls(
         self, voices: Mapping[str, Voice], joined: Mapping[int, Voice]

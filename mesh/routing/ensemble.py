@@ -26,7 +26,9 @@ def join_voices(source: Source, members: Sequence[Voice], rows: np.ndarray, join
         if not heard:
             _fail(members, group, joined)
             continue
-        lacking = heard[0].model != source.models[0] if source.combine == "first" else len(heard) < len(members)
+        lacking = (
+            heard[0].model != source.models[0] if source.combine == "first" else len(heard) < len(members)
+        )
         if lacking:
             partial.append(group)
         try:

@@ -151,7 +151,7 @@ def among(column: Column, values: Sequence[Value], n: int) -> np.ndarray:
 
 
 def present(column: Column, n: int) -> np.ndarray:
-    """`has(column)`, bool [n]: neither missing nor null; in an array of numbers, not NaN."""
+    """`has(column)`, bool [n]: neither missing nor null nor NaN."""
     if column is None:
         return np.zeros(n, np.bool_)
     if isinstance(column, np.ndarray):
@@ -160,4 +160,8 @@ def present(column: Column, n: int) -> np.ndarray:
         if column.dtype.kind != "O":
             return np.ones(n, np.bool_)
         column = column.tolist()
-    return np.array([cell is not None and cell is not MISSING for cell in column], np.bool_)
+    return np.array([_there(cell) for cell in column], np.bool_)
+
+
+def _there(cell: object) -> bool:
+    return cell is not None and cell is not MISSING and not (isinstance(cell, float) and cell != cell)  # noqa: PLR0124

@@ -58,12 +58,17 @@ class Progress:
         self._ended: np.ndarray | None = None  # rows whose cascade is over; None while there are none
         self._voices: dict[str, Voice] = {}
         self._joined: dict[int, Voice] = {}  # by entry: the voice of several models together
-        self._comparisons = Comparisons(self.stack)
+        self._comparisons = Comparisons()
         self._wave: Sequence[tuple[Entry, np.ndarray]] = ()
         self._calls: tuple[ModelCall, ...] = ()
         self._degraded = np.zeros(n, np.bool_)
         self._causes: dict[int, RowFailure] = {}  # why rows may yet end without an answer
         self._doomed: dict[int, RowFailure] = {}  # rows that failed by `on_error: fail`
+
+    @property
+    def ended(self) -> bool:
+        """The cascade is over for every row."""
+        return self._ended is not None and bool(self._ended.all())
 
     # -- what rules read
 
@@ -103,7 +108,9 @@ class Progress:
                 chosen = needed[rows]
                 if not chosen.any():
                     return ()
-                if self._ended is not None:  # these will be asked for in the end anyhow: at the same time is sooner
+                if (
+                    self._ended is not None
+                ):  # these will be asked for in the end anyhow: at the same time is sooner
                     chosen = chosen | self._ended[rows]
                 rows = rows[chosen]
             if not len(rows):
@@ -204,10 +211,9 @@ class Progress:
         if route.canary is not None and len(trial):
             self.stack.push(route.canary, trial)
         for shadow in route.shadows:
-            seen = rows
-            if shadow.share < 1:
-                seen = rows[self.keys.places(shadow.salt, rows) < shadow.share]
-            self._comparisons.note(route.name, shadow.model, seen, own, rest, before)
+            seen = None if shadow.share >= 1 else rows[self.keys.places(shadow.salt, rows) < shadow.share]
+            standing = own if before is None else self.stack.under(before, rest)
+            self._comparisons.note(route.name, shadow.model, len(rows), standing, seen)
         if route.final:
             self._end(rows)
         return rows

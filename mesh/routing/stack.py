@@ -1,8 +1,8 @@
 """Per row, the sources that may answer it: the newest on top, settled only when something reads it.
 
-A later route pushes; a source that fails is taken away, which uncovers the one below. `top` is the entry on top of each
-row and `known` the highest entry that has answered it, -1 for none. A row is settled when they are equal: what is on
-top has answered, or there is nothing.
+A later route pushes; a source that fails is taken away, which uncovers the one below. `top` is the entry on
+top of each row and `known` the highest entry that has answered it, -1 for none. A row is settled when they
+are equal: what is on top has answered, or there is nothing.
 """
 
 from collections.abc import Sequence
@@ -98,6 +98,12 @@ class Stack:
             entry.rows = entry.rows[~np.isin(entry.rows, rows, assume_unique=True)]
         self.top[rows] = self.known[rows] = -1
         self._cover = self._whole = None
+
+    def under(self, tops: np.ndarray, rows: np.ndarray) -> Sequence[tuple[Entry, np.ndarray]]:
+        """`rows` by the entry that `tops`, [n], an earlier copy of `top`, holds for them; those with none left out."""
+        rows = rows[tops[rows] >= 0]
+        tops = tops[rows]
+        return [(self.entries[k], rows[tops == k]) for k in np.unique(tops).tolist()]
 
     def answered(self) -> Sequence[tuple[Entry, np.ndarray]]:
         """The rows that have an answer, by the entry that gave it."""

@@ -79,7 +79,9 @@ class Voice:
             self.fail(rows, RowFailure(self.model, result.kind, result.reason, result.retry_after_s))
             return
         if len(result.failed) < len(rows):
-            self.add(Chunk(self.n, rows, result.outputs, result.confidence, self.model, result.version, self.facts))
+            self.add(
+                Chunk(self.n, rows, result.outputs, result.confidence, self.model, result.version, self.facts)
+            )
         for position, reason in result.failed.items():
             self.fail(rows[position : position + 1], RowFailure(self.model, "raised", reason))
 
