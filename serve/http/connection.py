@@ -41,9 +41,13 @@ class Connection(asyncio.Protocol):
         self._headers: Headers = []
         self._header_bytes = 0
         self._in_headers = False
+        self._in_message = False
         self._asked = False
         self._since = time.monotonic()
-        self._refused = False
+        self._deaf = False
+        self._closing = False
+        self._due: HttpRefusal | None = None
+        self._upgrade_left = 0
         self._reading_paused = False
         self._drained: asyncio.Future[None] | None = None
 
@@ -59,14 +63,17 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser; headers that do not end are cut off."""
-        if self._refused:
+        if self._upgrade_left:
+            self._feed_upgraded(data)
+            return
+        if self._deaf:
             return
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            # The request was delivered and is answered in HTTP/1.1; what follows would be in another protocol.
-            if self._exchanges:
-                self._exchanges[-1].keep_alive = False
+        except httptools.HttpParserUpgrade as upgrade:
+            self._deaf = True
+            self._feed_upgraded(data[upgrade.args[0] :])
+            return
         except httptools.HttpParserError as error:
             self.refuse(HttpRefusal(400, f"not a valid HTTP request: {error}"))
             return
@@ -78,12 +85,10 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         """The client has gone; what it asked for is finished and dropped."""
         self.lane.connections.discard(self)
-        self._refused = True
+        self._deaf = self._closing = True
         self.resume_writing()
         for exchange in self._exchanges:
             exchange.left()
-            if exchange.task is None:
-                exchange.release()
         self._exchanges.clear()
 
     def pause_writing(self) -> None:
@@ -105,7 +110,7 @@ class Connection(asyncio.Protocol):
         self._url = b""
         self._headers = []
         self._header_bytes = 0
-        self._in_headers = self._asked = True
+        self._in_headers = self._in_message = self._asked = True
         self._since = time.monotonic()
 
     def on_url(self, url: bytes) -> None:
@@ -119,7 +124,7 @@ class Connection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         """The request becomes an exchange."""
         self._in_headers = False
-        if self._refused:
+        if self._deaf:
             return
         parser = self._parser
         path, raw_path, query = _split_url(self._url)
@@ -137,6 +142,11 @@ class Connection(asyncio.Protocol):
             self.refuse(refusal)
             return
         self._exchanges.append(exchange)
+        if parser.should_upgrade():
+            # No other protocol is spoken here: the request is answered in HTTP/1.1, and then the connection ends.
+            # The parser leaves its body to whoever takes over.
+            exchange.keep_alive = False
+            self._upgrade_left = _announced(self._headers)
         if len(self._exchanges) > 1:
             self.pause_reading()
         elif exchange.start_early():
@@ -146,7 +156,7 @@ class Connection(asyncio.Protocol):
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body."""
-        if self._refused or not self._exchanges:
+        if self._closing or not self._exchanges:
             return
         self._since = time.monotonic()
         refusal = self._exchanges[-1].feed(body)
@@ -155,8 +165,9 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """The request is complete."""
-        if self._refused or not self._exchanges:
+        if self._closing or not self._exchanges or self._upgrade_left:
             return
+        self._in_message = False
         exchange = self._exchanges[-1]
         exchange.complete = True
         if exchange.start_early():
@@ -181,7 +192,7 @@ class Connection(asyncio.Protocol):
         """Write, after what the client has not read yet."""
         if self._drained is not None:
             await self._drained
-        if self._transport is not None and not self._transport.is_closing() and not self._refused:
+        if self._transport is not None and not self._transport.is_closing() and not self._closing:
             self._transport.write(data)
 
     def finished(self, exchange: Exchange) -> None:
@@ -199,6 +210,8 @@ class Connection(asyncio.Protocol):
             following = self._exchanges[0]
             if following.complete or following.start_early():
                 following.start()
+        elif self._due is not None:
+            self._send(self._due)
         if len(self._exchanges) <= 1:
             self.resume_reading()
 
@@ -217,13 +230,24 @@ class Connection(asyncio.Protocol):
     # -- the server's side
 
     def refuse(self, refusal: HttpRefusal) -> None:
-        """Answer without the application, and end the connection. A reply that is due before is not waited for."""
+        """Answer the request that is coming in without the application, after those before it, and end the connection."""
+        if self._closing or self._due is not None:
+            return
+        self._deaf = True
+        if self._exchanges and not self._exchanges[-1].complete:
+            self._exchanges.pop().left()
+        if self._exchanges:
+            self._due = refusal
+        else:
+            self._send(refusal)
+
+    def _send(self, refusal: HttpRefusal) -> None:
         transport = self._transport
-        if self._refused or transport is None or transport.is_closing():
+        if transport is None or transport.is_closing():
             return
         response = refusal_response(refusal)
         transport.write(write_head(response.status, response.headers, close=True) + b"".join(response.pieces))
-        self._end()
+        self._linger(transport)
 
     def shutdown(self) -> None:
         """Close now if nothing is under way, else after the reply."""
@@ -241,7 +265,7 @@ class Connection(asyncio.Protocol):
         waited = now - self._since
         if self._transport is None:
             return
-        if self._refused:
+        if self._closing:
             if waited > _LINGER_S:
                 self._transport.abort()
         elif self._drained is not None:
@@ -252,25 +276,38 @@ class Connection(asyncio.Protocol):
                 self.refuse(HttpRefusal(408, f"headers: incomplete after {limits.header_s:g} s"))
         elif self._exchanges:
             idle = self.lane.app.limits.body_idle_s
-            if not self._exchanges[-1].complete and waited > idle and not self._reading_paused:
+            last = self._exchanges[-1]
+            if waited > idle and not (last.complete or last.start_early() or self._reading_paused):
                 self.refuse(HttpRefusal(408, f"body: nothing came for {idle:g} s"))
         elif waited > (limits.keep_alive_s if self._asked else limits.header_s):
             self._transport.close()
 
     def _end(self) -> None:
-        """No more requests. Unread bytes would turn the close into a reset that destroys the reply: read them first."""
+        """No more requests. Unread bytes would turn a close into a reset, which destroys the reply on its way."""
         transport = self._transport
         if transport is None or transport.is_closing():
             return
-        complete = not self._in_headers and all(exchange.complete for exchange in self._exchanges)
-        if complete and not self._reading_paused:
+        if self._in_message or self._reading_paused:
+            self._linger(transport)
+        else:
             transport.close()
-            return
-        self._refused = True
+
+    def _linger(self, transport: asyncio.Transport) -> None:
+        """Send what is written and no more; read and drop what still comes, until the client or the sweep closes."""
+        self._deaf = self._closing = True
         self._since = time.monotonic()
         self.resume_reading()
         if transport.can_write_eof():
             transport.write_eof()
+
+    def _feed_upgraded(self, data: bytes) -> None:
+        """The body of a request that asked for another protocol, and did not get it."""
+        piece = data[: self._upgrade_left]
+        if piece:
+            self.on_body(piece)
+            self._upgrade_left -= len(piece)
+            if not self._upgrade_left:
+                self.on_message_complete()
 
     def _scope(self, method: str, path: str, raw_path: bytes, query: bytes) -> Scope:
         transport = self._transport
@@ -296,3 +333,8 @@ def _split_url(url: bytes) -> tuple[str, bytes, bytes]:
     parsed = httptools.parse_url(url)
     path = (parsed.path or b"/").decode("ascii")
     return urllib.parse.unquote(path) if "%" in path else path, parsed.path or b"/", parsed.query or b""
+
+
+def _announced(headers: Headers) -> int:
+    """The length of the body; 0 where it is not announced."""
+    return next((int(value) for name, value in headers if name == b"content-length"), 0)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from serve.http.body import Message, too_large
 from serve.http.errors import Headers, HttpRefusal
 from serve.http.infer_route import Scope
-from serve.http.responses import Response, refusal_response, write_head
+from serve.http.responses import refusal_response, write_head
 
 if TYPE_CHECKING:
     from serve.http.connection import Connection
@@ -85,7 +85,9 @@ class InferExchange:
         self._body = b""
 
     def left(self) -> None:
-        """The client has gone. The answer is computed all the same, and dropped: others may share its batch."""
+        """The client has gone. An answer under way is computed all the same: others may share its batch."""
+        if self.task is None:
+            self.release()
 
     async def _run(self) -> None:
         connection = self._connection
@@ -189,7 +191,8 @@ class AsgiExchange:
         try:
             await connection.lane.app(self._scope, self.receive, self.send)
         except Exception:  # noqa: BLE001 - whatever an application raises, the client gets an answer
-            _LOG.exception("%s %s failed", self._scope["method"], self._scope["path"])
+            if not self.gone:
+                _LOG.exception("%s %s failed", self._scope["method"], self._scope["path"])
             if not self._headers_sent:
                 await connection.write_response(
                     refusal_response(HttpRefusal(500, "internal error")), close=True
@@ -203,8 +206,3 @@ class AsgiExchange:
 
 
 Exchange = InferExchange | AsgiExchange
-
-
-def error_response(status: int, message: str, headers: dict[str, str] | None = None) -> Response:
-    """What the connection itself refuses."""
-    return refusal_response(HttpRefusal(status, message, headers))

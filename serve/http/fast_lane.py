@@ -13,7 +13,6 @@ from serve.http.lane import ConnectionLimits, Lane
 
 _LOG: Final = logging.getLogger(__name__)
 _BACKLOG: Final = 2048
-_SWEEP_S: Final = 1.0
 _DRAIN_STEP_S: Final = 0.02
 
 
@@ -75,7 +74,7 @@ async def _cut_off(lane: Lane) -> None:
 
 async def _sweep(lane: Lane) -> None:
     while True:
-        await asyncio.sleep(_SWEEP_S)
+        await asyncio.sleep(lane.limits.sweep_s)
         now = time.monotonic()
         for connection in list(lane.connections):
             connection.sweep(now)

@@ -17,7 +17,7 @@ class ConnectionLimits:
 
     `header_s` is the time from a request's first byte to the end of its headers, and from connecting to that first byte;
     `keep_alive_s` the time between requests; `write_s` how long a client may leave its replies unread. `held_bytes`
-    bounds the unfinished bodies of all connections together.
+    bounds the unfinished bodies of all connections together. `sweep_s` is how often the times are looked at.
     """
 
     connections: int = 8192
@@ -26,6 +26,7 @@ class ConnectionLimits:
     keep_alive_s: float = 75.0
     write_s: float = 60.0
     held_bytes: int = 1 << 30
+    sweep_s: float = 1.0
 
 
 @dataclass(slots=True, eq=False)

@@ -7,7 +7,8 @@ empty message, which both turn into a plain status without a stack trace in thei
 
 import logging
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
+from contextlib import aclosing
 from typing import Any, Final, Protocol, TypeVar
 
 import grpc
@@ -139,9 +140,9 @@ class InferenceService:
             _refuse(grpc_context, error)
             return pb.ModelInferResponse()
 
-    def ModelStreamInfer(  # noqa: N802
+    async def ModelStreamInfer(  # noqa: N802
         self, request: AsyncIterable[pb.ModelInferRequest], grpc_context: CallContext
-    ) -> AsyncIterator[Message]:
+    ) -> AsyncGenerator[Message, None]:
         """Score a stream of requests; replies come in their order, and a refused one does not end the stream."""
 
         async def answer(message: pb.ModelInferRequest) -> Message:
@@ -154,7 +155,9 @@ class InferenceService:
                 reply.parameters["triton_final_response"].bool_param = True
             return pb.ModelStreamInferResponse(infer_response=reply)
 
-        return in_order(request, answer, _STREAM_WINDOW)
+        async with aclosing(in_order(request, answer, _STREAM_WINDOW)) as replies:
+            async for reply in replies:
+                yield reply
 
     RepositoryModelLoad = _unsupported("RepositoryModelLoad")
     RepositoryModelUnload = _unsupported("RepositoryModelUnload")

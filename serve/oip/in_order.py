@@ -1,7 +1,7 @@
 """A stream of requests answered concurrently and in order, within a window."""
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
 from typing import TypeVar
 
 _Request = TypeVar("_Request")
@@ -10,7 +10,7 @@ _Reply = TypeVar("_Reply")
 
 async def in_order(
     requests: AsyncIterable[_Request], answer: Callable[[_Request], Awaitable[_Reply]], window: int
-) -> AsyncIterator[_Reply]:
+) -> AsyncGenerator[_Reply, None]:
     """One reply per request, in the order of the requests, at most `window` of them under way or unread.
 
     Closing the iterator, or an error of `requests` or `answer`, ends what is under way.

@@ -162,8 +162,10 @@ def _read_inputs(inputs: Sequence[InputTensor], tail: Buffer) -> dict[str, np.nd
                 raise InvalidInput(f"{place}.data", f"is missing for input '{tensor.name}'")
             array = from_json(tensor.data, tensor.datatype, tensor.shape, place)
         else:
-            if len(memoryview(tensor.data)):
-                raise InvalidInput(f"{place}.data", "is given beside parameters.binary_data_size: give one of them")
+            if len(memoryview(tensor.data)) > 0:
+                raise InvalidInput(
+                    f"{place}.data", "is given beside parameters.binary_data_size: give one of them"
+                )
             at, start = at + parameters.binary_data_size, at
             if not start <= at <= len(tail):
                 raise InvalidInput(

@@ -5,6 +5,8 @@ import threading
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+import uvloop
+
 from serve.http.app import MeshApp
 from serve.http.fast_lane import FastLane
 from serve.http.lane import ConnectionLimits
@@ -34,7 +36,7 @@ class EdgeServer:
             limits,
         )
         self.lane = FastLane(MeshApp(self.inference), connections)
-        self._loop = asyncio.new_event_loop()
+        self._loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
         self.http_port, self.grpc_port = self.run(self._start())
