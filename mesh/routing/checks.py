@@ -124,13 +124,10 @@ def _of_models(table: RouteTable, facts: Mapping[str, ModelFacts]) -> Iterator[P
         if model not in facts:
             yield Problem(path, f"unknown model '{model}'{nearest(model, facts)}")
     for index, route in enumerate(table.routes):
-        if route.combine == "vote":
-            for model in route.send:
-                if model in facts and facts[model].label is None:
-                    yield Problem(
-                        ("routes", index, "combine"),
-                        f"a vote counts labels, and '{model}' declares no label in models.yaml",
-                    )
+        lacking = [f"'{model}'" for model in route.send if model in facts and facts[model].label is None]
+        if route.combine == "vote" and lacking:
+            reason = f"a vote counts labels, and {', '.join(lacking)} declares no label in models.yaml"
+            yield Problem(("routes", index, "combine"), reason)
 
 
 def _of_deadline(table: RouteTable, facts: Mapping[str, ModelFacts]) -> Iterator[Problem]:
