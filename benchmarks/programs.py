@@ -7,12 +7,13 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
+
+_JSON = {"Content-Type": "application/json"}
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = Path(os.environ.get("MESH_SHARED", ROOT.parent / "shared"))
 PEERS = SHARED / "peers"
@@ -80,12 +81,16 @@ def wait_for(url: str, process: subprocess.Popen[bytes], seconds: float, body: b
         if process.poll() is not None:
             raise CannotRun(f"the program behind {url} ended with {process.returncode}; see {LOGS}")
         try:
-            request = urllib.request.Request(url, data=body, headers={"Content-Type": "application/json"})
-            with urllib.request.urlopen(request, timeout=5) as reply:
-                if reply.status == 200:
-                    return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.2)
+            if (
+                httpx.request(
+                    "POST" if body else "GET", url, content=body, headers=_JSON, timeout=5
+                ).status_code
+                == 200
+            ):
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.2)
     raise CannotRun(f"{url} did not answer within {seconds:.0f} s; see {LOGS}")
 
 
@@ -93,7 +98,7 @@ def wait_for(url: str, process: subprocess.Popen[bytes], seconds: float, body: b
 def mesh(name: str, config: Path, *options: str, **environ: str) -> Iterator[subprocess.Popen[bytes]]:
     """Our mesh with a benchmark's configuration, as `hyperstream up` starts it."""
     env = clean_environment(MESH_CONFIG=str(config), **environ)
-    with running([*HYPERSTREAM, "up", "--no-feed", "--plain", *options], name, env) as process:
+    with running([*HYPERSTREAM, "up", "--no-feed", *options], name, env) as process:
         wait_for("http://127.0.0.1:8080/v2/health/ready", process, 120)
         yield process
 

@@ -127,7 +127,7 @@ class Bench:
 
 def ours(bench: Bench, shape: Shape, topic: str) -> None:
     """The whole mesh as `hyperstream up` starts it."""
-    command = [*HYPERSTREAM, "up", "--no-feed", "--plain"]
+    command = [*HYPERSTREAM, "up", "--no-feed"]
     env = {"MESH_CONFIG": str(shape.config), "MESH_HTTP_PORT": "", "MESH_GRPC_PORT": ""}
     bench.time(f"ours-{shape.width}", topic, shape.records, command, env)
 
