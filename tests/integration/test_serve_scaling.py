@@ -16,8 +16,8 @@ pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(150)]
 
 
 def replicas() -> int:
-    states = serve.status().applications["mesh"].deployments["elastic"].replica_states
-    return states.get("RUNNING", 0)
+    """Replicas in any state: starting, running, stopping."""
+    return sum(serve.status().applications["mesh"].deployments["elastic"].replica_states.values())
 
 
 async def test_load_adds_replicas_idleness_takes_them_and_a_request_wakes_one(
@@ -25,7 +25,7 @@ async def test_load_adds_replicas_idleness_takes_them_and_a_request_wakes_one(
 ) -> None:
     engine = await connect_engine(load_mesh(mesh_on_ray.config_dir, Settings()), Settings(), "mesh")
     row = Batch({"x": np.ones((1, 2), np.float32)}, ["a"])
-    await until_async(lambda: replicas() == 0, 40)
+    await until_async(lambda: replicas() == 0 and not engine.replicas_of("elastic"), 40)
 
     answer = await asyncio.wait_for(engine.infer("elastic", row), 20)
     assert not answer.failed
