@@ -1,0 +1,1 @@
+"""The command line: `hyperstream`. One file a command."""

@@ -1,0 +1,5 @@
+"""`python -m mesh.cli` is `hyperstream`."""
+
+from mesh.cli.app import main
+
+main()

@@ -1,0 +1,35 @@
+"""`hyperstream`: the one entry point, and what every command shares: errors without a stack trace."""
+
+import sys
+
+import typer
+
+from mesh.cli import bench, check, explain, feed, replay, send, tail, train_samples, up, version
+from mesh.errors import MeshError
+
+app = typer.Typer(
+    help="A model mesh for real-time streams. `hyperstream up` starts everything.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_show_locals=False,
+)
+
+app.command()(up.up)
+app.command()(check.check)
+app.command()(explain.explain)
+app.command()(feed.feed)
+app.command()(replay.replay)
+app.command()(send.send)
+app.command()(tail.tail)
+app.command()(bench.bench)
+app.command()(train_samples.train_samples)
+app.command()(version.version)
+
+
+def main() -> None:
+    """Run the command line; what the mesh says no with is one message and exit status 1."""
+    try:
+        app()
+    except MeshError as error:
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(1)

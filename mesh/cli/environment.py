@@ -1,0 +1,16 @@
+"""What commands read from their surroundings."""
+
+import os
+from pathlib import Path
+
+from mesh.settings import Settings
+
+
+def settings() -> Settings:
+    """The settings of this process's environment; `InvalidConfig` names the variable that is wrong."""
+    return Settings.from_environ(os.environ)
+
+
+def project_root(config_dir: str) -> Path:
+    """The folder that holds `config/`, against which paths in it are resolved."""
+    return Path(config_dir).resolve().parent

@@ -1,0 +1,144 @@
+"""`hyperstream explain`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, cast
+
+import msgspec
+import numpy as np
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from mesh.cli import environment
+from mesh.cli.attributes import parse_setting
+from mesh.cli.reasons import Call, Explanation, explain_row
+from mesh.errors import InvalidInput, NotFound
+from mesh.routing.columns import columns
+from mesh.routing.datatypes import NUMPY_OF
+from mesh.routing.types import MISSING, Batch, CallResult, Scored, Tensors, TensorSpec, Variant
+from mesh.runtimes import open_runtime
+from mesh.runtimes.scorer import Scorer
+from mesh.spec import MeshConfig, load_mesh
+
+
+def explain(
+    features: Annotated[
+        str | None,
+        typer.Argument(help="One row as JSON, [[1,2,3]]: the models are opened here and score it."),
+    ] = None,
+    *,
+    confidence: Annotated[
+        list[str] | None, typer.Option(help="Without a row: what a model says, rules=0.9 [default: 1].")
+    ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="An attribute that rules read, name=value.")
+    ] = None,
+    row_id: Annotated[
+        str, typer.Option("--id", help="The row's id: its sticky key, unless there is another.")
+    ] = "row",
+    key: Annotated[str | None, typer.Option(help="An explicit sticky key.")] = None,
+    endpoint: Annotated[str | None, typer.Option(help="The endpoint [default: the default one]")] = None,
+    variant: Annotated[
+        str | None, typer.Option(help="canary or primary, as x-mesh-variant would ask.")
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="The configuration's folder [default: config]")] = None,
+) -> None:
+    """Say which routes a row takes, and why: what each condition read, who was asked, who answers.
+
+    Needs no running mesh.
+
+    For example:
+
+    - `hyperstream explain --confidence rules=0.7`
+    - `hyperstream explain --confidence rules=0.3 --set rollout=true --id event-42`
+    - `hyperstream explain '[[0.1, 0.2, 0.3]]' --endpoint identity`
+    """
+    settings = environment.settings()
+    mesh = load_mesh(config or Path(settings.config_dir), settings)
+    name = endpoint or mesh.default_endpoint
+    if name not in mesh.tables:
+        if name in mesh.models:
+            raise NotFound(f"'{name}' is a model, not a table of routes: it scores every row itself")
+        raise NotFound(f"there is no endpoint '{name}'; there are: {', '.join(mesh.endpoints)}")
+    if variant not in (None, "canary", "primary"):
+        raise InvalidInput("--variant", f"'{variant}' is neither canary nor primary")
+    attributes = {one.name: one.value for one in map(parse_setting, set_ or [])}
+    table = mesh.tables[name]
+    read = columns([attributes], table.attributes_read)
+    row = Batch({}, [row_id], None if key is None else [key], read)
+    call = _assumed(_confidences(confidence or [])) if features is None else _scored(mesh, features)
+    found = explain_row(table, mesh.facts, row, call, cast("Variant | None", variant))
+    Console().print(page(f"endpoint {name}, id {row_id}" + (f", key {key}" if key else ""), found))
+
+
+def page(title: str, found: Explanation) -> Table:
+    """An explanation, one route a line."""
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 2), caption_justify="left")
+    for name in ("route", "when", "holds", "because", "answer after it"):
+        table.add_column(name, overflow="fold")
+    for reason in found.reasons:
+        read = ", ".join(f"{name} is {_shown(value)}" for name, value in reason.read.items()) or "always"
+        table.add_row(reason.route, reason.when, "yes" if reason.applies else "no", read, reason.answer)
+    asked = ", ".join(found.called) or "nobody"
+    shadows = f"; compared with: {', '.join(found.shadows)}" if found.shadows else ""
+    table.caption = f"asked: {asked}\nanswer: {found.answer}{shadows}"
+    return table
+
+
+def _shown(value: object) -> str:
+    if value is MISSING:
+        return "missing"
+    return f"{value:.4g}" if isinstance(value, float | np.floating) else msgspec.json.encode(value).decode()
+
+
+def _confidences(texts: list[str]) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for text in texts:
+        name, _, value = text.partition("=")
+        try:
+            found[name] = float(value)
+        except ValueError:
+            raise InvalidInput("--confidence", f"'{text}' is not model=number") from None
+    return found
+
+
+def _assumed(confidences: Mapping[str, float]) -> Call:
+    """Models that say nothing but how sure they are."""
+
+    def call(model: str) -> CallResult:
+        sure = np.array([confidences.get(model, 1.0)], np.float32)
+        return Scored({"assumed": np.zeros((1, 1), np.float32)}, sure, "assumed")
+
+    return call
+
+
+def _scored(mesh: MeshConfig, features: str) -> Call:
+    """The real models, opened in this process when they are asked."""
+    try:
+        given = msgspec.json.decode(features)
+    except msgspec.DecodeError as error:
+        raise InvalidInput("FEATURES", f"is not JSON: {error}; write one row as '[[1, 2, 3]]'") from None
+
+    def call(model: str) -> CallResult:
+        artifact = mesh.models[model].artifact()
+        runtime = open_runtime(artifact)
+        try:
+            return Scorer(runtime, artifact).score(_tensors(runtime.signature.inputs, given))
+        finally:
+            runtime.close()
+
+    return call
+
+
+def _tensors(inputs: tuple[TensorSpec, ...], given: object) -> Tensors:
+    """The row as one model's inputs: `[[...]]` for its first one, or `{name: [[...]]}`."""
+    named = given if isinstance(given, dict) else {inputs[0].name: given}
+    kinds = {spec.name: NUMPY_OF[spec.datatype] for spec in inputs}
+    try:
+        tensors = {name: np.array(rows, kinds.get(name, np.float32)) for name, rows in named.items()}
+    except (ValueError, TypeError) as error:
+        raise InvalidInput("FEATURES", f"is no row of numbers: {error}") from None
+    if any(array.ndim < 2 or len(array) != 1 for array in tensors.values()):
+        raise InvalidInput("FEATURES", "must be one row in a list, '[[1, 2, 3]]'")
+    return tensors

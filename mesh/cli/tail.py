@@ -1,0 +1,47 @@
+"""`hyperstream tail`."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from mesh.cli import environment
+from mesh.cli.predictions import Log, follow, one_line, parse
+
+
+def tail(
+    model: Annotated[str | None, typer.Option(help="Only what was sent to this model_id.")] = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="One JSON document a line, as it lies in Redis.")
+    ] = False,
+    since: Annotated[
+        str | None, typer.Option(help="Read on after this id of an earlier line; 0 is the beginning.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Stop after so many.")] = None,
+) -> None:
+    """Watch predictions come out of Redis: id, input, endpoint, who answered, confidence, latency.
+
+    Reads the log in Redis, so nothing is missed in between: --since resumes where an earlier run ended.
+
+    For example:
+
+    - `hyperstream tail`
+    - `hyperstream tail --model threat-detector-v1 --json | jq .predictions`
+    - `hyperstream tail --since 1764000000000-0`
+    """
+    log = Log(environment.settings(), since)
+    shown = 0
+    try:
+        for entry, payload in follow(log):
+            prediction = parse(payload)
+            if model is not None and prediction.model_id != model:
+                continue
+            sys.stdout.write((payload.decode() if json else one_line(entry, prediction)) + "\n")
+            sys.stdout.flush()
+            shown += 1
+            if shown == limit:
+                break
+    except KeyboardInterrupt:
+        sys.stderr.write(f"\nresume with: hyperstream tail --since {log.last}\n")
+    finally:
+        log.close()
