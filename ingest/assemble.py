@@ -9,7 +9,8 @@ import msgspec
 import numpy as np
 
 from ingest.attributes import AttributeReader
-from ingest.features import Block, FeaturesError, Refusal, RowReader
+from ingest.features import Block, RowReader
+from ingest.nested import FeaturesError, Refusal
 from ingest.record import Features, Group, Polled, RecordBatch, Rejected, RejectKind
 from mesh.errors import Unavailable
 from mesh.routing.types import Batch, Signature

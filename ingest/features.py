@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 import simdjson
 
+from ingest.nested import FeaturesError, Refusal, nested_rows
 from ingest.record import Features, RejectKind
 from mesh.routing.datatypes import NUMPY_OF
 from mesh.routing.types import TensorSpec
@@ -29,22 +30,6 @@ _BUFFER_OF: Final[Mapping[str, tuple[_BufferType, type[np.generic]]]] = {
     "i": ("i", np.int64),
     "u": ("u", np.uint64),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why features can never be answered; the reason is free of the record's own values."""
-
-    kind: RejectKind
-    reason: str
-
-
-class FeaturesError(Exception):
-    """These features can never be answered."""
-
-    def __init__(self, kind: RejectKind, reason: str) -> None:
-        super().__init__(reason)
-        self.refusal = Refusal(kind, reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +83,9 @@ class RowReader:
     def one(self, raw: bytes) -> np.ndarray:
         """The rows of one record, [k, *dims]; raises `FeaturesError`."""
         rows = self._one_flat(raw) if self._flat else None
-        return self._checked(self._one_nested(raw) if rows is None else rows)
+        if rows is None:
+            rows = self._converted(nested_rows(self._name, self._datatype, raw))
+        return self._checked(rows)
 
     def _together(self, raws: Sequence[Features]) -> np.ndarray | None:
         """[records, width] where every record holds exactly one good row, else None."""
@@ -115,8 +102,11 @@ class RowReader:
             return None  # one record at least is refused; reading them one by one finds which, and why
         if flat.size != len(raws) * width or not _single_rows(text, lengths, width):
             return None
-        rows = self._converted(flat.reshape(len(raws), width))
-        if rows is None or (rows.dtype.kind == "f" and not np.isfinite(rows).all()):
+        try:
+            rows = self._converted(flat.reshape(len(raws), width))
+        except FeaturesError:
+            return None
+        if rows.dtype.kind == "f" and not np.isfinite(rows).all():
             return None
         return rows.reshape(len(raws), *self._dims) if self._width is not None else rows
 
@@ -170,12 +160,7 @@ class RowReader:
             if not str(error).startswith("DEPTH"):
                 raise
             raise FeaturesError(RejectKind.TOO_DEEP, f"{self._name}: nested too deeply") from error
-        rows = self._converted(flat.reshape(count, -1))
-        if rows is None:
-            raise FeaturesError(
-                self._out_of_range(), f"{self._name}: a number is out of {self._datatype}'s range"
-            )
-        return rows
+        return self._converted(flat.reshape(count, -1))
 
     def _widths(self, parsed: simdjson.Array) -> list[int]:
         """The width of every row; refuses no rows, rows that are no lists, and rows of different widths."""
@@ -188,45 +173,13 @@ class RowReader:
             raise FeaturesError(RejectKind.RAGGED, f"{self._name}: rows have widths {_shown(widths)}")
         return widths
 
-    def _one_nested(self, raw: bytes) -> np.ndarray:
-        """Any datatype and rank, through Python lists."""
-        try:
-            value = _decode(raw)
-            rows = np.array(value, object if self._datatype == "BYTES" else None)
-        except msgspec.MsgspecError as error:
-            raise FeaturesError(RejectKind.NOT_JSON, f"{self._name}: {error}") from error
-        except (ValueError, OverflowError, RecursionError) as error:
-            raise FeaturesError(RejectKind.RAGGED, f"{self._name}: rows are ragged") from error
-        if rows.ndim == 0:
-            raise FeaturesError(RejectKind.WRONG_TYPE, f"{self._name}: expected rows, as [[...]]")
-        if rows.size == 0:
-            raise FeaturesError(RejectKind.NO_FEATURES, f"{self._name}: no rows")
-        if self._datatype == "BYTES":
-            return self._texts(rows)
-        kinds = "iuf" if self._dtype.kind == "f" else "iu" if self._dtype.kind in "iu" else "b"
-        if rows.dtype.kind not in kinds:
-            raise FeaturesError(RejectKind.WRONG_TYPE, f"{self._name}: expected {self._datatype} values only")
-        converted = self._converted(rows)
-        if converted is None:
-            raise FeaturesError(
-                self._out_of_range(), f"{self._name}: a number is out of {self._datatype}'s range"
-            )
-        return converted
-
-    def _texts(self, rows: np.ndarray) -> np.ndarray:
-        found = np.empty(rows.size, object)
-        for place, value in enumerate(rows.ravel()):
-            if not isinstance(value, str):
-                raise FeaturesError(RejectKind.WRONG_TYPE, f"{self._name}: expected texts only")
-            found[place] = value.encode()
-        return found.reshape(rows.shape)
-
-    def _converted(self, rows: np.ndarray) -> np.ndarray | None:
-        """A copy in the input's dtype; None where a whole number does not fit."""
+    def _converted(self, rows: np.ndarray) -> np.ndarray:
+        """A copy in the input's dtype; refuses whole numbers that do not fit."""
         if self._dtype.kind in "iu" and rows.size:
             limits = np.iinfo(self._dtype)
             if int(rows.min()) < limits.min or int(rows.max()) > limits.max:
-                return None
+                reason = f"{self._name}: a number is out of {self._datatype}'s range"
+                raise FeaturesError(RejectKind.WRONG_TYPE, reason)
         with np.errstate(over="ignore"):  # becomes infinite, which is refused by name
             return rows.astype(self._dtype)
 

@@ -13,6 +13,7 @@ def consumer_settings(bootstrap: str, group: str, config: IngestConfig) -> Mappi
         "bootstrap.servers": bootstrap,
         "group.id": group,
         "client.id": config.group_instance_id or "hyperstream-ingest",
+        "log_level": 2,  # what it has to say comes as errors, which are told once; its log repeats them forever
         "enable.auto.commit": False,  # the watermark decides
         "enable.auto.offset.store": False,
         "auto.offset.reset": "earliest",
@@ -37,4 +38,4 @@ def consumer_settings(bootstrap: str, group: str, config: IngestConfig) -> Mappi
 
 def producer_settings(bootstrap: str, config: IngestConfig) -> Mapping[str, Setting]:
     """Settings for the dead letters' producer."""
-    return {"bootstrap.servers": bootstrap, **config.client}
+    return {"bootstrap.servers": bootstrap, "log_level": 2, **config.client}

@@ -8,17 +8,16 @@ throws away what was fetched ahead.
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Final, cast
+from collections.abc import Callable, Mapping
+from typing import Final
 
-import numpy as np
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from ingest.config import IngestConfig
-from ingest.gaps import GapWatch
 from ingest.kafka_client import Setting
+from ingest.kafka_polls import PollReader
 from ingest.ledger import Ledger
-from ingest.record import Polled, Span
+from ingest.record import Polled
 from mesh.telemetry import names
 from mesh.telemetry.recorder import Recorder
 
@@ -28,8 +27,6 @@ _IDLE_S: Final = 0.1
 _LAG_EVERY_S: Final = 1.0
 _COMPLAIN_EVERY_S: Final = 30.0
 _KAFKA_TIMEOUT_S: Final = 5.0
-
-_value, _offset, _partition, _error = Message.value, Message.offset, Message.partition, Message.error
 
 
 class KafkaSource:
@@ -57,16 +54,16 @@ class KafkaSource:
         self._slots = threading.Semaphore(config.batches_in_flight)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._main, name=f"kafka-{topic}", daemon=True)
-        self._gaps = GapWatch(topic, recorder)
+        self._polls = PollReader(topic, ledger, recorder, on_error=self._complain)
         self._held: list[Message] = []
         self._paused: set[int] = set()
+        self._fresh: set[int] = set()
         self._blocked_since: float | None = None
-        self._mean_bytes = 512.0
         self._next_commit = 0.0
         self._next_lag = 0.0
-        self._complained: tuple[str, float] = ("", 0.0)
+        self._complained: dict[str, float] = {}
         self._drain_ends = 0.0
-        self.read = 0
+        self.left = 0
         self.last_poll = time.monotonic()
         self.lag = 0
         self.failure: BaseException | None = None
@@ -88,6 +85,11 @@ class KafkaSource:
         self._stopping.set()
         if self._thread.is_alive():
             self._thread.join(drain_timeout_s + 2 * _KAFKA_TIMEOUT_S)
+
+    @property
+    def read(self) -> int:
+        """Records that were handed over so far."""
+        return self._polls.read
 
     @property
     def alive(self) -> bool:
@@ -132,7 +134,7 @@ class KafkaSource:
     def _take(self, consumer: Consumer) -> bool:
         """Poll with a slot in hand; whether it was used."""
         self._blocked_since = None
-        if self._paused:
+        if self._paused or self._fresh:
             self._resume(consumer)
         messages, self._held = self._held, []
         wanted = self._batch_size()
@@ -142,7 +144,7 @@ class KafkaSource:
             messages = consumer.consume(1, _IDLE_S)
             if messages and wanted > 1:
                 messages += consumer.consume(wanted - 1, 0)
-        polled = self._polled(consumer, messages) if messages else None
+        polled = self._polls.polled(consumer, messages) if messages else None
         if polled is None:
             return False
         self._deliver(polled)
@@ -172,61 +174,17 @@ class KafkaSource:
         )
 
     def _resume(self, consumer: Consumer) -> None:
-        consumer.resume([TopicPartition(self._topic, p) for p in self._paused])
+        """Resume what was paused; also what is newly ours: librdkafka keeps it paused if it was lost while paused."""
+        consumer.resume([TopicPartition(self._topic, p) for p in self._paused | self._fresh])
+        self._fresh = set()
+        if not self._paused:
+            return
         self._paused = set()
         self._recorder.set(names.INGEST_PAUSED, 0, (self._topic, "backpressure"))
         logger.info("reading %s again", self._topic)
 
     def _batch_size(self) -> int:
-        return max(1, min(self._config.batch_records, int(self._config.batch_bytes / self._mean_bytes)))
-
-    def _polled(self, consumer: Consumer, messages: list[Message]) -> Polled | None:
-        """The columns of these messages, opened in the ledger; None where nothing in them is ours."""
-        received, received_at = time.monotonic(), time.time()
-        if any(map(_error, messages)):
-            messages = self._without_errors(messages)
-        values = cast("list[bytes | None]", list(map(_value, messages)))
-        partitions = cast("list[int]", list(map(_partition, messages)))
-        offsets = cast("list[int]", list(map(_offset, messages)))
-        spans, stale = self._open(consumer, partitions, offsets)
-        if stale:
-            kept = [i for i, p in enumerate(partitions) if p not in stale]
-            messages, values = [messages[i] for i in kept], [values[i] for i in kept]
-            partitions, offsets = [partitions[i] for i in kept], [offsets[i] for i in kept]
-        if not values:
-            return None
-        size = sum(len(value) for value in values if value) / len(values)
-        self._mean_bytes = max(64.0, 0.5 * self._mean_bytes + 0.5 * size)
-        self.read += len(values)
-        self._recorder.count(names.INGEST_RECORDS, len(values), (self._topic,))
-        return Polled(self._topic, values, partitions, offsets, messages, tuple(spans), received, received_at)
-
-    def _open(
-        self, consumer: Consumer, partitions: Sequence[int], offsets: Sequence[int]
-    ) -> tuple[list[Span], set[int]]:
-        """One span a partition; also the partitions that are not ours any more."""
-        spans, stale = [], set()
-        for partition, first, last, records in runs(partitions, offsets):
-            opened = self._ledger.open(partition, first, last, records)
-            if opened is None:
-                stale.add(partition)
-                continue
-            spans.append(opened.span)
-            if opened.missing or opened.went_back:
-                self._gaps.report(consumer, opened, time.monotonic())
-        return spans, stale
-
-    def _without_errors(self, messages: list[Message]) -> list[Message]:
-        kept = []
-        for message in messages:
-            error = message.error()
-            if error is None:
-                kept.append(message)
-            elif error.fatal():
-                raise KafkaException(error)
-            else:
-                self._complain(error)
-        return kept
+        return max(1, min(self._config.batch_records, int(self._config.batch_bytes / self._polls.mean_bytes)))
 
     # -- commits, lag, errors
 
@@ -235,7 +193,7 @@ class KafkaSource:
             self._next_commit = now + self._config.commit_interval_s
             positions = self._ledger.due()
             if positions:
-                consumer.commit(offsets=self._places(positions), asynchronous=True)
+                self._commit(consumer, positions, wait=False)
         if now >= self._next_lag:
             self._next_lag = now + _LAG_EVERY_S
             self._measure_lag(consumer)
@@ -251,8 +209,13 @@ class KafkaSource:
                 self._recorder.set(names.INGEST_LAG, lag, (self._topic, str(partition)))
         self.lag = total
 
-    def _places(self, positions: Mapping[int, int]) -> list[TopicPartition]:
-        return [TopicPartition(self._topic, p, at) for p, at in positions.items()]
+    def _commit(self, consumer: Consumer, positions: Mapping[int, int], *, wait: bool) -> None:
+        """Commit; a position that Kafka does not take is due again."""
+        try:
+            places = [TopicPartition(self._topic, p, at) for p, at in positions.items()]
+            consumer.commit(offsets=places, asynchronous=not wait)
+        except KafkaException as error:
+            self._complain(error.args[0])
 
     def _on_commit(self, error: KafkaError | None, places: list[TopicPartition]) -> None:
         if error is not None:
@@ -265,11 +228,10 @@ class KafkaSource:
         self._complain(error)
 
     def _complain(self, error: KafkaError) -> None:
-        """Say what is waited for: at once when it is new, then now and then."""
+        """Say what is waited for: each kind of error at once, then now and then."""
         now = time.monotonic()
-        reason, at = self._complained
-        if error.name() != reason or now - at > _COMPLAIN_EVERY_S:
-            self._complained = (error.name(), now)
+        if now - self._complained.get(error.name(), -_COMPLAIN_EVERY_S) >= _COMPLAIN_EVERY_S:
+            self._complained[error.name()] = now
             logger.warning(
                 "waiting for Kafka at %s to read %s: %s", self._bootstrap, self._topic, error.str()
             )
@@ -288,7 +250,8 @@ class KafkaSource:
             found = places
         for place in found:
             self._ledger.assign(place.partition, place.offset if place.offset >= 0 else None)
-        self._complained = ("", 0.0)
+        self._fresh.update(place.partition for place in places)
+        self._complained.clear()
         logger.info("reading %s: given partitions %s", self._topic, sorted(p.partition for p in places))
 
     def _on_revoke(self, consumer: Consumer, places: list[TopicPartition]) -> None:
@@ -299,10 +262,7 @@ class KafkaSource:
             self._ledger.wait(mine, self._config.revoke_timeout_s)
         positions = self._ledger.due(mine)
         if positions:
-            try:
-                consumer.commit(offsets=self._places(positions), asynchronous=False)
-            except KafkaException as error:
-                self._complain(error.args[0])
+            self._commit(consumer, positions, wait=True)
         self._give_back(mine)
 
     def _on_lost(self, _consumer: Consumer, places: list[TopicPartition]) -> None:
@@ -317,28 +277,12 @@ class KafkaSource:
     def _give_back(self, partitions: list[int]) -> None:
         left = self._ledger.revoke(partitions)
         self._paused.difference_update(partitions)
+        self._fresh.difference_update(partitions)
         for partition in partitions:
             self._recorder.unset(names.INGEST_LAG, (self._topic, str(partition)))
-        if left:
+        if left and self._stopping.is_set():
+            self.left += left
             self._recorder.count(names.INGEST_LEFT, left, (self._topic,))
         logger.info(
             "gave back partitions %s of %s, %d records uncommitted", sorted(partitions), self._topic, left
         )
-
-
-def runs(partitions: Sequence[int], offsets: Sequence[int]) -> list[tuple[int, int, int, int]]:
-    """(partition, first offset, last offset, records) of each partition, in the order of first appearance."""
-    parts, places = np.array(partitions, np.int32), np.array(offsets, np.int64)
-    starts = np.concatenate(([0], np.flatnonzero(np.diff(parts)) + 1)) if len(parts) else np.empty(0, np.intp)
-    ends = np.append(starts[1:], len(parts)) - 1 if len(parts) else starts
-    found: dict[int, tuple[int, int, int]] = {}
-    for partition, first, last, records in zip(
-        parts[starts].tolist(),
-        places[starts].tolist(),
-        places[ends].tolist(),
-        (ends - starts + 1).tolist(),
-        strict=True,
-    ):
-        before = found.get(partition)
-        found[partition] = (before[0], last, before[2] + records) if before else (first, last, records)
-    return [(partition, *run) for partition, run in found.items()]

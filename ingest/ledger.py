@@ -30,7 +30,6 @@ class Ledger:
         self._marks: dict[int, Watermark] = {}
         self._committed: dict[int, int] = {}
         self._changed = threading.Condition()
-        self._left = 0
 
     def assign(self, partition: int, committed: int | None) -> None:
         """Begin with a partition, at its committed offset where there is one."""
@@ -50,7 +49,7 @@ class Ledger:
                 return None
             expected = mark.expected
             if expected is not None and first < expected:
-                self._left += mark.abandon()
+                mark.abandon()
                 self._marks[partition] = mark = Watermark(first)
                 mark.open(span)
                 return Opened(span, expected, 0, went_back=True)
@@ -83,7 +82,6 @@ class Ledger:
                 mark = self._marks.pop(partition, None)
                 self._committed.pop(partition, None)
                 left += mark.abandon() if mark else 0
-            self._left += left
             self._changed.notify_all()
         return left
 
@@ -122,9 +120,3 @@ class Ledger:
         """Records read and not yet published or dead-lettered."""
         with self._changed:
             return sum(mark.open_records for mark in self._marks.values())
-
-    @property
-    def left(self) -> int:
-        """Records that were given back uncommitted so far."""
-        with self._changed:
-            return self._left

@@ -24,7 +24,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class DrainSummary:
-    """What became of the records that were read. After a clean drain `left_uncommitted` is 0."""
+    """What became of the records that were read; records that a rebalance gave back and that came again count twice.
+
+    `left_uncommitted` are in work now, or were given back by the drain: after a clean one it is 0.
+    """
 
     read: int
     answered: int
@@ -104,7 +107,7 @@ class Reader:
 
     def summary(self) -> DrainSummary:
         """The numbers so far."""
-        left = self._ledger.open_records + self._ledger.left
+        left = self._ledger.open_records + self._source.left
         return DrainSummary(self._source.read, self._worker.answered, self._worker.dead_lettered, left)
 
     def check_health(self) -> None:

@@ -133,7 +133,7 @@ class RedisLink(asyncio.Protocol):
                 if reply is False:
                     break
                 if isinstance(reply, hiredis.ReplyError):
-                    pipeline.error = str(reply)
+                    pipeline.error = pipeline.error or str(reply)
                 left -= 1
             pipeline.left = left
             if left:

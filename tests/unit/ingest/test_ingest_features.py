@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from ingest.features import FeaturesError, RowReader
+from ingest.features import RowReader
+from ingest.nested import FeaturesError
 from ingest.record import RejectKind
 from mesh.routing.types import TensorSpec
 

@@ -9,7 +9,7 @@ from ingest.backoff import Backoff
 from ingest.config import IngestConfig
 from ingest.deadletter import error_headers
 from ingest.kafka_client import consumer_settings
-from ingest.kafka_source import runs
+from ingest.kafka_polls import runs
 from ingest.redis_link import RedisAddress
 from ingest.resp import Framer, command
 from ingest.scaling import LAG, PARTITIONS, TARGET_LAG, replicas_for_lag

@@ -1,0 +1,101 @@
+"""A real Kafka and a real Redis for the stream's tests, on ports of their own; they can be killed and come back."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import redis
+from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def missing(reason: str) -> None:
+    """Skip on a machine that lacks something; fail in CI, which must not."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+class RealKafka:
+    """One broker of the real Kafka, run by the script that `KAFKA_CLUSTER` names."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        script = Path(os.environ.get("KAFKA_CLUSTER") or ROOT / "../shared/kafka/cluster")
+        if not script.exists():
+            missing(f"no Kafka at {script}: set KAFKA_CLUSTER")
+        if not shutil.which("java") and not os.environ.get("JAVA_HOME"):
+            missing("no Java runtime for Kafka")
+        self._run = [sys.executable, str(script.resolve())]
+        self._folder, self._port = folder, port
+        self.bootstrap = f"127.0.0.1:{port}"
+
+    def start(self) -> None:
+        self._do("start", str(self._folder), "--port", str(self._port))
+
+    def kill(self) -> None:
+        self._do("stop", str(self._folder), "--kill")
+
+    def restart(self) -> None:
+        self._do("restart", str(self._folder))
+
+    def _do(self, *words: str) -> None:
+        subprocess.run([*self._run, *words], check=True, capture_output=True, timeout=90)
+
+    def create(self, *topics: str, partitions: int = 4) -> None:
+        admin = AdminClient({"bootstrap.servers": self.bootstrap})
+        for future in admin.create_topics([NewTopic(topic, partitions, 1) for topic in topics]).values():
+            future.result(30)
+
+    def committed(self, topic: str, group: str, partitions: int = 4) -> dict[int, int]:
+        consumer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": group})
+        try:
+            found = consumer.committed([TopicPartition(topic, p) for p in range(partitions)], timeout=20)
+            return {place.partition: place.offset for place in found}
+        finally:
+            consumer.close()
+
+
+class RealRedis:
+    """A Redis server that writes every command to its file before it answers, so that a kill loses nothing."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        if not shutil.which("redis-server"):
+            missing("no redis-server on the PATH")
+        self._folder, self._port = folder, port
+        self._process: subprocess.Popen[bytes] | None = None
+        self.url = f"redis://127.0.0.1:{port}/0"
+        self.client = redis.Redis.from_url(self.url)
+
+    def start(self) -> None:
+        settings = {
+            "port": self._port,
+            "bind": "127.0.0.1",
+            "dir": self._folder,
+            "appendonly": "yes",
+            "save": "",
+        }
+        words = [str(word) for name, value in settings.items() for word in (f"--{name}", value)]
+        self._process = subprocess.Popen(["redis-server", *words], stdout=subprocess.DEVNULL)
+        ends = time.monotonic() + 15
+        while True:
+            try:
+                self.client.ping()
+            except redis.RedisError:
+                if time.monotonic() > ends:
+                    raise
+                time.sleep(0.05)
+            else:
+                return
+
+    def kill(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGKILL)
+        self._process.wait(10)
+        self.client.close()
