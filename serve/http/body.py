@@ -96,11 +96,12 @@ def too_large(limits: Limits) -> HttpRefusal:
     )
 
 
-async def decompress(body: bytes | bytearray, encoding: str, limits: Limits) -> bytes | bytearray:
+async def decompress(body: bytes | bytearray, content_encoding: bytes, limits: Limits) -> bytes | bytearray:
     """The body without its `Content-Encoding`; never more than `limits.body_bytes`, whatever it claims to be.
 
     Raises `HttpRefusal` 415 for another encoding, 400 for a body that is not what it says, 413.
     """
+    encoding = content_encoding.decode("latin-1").strip().lower()
     if encoding == "identity":
         return body
     bits = _WINDOW_BITS.get(encoding)

@@ -10,7 +10,7 @@ from serve.http.body import Message, Receive, compress, decompress, read_body
 from serve.http.errors import ClientGone, Headers, HttpRefusal, refusal_of
 from serve.http.responses import Response, refusal_response
 from serve.oip.inference import Inference
-from serve.oip.request import InferRequest, parse_infer
+from serve.oip.request import Asked, InferRequest, parse_infer
 from serve.oip.response import Reply, ReplyWriter
 
 Send = Callable[[Message], Awaitable[None]]
@@ -56,10 +56,17 @@ class InferRoute:
             shown_id = request_id.encode()
         rows = 0
         try:
-            request = await self._read(endpoint, version, headers, request_id, body)
+            asked = self._asked(endpoint, version, headers, request_id)
+            if b"content-encoding" in headers:
+                body = await decompress(body, headers[b"content-encoding"], inference.limits)
+            request = _parse(body, headers, asked)
             rows = len(request.batch)
             answer = await inference.answer(request)
-            response = await _response(self._writer.write(request, answer), headers, shown_id)
+            reply = self._writer.write(request, answer)
+            encoding = _reply_encoding(headers)
+            if encoding is not None:
+                reply = Reply([await compress(b"".join(reply.pieces), encoding)], reply.json_length)
+            response = _response(reply, encoding, shown_id)
         except MeshError as error:
             refusal = refusal_of(error)
         except HttpRefusal as error:
@@ -73,33 +80,24 @@ class InferRoute:
         inference.refused(endpoint, "http", str(refusal.status), rows, received)
         return refusal_response(refusal, shown_id)
 
-    async def _read(
-        self,
-        endpoint: str,
-        version: str,
-        headers: Mapping[bytes, bytes],
-        request_id: str,
-        body: bytes | bytearray,
-    ) -> InferRequest:
+    def _asked(self, endpoint: str, version: str, headers: Mapping[bytes, bytes], request_id: str) -> Asked:
         timeout_ms, variant = headers.get(b"x-request-timeout-ms"), headers.get(b"x-mesh-variant")
-        asked = self._inference.ask(
+        return self._inference.ask(
             endpoint,
             version,
             default_id=request_id,
             timeout_ms=None if timeout_ms is None else timeout_ms.decode("latin-1"),
             variant=None if variant is None else variant.decode("latin-1"),
         )
-        encoding = headers.get(b"content-encoding")
-        if encoding is not None:
-            body = await decompress(body, encoding.decode("latin-1").strip().lower(), self._inference.limits)
-        header_length = headers.get(b"inference-header-content-length")
-        return parse_infer(body, None if header_length is None else _length(header_length), asked)
 
 
-def _length(value: bytes) -> int:
+def _parse(body: bytes | bytearray, headers: Mapping[bytes, bytes], asked: Asked) -> InferRequest:
+    value = headers.get(b"inference-header-content-length")
+    if value is None:
+        return parse_infer(body, None, asked)
     if not value.isdigit() or len(value) > 18:
         raise InvalidInput("inference-header-content-length", "must be a number of bytes")
-    return int(value)
+    return parse_infer(body, int(value), asked)
 
 
 def _reply_encoding(headers: Mapping[bytes, bytes]) -> str | None:
@@ -115,12 +113,9 @@ def _reply_encoding(headers: Mapping[bytes, bytes]) -> str | None:
     return coding.decode() if coding in (b"gzip", b"deflate") else None
 
 
-async def _response(reply: Reply, headers: Mapping[bytes, bytes], request_id: bytes) -> Response:
+def _response(reply: Reply, encoding: str | None, request_id: bytes) -> Response:
     """Headers and body of an answer; large tensors stay as they lie in memory."""
     pieces, json_length = reply
-    encoding = _reply_encoding(headers)
-    if encoding is not None:
-        pieces = [await compress(b"".join(pieces), encoding)]
     size = len(pieces[0]) if len(pieces) == 1 else sum(map(len, pieces))
     fields: Headers = [
         _JSON_TYPE if json_length is None else _BINARY_TYPE,

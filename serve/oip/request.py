@@ -76,6 +76,7 @@ class Extras(msgspec.Struct, frozen=True, gc=False):
 
 
 _NO_EXTRAS: Final = Extras()
+_PLACES: Final = tuple(f"inputs[{index}]" for index in range(8))
 
 
 def parse_infer(body: bytes | bytearray, header_length: int | None, asked: Asked) -> InferRequest:
@@ -151,7 +152,7 @@ def _read_inputs(inputs: Sequence[InputTensor], tail: Buffer) -> dict[str, np.nd
     tensors: dict[str, np.ndarray] = {}
     at = 0
     for index, tensor in enumerate(inputs):
-        place = f"inputs[{index}]"
+        place = _PLACES[index] if index < len(_PLACES) else f"inputs[{index}]"
         parameters = tensor.parameters
         if parameters is None or parameters.binary_data_size is None:
             if parameters is not None and parameters.shared_memory_region is not None:
@@ -189,11 +190,10 @@ def _check_inputs(asked: Asked, tensors: Mapping[str, np.ndarray]) -> int:
             raise InvalidInput(
                 f"input '{mismatch.input}'", f"expected {mismatch.expected}, got {mismatch.got}"
             )
-    rows = {name: len(array) for name, array in tensors.items()}
-    counts = set(rows.values())
-    if len(counts) > 1:
+    elif len({len(array) for array in tensors.values()}) > 1:
+        rows = {name: len(array) for name, array in tensors.items()}
         raise InvalidInput("inputs", f"differ in their rows: {rows}")
-    count = counts.pop()
+    count = len(next(iter(tensors.values())))
     if count > asked.max_rows:
         raise InvalidInput("inputs", f"hold {count} rows, the limit of a request is {asked.max_rows}")
     return count

@@ -61,6 +61,9 @@ class InferenceRequest(msgspec.Struct, gc=False):
 
 
 _request: Final = msgspec.json.Decoder(InferenceRequest)
+DECODE_ERRORS: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""All that decoding can raise."""
+
 _PLACE: Final = re.compile(r"^(?P<reason>.*) - at `\$\.?(?P<path>.*)`$", re.DOTALL)
 _ABSENT: Final = re.compile(r"^Object missing required field `(?P<name>.*)`$")
 _MALFORMED: Final = "JSON is malformed: "
@@ -77,12 +80,17 @@ def decode(
     """Decode; whatever is wrong becomes `InvalidInput` with the place inside `field` (`body` stands for the whole)."""
     try:
         return decoder.decode(data)
-    except msgspec.ValidationError as error:
-        raise _invalid(field, str(error)) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidInput(field, f"not valid JSON: {str(error).removeprefix(_MALFORMED)}") from None
-    except RecursionError:
-        raise InvalidInput(field, "nested too deeply") from None
+    except DECODE_ERRORS as error:
+        raise refusal(error, field) from None
+
+
+def refusal(error: Exception, field: str) -> InvalidInput:
+    """What one of `DECODE_ERRORS` says of `field`."""
+    if isinstance(error, msgspec.ValidationError):
+        return _invalid(field, str(error))
+    if isinstance(error, RecursionError):
+        return InvalidInput(field, "nested too deeply")
+    return InvalidInput(field, f"not valid JSON: {str(error).removeprefix(_MALFORMED)}")
 
 
 def _invalid(field: str, message: str) -> InvalidInput:

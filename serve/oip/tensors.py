@@ -16,7 +16,7 @@ import numpy as np
 
 from mesh.errors import InvalidInput
 from mesh.routing.datatypes import NUMPY_OF
-from serve.oip.schema import decode
+from serve.oip.schema import DECODE_ERRORS, decode, refusal
 
 Buffer = bytes | bytearray | memoryview
 
@@ -50,7 +50,10 @@ def from_json(data: msgspec.Raw, datatype: str, shape: Sequence[int], place: str
     count = check_shape(datatype, shape, place)
     view = memoryview(data)
     if len(view) > 1 and view[0] == _BRACKET and (_ZERO <= view[1] <= _NINE or view[1] == _MINUS):
-        values = decode(_flat_decoder(datatype), data, f"{place}.data")
+        try:
+            values = _FLAT[datatype].decode(data)
+        except DECODE_ERRORS as error:
+            raise refusal(error, f"{place}.data") from None
     else:
         values = _nested(data, datatype, shape, place)
     if len(values) != count:
@@ -60,7 +63,7 @@ def from_json(data: msgspec.Raw, datatype: str, shape: Sequence[int], place: str
     if datatype == "BYTES":
         return bytes_array([_utf8(text, place) for text in values], shape)
     try:
-        packed = struct.pack(f"<{count}{_FORMAT_OF[datatype]}", *values)
+        packed = _struct(count, datatype).pack(*values)
     except (struct.error, OverflowError):
         raise InvalidInput(f"{place}.data", f"holds a number that does not fit {datatype}") from None
     return np.ndarray(shape, NUMPY_OF[datatype], packed)
@@ -98,9 +101,9 @@ def _element_of(datatype: str) -> type:
     return {"BOOL": bool, "BYTES": str}.get(datatype, int)
 
 
-@lru_cache(maxsize=16)
-def _flat_decoder(datatype: str) -> msgspec.json.Decoder[list[object]]:
-    return _decoder(_element_of(datatype), 1)
+@lru_cache(maxsize=256)
+def _struct(count: int, datatype: str) -> struct.Struct:
+    return struct.Struct(f"<{count}{_FORMAT_OF[datatype]}")
 
 
 @lru_cache(maxsize=128)
@@ -109,6 +112,9 @@ def _decoder(element: type, depth: int) -> msgspec.json.Decoder[list[object]]:
     for _ in range(depth):
         kind = list[kind]  # type: ignore[valid-type]
     return msgspec.json.Decoder(kind)
+
+
+_FLAT: Final = {datatype: _decoder(_element_of(datatype), 1) for datatype in NUMPY_OF}
 
 
 def _utf8(text: object, place: str) -> bytes:
