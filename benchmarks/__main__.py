@@ -8,7 +8,7 @@ import sys
 import psutil
 from rich.console import Console
 
-from benchmarks import gpu, http, latency, memory, routing, stream, tensor
+from benchmarks import gpu, http, latency, memory, stream, tensor
 from benchmarks.results import Row, save, show
 
 PARTS = (
@@ -38,7 +38,11 @@ def run_part(part: str, rounds: int, seconds: int, console: Console) -> list[Row
         return tensor.measure(rounds, console)
     if part == "memory":
         return memory.measure(console)
-    return routing.rows() if part == "routing" else gpu.rows()
+    if part == "gpu":
+        return gpu.rows()
+    from benchmarks import routing
+
+    return routing.rows()
 
 
 def main() -> int:

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SHARED = Path(os.environ.get("MESH_SHARED", ROOT.parent / "shared"))
 PEERS = SHARED / "peers"
 KAFKA_CLUSTER = Path(os.environ.get("KAFKA_CLUSTER", SHARED / "kafka" / "cluster"))
-HYPERSTREAM = [sys.executable, "-m", "mesh.cli.app"]
+HYPERSTREAM = [sys.executable, "-m", "mesh.cli"]
 LOGS = ROOT / "build" / "bench-logs"
 
 
