@@ -4,11 +4,12 @@ import argparse
 import importlib.metadata
 import platform
 import sys
+from collections.abc import Callable
 
 import psutil
 from rich.console import Console
 
-from benchmarks import gpu, http, latency, memory, stream, tensor
+from benchmarks import gpu, http, latency, memory, routing, stream, tensor
 from benchmarks.results import Row, save, show
 
 PARTS = (
@@ -30,19 +31,15 @@ def run_part(part: str, rounds: int, seconds: int, console: Console) -> list[Row
     """Measure one part."""
     if part.startswith("stream"):
         return stream.measure(rounds, console, part)
-    if part == "http":
-        return http.measure(http.Plan(rounds, seconds, min(5, seconds)), console)
-    if part == "latency":
-        return latency.measure(rounds, console)
-    if part == "tensor":
-        return tensor.measure(rounds, console)
-    if part == "memory":
-        return memory.measure(console)
-    if part == "gpu":
-        return gpu.rows()
-    from benchmarks import routing
-
-    return routing.rows()
+    parts: dict[str, Callable[[], list[Row]]] = {
+        "routing": routing.rows,
+        "http": lambda: http.measure(http.Plan(rounds, seconds, min(5, seconds)), console),
+        "latency": lambda: latency.measure(rounds, console),
+        "tensor": lambda: tensor.measure(rounds, console),
+        "gpu": gpu.rows,
+        "memory": lambda: memory.measure(console),
+    }
+    return parts[part]()
 
 
 def main() -> int:

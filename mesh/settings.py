@@ -33,13 +33,17 @@ class Settings:
         """Read `environ`; `InvalidConfig` names the variable that is wrong and what it may be."""
         framework = environ.get("ML_MODEL_FRAMEWORK") or None
         if framework not in (None, "torch", "tensorflow"):
-            raise InvalidConfig("environment", 0, "ML_MODEL_FRAMEWORK", f"'{framework}' is not one of torch, tensorflow")
+            raise InvalidConfig(
+                "environment", 0, "ML_MODEL_FRAMEWORK", f"'{framework}' is not one of torch, tensorflow"
+            )
         path = environ.get("MESH_DATA_PATH") or "direct"
         if path not in ("direct", "handle"):
             raise InvalidConfig("environment", 0, "MESH_DATA_PATH", f"'{path}' is not one of direct, handle")
         return cls(
-            kafka_bootstrap_servers=environ.get("KAFKA_BOOTSTRAP_SERVERS") or cls_default("kafka_bootstrap_servers"),
-            kafka_inference_topic=environ.get("KAFKA_INFERENCE_TOPIC") or cls_default("kafka_inference_topic"),
+            kafka_bootstrap_servers=environ.get("KAFKA_BOOTSTRAP_SERVERS")
+            or cls_default("kafka_bootstrap_servers"),
+            kafka_inference_topic=environ.get("KAFKA_INFERENCE_TOPIC")
+            or cls_default("kafka_inference_topic"),
             kafka_consumer_group=environ.get("KAFKA_CONSUMER_GROUP") or cls_default("kafka_consumer_group"),
             redis_url=environ.get("REDIS_URL") or cls_default("redis_url"),
             redis_channel=environ.get("ML_STREAM_REDIS_CHANNEL") or cls_default("redis_channel"),
@@ -50,7 +54,7 @@ class Settings:
             mesh_host=environ.get("MESH_HOST") or cls_default("mesh_host"),
             http_port=_port(environ, "MESH_HTTP_PORT", 8080),
             grpc_port=_port(environ, "MESH_GRPC_PORT", 9001),
-            data_path=cast(DataPath, path),
+            data_path=cast("DataPath", path),
             config_dir=environ.get("MESH_CONFIG") or cls_default("config_dir"),
         )
 
