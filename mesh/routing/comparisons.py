@@ -54,7 +54,11 @@ class Comparisons:
     def calls(
         self, voices: Mapping[str, Voice], joined: Mapping[int, Voice]
     ) -> tuple[tuple[ShadowCall, ...], dict[str, int]]:
-        """The shadow calls, one for each shadow and answer to compare with, and the rows skipped by shadow model."""
+        """The shadow calls, one for each shadow and answer to compare with, and the rows skipped by shadow.
+
+        A row is skipped where its primary was not scored or failed, or where the shadow, as a model of the cascade, has
+        failed on it.
+        """
         calls: list[ShadowCall] = []
         skipped: dict[str, int] = {}
         for noted in self._noted:
@@ -65,11 +69,12 @@ class Comparisons:
                 scored = rows[:0] if primary is None else primary.answered(rows)
                 if primary is None or not len(scored):
                     continue
-                sent += len(scored)
-                origin_of = entry.source.route, entry.source.role
+                role = entry.source.role
                 for chunk, part in primary.parts(scored):
-                    origin = Origin(chunk.model, chunk.version, *origin_of)
-                    calls += _calls(noted, chunk, part, origin, voices.get(noted.model))
+                    origin = Origin(chunk.model, chunk.version, entry.source.route, role)
+                    made = _calls(noted, chunk, part, origin, voices.get(noted.model))
+                    sent += sum([len(call.rows) for call in made])
+                    calls += made
             if sent < noted.rows:
                 skipped[noted.model] = skipped.get(noted.model, 0) + noted.rows - sent
         return tuple(calls), skipped
@@ -78,15 +83,15 @@ class Comparisons:
 def _calls(
     noted: _Noted, chunk: Chunk, rows: np.ndarray, origin: Origin, voice: Voice | None
 ) -> list[ShadowCall]:
-    """One call; more where the shadow has answered some of the rows within the cascade already."""
-    known = rows[:0] if voice is None else voice.answered(rows)
-    if voice is None or not len(known):
+    """One call; others for rows that the shadow has answered within the cascade, none for those it failed on."""
+    if voice is None:
         return [ShadowCall(noted.model, rows, noted.route, *chunk.take(rows), origin)]
-    calls = [
-        ShadowCall(noted.model, part, noted.route, *chunk.take(part), origin, answer.take(part)[0])
-        for answer, part in voice.parts(known)
-    ]
-    asked = np.setdiff1d(voice.unasked(rows), known, assume_unique=True)
-    if len(asked):
-        calls.append(ShadowCall(noted.model, asked, noted.route, *chunk.take(asked), origin))
+    calls: list[ShadowCall] = []
+    known, unasked = voice.answered(rows), voice.unasked(rows)
+    if len(known):
+        for answer, part in voice.parts(known):
+            outputs, _ = answer.take(part)
+            calls.append(ShadowCall(noted.model, part, noted.route, *chunk.take(part), origin, outputs))
+    if len(unasked):
+        calls.append(ShadowCall(noted.model, unasked, noted.route, *chunk.take(unasked), origin))
     return calls

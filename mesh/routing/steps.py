@@ -43,7 +43,7 @@ class ShadowCall:
 
 @dataclass(frozen=True, slots=True)
 class CascadeResult:
-    """The answer, the shadow calls to offer after it, and per shadow model the rows that have nothing to compare with."""
+    """The answer, the shadow calls to offer after it, and per shadow model the rows that cannot be compared."""
 
     answer: Answer
     shadows: tuple[ShadowCall, ...]

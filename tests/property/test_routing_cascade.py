@@ -248,7 +248,8 @@ class OneRow:
         for route, shadow, primary in self.shadows:
             heard = primary is not None and all(model in self.called for model in primary.models)
             answer, _ = self.source(primary) if heard else (None, False)
-            if not isinstance(answer, dict) or (len(primary.models) > 1 and not primary.asked):
+            failed = shadow.model in self.called and isinstance(self.ask(shadow.model), RowFailure)
+            if failed or not isinstance(answer, dict) or (len(primary.models) > 1 and not primary.asked):
                 yield (shadow.model, None)
             else:
                 yield (

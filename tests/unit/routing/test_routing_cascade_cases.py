@@ -23,7 +23,7 @@ def away(_call):
 
 
 def raising(_call):
-    return Scored({}, None, "1", {at: "ValueError: bad" for at in range(len(_call.rows))})
+    return Scored({}, None, "1", dict.fromkeys(range(len(_call.rows)), "ValueError: bad"))
 
 
 def test_one_model_s_arrays_pass_through_uncopied():
@@ -56,7 +56,7 @@ def test_attributes_that_decide_alone_ask_for_no_answer():
         Route("b", compile_when("x && confidence > 0.4"), send=("b",)),
         Route("c", ALWAYS, send=("c",)),
     )
-    _, steps = drive(table, {}, batch_of(3, x=[True, False, True]), {m: saying(1) for m in "abc"})
+    _, steps = drive(table, {}, batch_of(3, x=[True, False, True]), dict.fromkeys("abc", saying(1)))
     assert steps == [[("a", [0, 2])], [("c", [0, 1, 2])]]
 
 
@@ -66,7 +66,7 @@ def test_rows_that_are_over_are_asked_for_together_with_the_others():
         Route("b", ALWAYS, send=("b",)),
         Route("c", compile_when("confidence > 0.9"), send=("c",)),
     )
-    result, steps = drive(table, {}, batch_of(2, x=[True, False]), {m: saying(1) for m in "abc"})
+    result, steps = drive(table, {}, batch_of(2, x=[True, False]), dict.fromkeys("abc", saying(1)))
     assert steps == [[("a", [0]), ("b", [1])]]
     assert [result.answer.origins[at].model for at in result.answer.origin_of] == ["a", "b"]
 
@@ -74,7 +74,7 @@ def test_rows_that_are_over_are_asked_for_together_with_the_others():
 def test_a_split_divides_by_key_and_keeps_its_shares():
     table = table_of(Route("s", ALWAYS, split=Split((("a", 20), ("b", 30), ("c", 50)))))
     batch = batch_of(500)
-    result, steps = drive(table, {}, batch, {m: saying(1) for m in "abc"})
+    result, steps = drive(table, {}, batch, dict.fromkeys("abc", saying(1)))
     places = buckets("e/s", batch.ids)
     expected = np.where(places < 0.2, "a", np.where(places < 0.5, "b", "c")).tolist()
     assert [result.answer.origins[at].model for at in result.answer.origin_of] == expected
@@ -254,11 +254,15 @@ def test_versions_that_differ_between_calls_are_told_apart():
         Route("three", compile_when("!x"), send=("a",)),
     )
     versions = iter("12")
+
+    def newer(call):
+        return saying(1, version=next(versions))(call)
+
     result, _ = drive(
         table,
         {},
         batch_of(3, x=[True, False, True]),
-        {"a": lambda call: saying(1, version=next(versions))(call)},
+        {"a": newer},
     )
     assert [result.answer.origins[at].version for at in result.answer.origin_of] == ["1", "2", "1"]
 
@@ -328,6 +332,22 @@ def test_a_shadow_that_has_answered_already_brings_its_outputs():
     [call] = result.shadows
     assert call.outputs["y"].tolist() == [[5], [5]]
     assert call.primary_outputs["y"].tolist() == [[1], [1]]
+
+
+def test_a_shadow_that_has_failed_already_is_not_asked_again():
+    table = table_of(
+        Route("one", ALWAYS, send=("s",)), Route("two", ALWAYS, send=("a",), shadow=(ShadowRule("s"),))
+    )
+    read = table_of(
+        table.routes[0], Route("r", compile_when("confidence > 0.9"), send=("b",)), table.routes[1]
+    )
+
+    def half(call):
+        return Scored({"y": np.zeros((2, 1), np.float32)}, None, "1", {0: "ValueError: bad"})
+
+    result, _ = drive(read, {}, batch_of(2), {"s": half, "a": saying(1)})
+    assert [(call.rows.tolist(), call.outputs is not None) for call in result.shadows] == [([1], True)]
+    assert result.shadows_skipped == {"s": 1}
 
 
 def test_every_origin_gets_a_shadow_call_of_its_own():
