@@ -35,7 +35,10 @@ def errors(manifest: dict) -> list[str]:
     schema = closed(crd_schema("ray.io_rayservices.yaml", "v1"))
     assert isinstance(schema, dict)
     schema["properties"]["metadata"] = {"type": "object"}
-    return [f"{error.json_path}: {error.message}" for error in jsonschema.Draft7Validator(schema).iter_errors(manifest)]
+    return [
+        f"{error.json_path}: {error.message}"
+        for error in jsonschema.Draft7Validator(schema).iter_errors(manifest)
+    ]
 
 
 def test_manifest_fits_the_published_schema():
@@ -43,7 +46,9 @@ def test_manifest_fits_the_published_schema():
 
 
 def test_a_misspelt_key_is_found():
-    broken = yaml.safe_load((ROOT / "k8s" / "rayservice.yaml").read_text().replace("minReplicas:", "minimumReplicas:"))
+    broken = yaml.safe_load(
+        (ROOT / "k8s" / "rayservice.yaml").read_text().replace("minReplicas:", "minimumReplicas:")
+    )
     assert any("minimumReplicas" in error for error in errors(broken))
 
 
