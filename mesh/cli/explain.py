@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
 from mesh.cli import environment
 from mesh.cli.attributes import parse_setting
@@ -69,21 +69,24 @@ def explain(
     row = Batch({}, [row_id], None if key is None else [key], read)
     call = _assumed(_confidences(confidence or [])) if features is None else _scored(mesh, features)
     found = explain_row(table, mesh.facts, row, call, cast("Variant | None", variant))
-    Console().print(page(f"endpoint {name}, id {row_id}" + (f", key {key}" if key else ""), found))
+    Console(soft_wrap=True, highlight=False).print(
+        page(f"endpoint {name}, id {row_id}" + (f", key {key}" if key else ""), found)
+    )
 
 
-def page(title: str, found: Explanation) -> Table:
-    """An explanation, one route a line."""
-    table = Table(title=title, title_justify="left", box=None, padding=(0, 2), caption_justify="left")
-    for name in ("route", "when", "holds", "because", "answer after it"):
-        table.add_column(name, overflow="fold")
+def page(title: str, found: Explanation) -> Text:
+    """An explanation: two lines a route, then what came of it."""
+    page = Text(f"{title}\n")
+    width = max(len(reason.route) for reason in found.reasons)
     for reason in found.reasons:
-        read = ", ".join(f"{name} is {_shown(value)}" for name, value in reason.read.items()) or "always"
-        table.add_row(reason.route, reason.when, "yes" if reason.applies else "no", read, reason.answer)
-    asked = ", ".join(found.called) or "nobody"
-    shadows = f"; compared with: {', '.join(found.shadows)}" if found.shadows else ""
-    table.caption = f"asked: {asked}\nanswer: {found.answer}{shadows}"
-    return table
+        read = ", ".join(f"{name} is {_shown(value)}" for name, value in reason.read.items())
+        page.append(f"  {reason.route:{width}}  ")
+        page.append("applies  " if reason.applies else "does not ", "bold green" if reason.applies else "dim")
+        page.append(f"  when {reason.when}" + (f"   ({read})" if read else "") + "\n")
+        page.append(f"  {'':{width}}             answer: {reason.answer}\n", "dim")
+    page.append(f"asked: {', '.join(found.called) or 'nobody'}\n")
+    page.append(f"answer: {found.answer}", "bold")
+    return page.append(f"\ncompared with: {', '.join(found.shadows)}") if found.shadows else page
 
 
 def _shown(value: object) -> str:

@@ -18,9 +18,16 @@ READER_S: Final = 120.0
 _LOOK_S: Final = 0.05
 
 
+def _nothing() -> None:
+    return
+
+
 @dataclass(slots=True)
 class Feed:
-    """One run of sending. `stop` may be set from anywhere; `sent` is current at any time."""
+    """One run of sending. `stop` may be set from anywhere; `sent` and `waiting` are current at any time.
+
+    `progress` is called after every record, and again and again while readers are waited for.
+    """
 
     settings: Settings
     topic: str
@@ -28,8 +35,9 @@ class Feed:
     stop: threading.Event = field(default_factory=threading.Event)
     sent: int = 0
     waiting: bool = False
+    progress: Callable[[], None] = _nothing
 
-    def run(self, records: Iterable[Record], progress: Callable[[], None] | None = None) -> int:
+    def run(self, records: Iterable[Record]) -> int:
         """Send all of `records` and wait for their delivery; returns how many. Raises `KafkaAway`."""
         outbox = Outbox(self.settings.kafka_bootstrap_servers, self.topic)
         partitions, demo = outbox.partitions()
@@ -43,8 +51,7 @@ class Feed:
                     break
                 outbox.send(record.value, record.key)
                 self.sent += 1
-                if progress is not None:
-                    progress()
+                self.progress()
         except KeyboardInterrupt:
             outbox.flush()  # what counts as sent is delivered
             raise
@@ -78,6 +85,7 @@ class _Gate:
             deadline = time.monotonic() + READER_S
             while not self._allowance.renew(max(self._readers.unread(), default=0)):
                 self._feed.waiting = True
+                self._feed.progress()
                 if time.monotonic() > deadline:
                     raise KafkaAway(
                         f"the demo broker is full and the consumer group '{self._group}' has read too little "

@@ -49,7 +49,8 @@ class SendingBar:
         self._draw()
         if not self._console.is_terminal:
             total = "" if self._total is None else f" of {self._total:,}"
-            self._console.print(f"sent {self._feed.sent:,}{total} at {self.rate:,.0f} records/s")
+            words = ", waiting for readers" if self._feed.waiting else ""
+            self._console.print(f"sent {self._feed.sent:,}{total} at {self.rate:,.0f} records/s{words}")
 
     @property
     def rate(self) -> float:

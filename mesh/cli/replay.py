@@ -72,8 +72,9 @@ def send_all(
 ) -> None:
     """Send `table` with a progress bar, then say in one line what came of it."""
     with SendingBar(feed, total, console) as bar:
+        feed.progress = bar
         try:
-            feed.run(rows_of(table, loop, limit), bar)
+            feed.run(rows_of(table, loop, limit))
         except KeyboardInterrupt:
             console.print("stopped")
     where = f"{feed.topic} at {feed.settings.kafka_bootstrap_servers}"

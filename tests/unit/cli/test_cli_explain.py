@@ -1,0 +1,63 @@
+import numpy as np
+import pytest
+
+from mesh.cli.explain import page
+from mesh.cli.reasons import explain_row
+from mesh.routing.table import Canary, ModelFacts, Route, RouteTable, ShadowRule
+from mesh.routing.types import MISSING, Batch, Scored, Unreachable
+from mesh.routing.when import compile_when
+
+TABLE = RouteTable(
+    "default",
+    (
+        Route("baseline", compile_when("always"), send=("rules",)),
+        Route(
+            "hybrid", compile_when("confidence >= 0.6"), send=("anomaly",), shadow=(ShadowRule("degrader"),)
+        ),
+        Route("rollout", compile_when("rollout == true"), canary=Canary("anomaly", 100)),
+    ),
+)
+FACTS = {name: ModelFacts(name, has_confidence=True) for name in ("rules", "anomaly", "degrader")}
+
+
+def explained(confidence, rollout=MISSING, away=()):
+    def call(model):
+        if model in away:
+            return Unreachable("away", f"{model} is away")
+        return Scored({"y": np.zeros((1, 1), np.float32)}, np.array([confidence], np.float32), "1")
+
+    return explain_row(TABLE, FACTS, Batch({}, ["row"], attributes={"rollout": [rollout]}), call, None)
+
+
+@pytest.mark.parametrize(
+    ("confidence", "rollout", "applies", "answer", "called"),
+    [
+        (0.3, MISSING, [True, False, False], "rules · baseline · primary", ("rules",)),
+        (0.9, False, [True, True, False], "anomaly · hybrid · primary", ("rules", "anomaly")),
+        (0.3, True, [True, False, True], "anomaly · rollout · canary", ("rules", "anomaly")),
+        (0.3, "true", [True, False, False], "rules · baseline · primary", ("rules",)),
+    ],
+)
+def test_every_route_says_whether_it_applies_and_what_stands_after_it(
+    confidence, rollout, applies, answer, called
+):
+    found = explained(confidence, rollout)
+    assert [reason.applies for reason in found.reasons] == applies
+    assert found.answer.startswith(answer)
+    assert found.called == called
+    assert found.reasons[0].answer.startswith("rules · baseline")
+
+
+def test_shadows_and_what_was_read_are_shown():
+    found = explained(0.9)
+    assert found.shadows == ("degrader (hybrid)",)
+    text = page("endpoint default", found).plain
+    assert "when confidence >= 0.6   (confidence is 0.9)" in text
+    assert "(rollout is missing)" in text
+    assert "compared with: degrader (hybrid)" in text
+
+
+def test_a_row_without_an_answer_says_why():
+    found = explained(0.9, away=("rules",))
+    assert found.answer == "none: rules is away"
+    assert dict(found.reasons[1].read) == {"confidence": MISSING}
