@@ -12,7 +12,7 @@ from ray import serve
 
 from mesh.cluster.autoscaling import ONGOING
 from mesh.cluster.connect import connect_engine
-from mesh.cluster.metering import Metering
+from mesh.cluster.metering import Metering, set_engine_gauges
 from mesh.cluster.scoreboard import Reporter, read_summary
 from mesh.settings import Settings
 from mesh.spec import MeshConfig, load_mesh
@@ -64,7 +64,13 @@ class Router(InferenceService):
         config = await asyncio.to_thread(load_mesh, Path(config_dir), settings)
         context = serve.get_replica_context()
         recorder = Recorder()
-        self._reporter = Reporter("router", context.replica_tag, recorder, settings)
+        self._reporter = Reporter(
+            "router",
+            context.replica_tag,
+            recorder,
+            settings,
+            lambda: set_engine_gauges(recorder, self._engine),
+        )
         self._engine = await connect_engine(config, settings, context.app_name, Metering(recorder))
         inference = Inference(self._engine, server_facts(config), LIMITS, RequestMetering(recorder))
         super().__init__(inference)

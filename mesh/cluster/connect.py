@@ -51,4 +51,10 @@ async def connect_engine(
 
 def policy_of(spec: ModelSpec) -> ModelPolicy:
     """How the engine calls a model."""
-    return ModelPolicy(spec.max_batch_rows, spec.max_inflight, spec.timeout_s, spec.breaker.policy())
+    return ModelPolicy(
+        spec.max_batch_rows,
+        spec.max_inflight,
+        spec.timeout_s,
+        may_sleep=spec.scaling.min_replicas == 0,
+        breaker=spec.breaker.policy(),
+    )

@@ -1,12 +1,25 @@
 """What an engine tells, as metrics."""
 
+from typing import Final
+
 import numpy as np
 
+from mesh.engine.engine import Engine
 from mesh.engine.ports import CallOutcome, ShadowOutcome
 from mesh.routing.shadow import Comparison
 from mesh.routing.types import Answer
 from mesh.telemetry import names
 from mesh.telemetry.recorder import Recorder
+
+_BREAKER_LEVEL: Final = {"closed": 0, "half_open": 1, "open": 2}
+
+
+def set_engine_gauges(recorder: Recorder, engine: Engine) -> None:
+    """What is so now: rows that wait, and the state of each model's breaker."""
+    for endpoint, rows in engine.pending_rows.items():
+        recorder.set(names.PENDING_ROWS, rows, (endpoint,))
+    for model, state in engine.breaker_states().items():
+        recorder.set(names.BREAKER_STATE, _BREAKER_LEVEL[state], (model,))
 
 
 class Metering:

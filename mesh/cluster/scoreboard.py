@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from typing import Any, Final
 
 from ray.exceptions import RayError
@@ -75,8 +76,19 @@ class Scoreboard:
 class Reporter:
     """Pushes this process's recorder to the scoreboard every second, from `start` until `stop`."""
 
-    def __init__(self, process: str, process_id: str, recorder: Recorder, settings: Settings) -> None:
-        """`process` is what it does, such as `router`; `process_id` is unique to it."""
+    def __init__(
+        self,
+        process: str,
+        process_id: str,
+        recorder: Recorder,
+        settings: Settings,
+        before_push: Callable[[], None] | None = None,
+    ) -> None:
+        """`process` is what it does, such as `router`; `process_id` is unique to it.
+
+        `before_push` sets the gauges of what changes too often to be told of.
+        """
+        self._before_push = before_push
         self._process_id = process_id
         self._recorder = recorder
         self._meter = ProcessMeter(process)
@@ -105,6 +117,8 @@ class Reporter:
                 if self._scoreboard is None:
                     self._scoreboard = await find_or_start(NAME, Scoreboard, *self._address)
                 self._meter.record(self._recorder)
+                if self._before_push is not None:
+                    self._before_push()
                 await _call(self._scoreboard.push.remote(self._process_id, self._recorder.snapshot()))
                 await asyncio.sleep(PUSH_S)
             # ValueError: Ray's word for a named actor that is between two lives.

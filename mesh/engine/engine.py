@@ -15,6 +15,7 @@ from mesh.engine.replica import Replica
 from mesh.engine.replicas import Replicas
 from mesh.engine.shadows import ShadowLane
 from mesh.errors import DeadlineExceeded, NotFound, Overloaded
+from mesh.routing.breaker import BreakerState
 from mesh.routing.cascade import CascadeResult, ModelCall, cascade
 from mesh.routing.deadline import after, feasible, left_ms
 from mesh.routing.table import RouteTable
@@ -70,6 +71,15 @@ class Engine:
         return sum(self._pending.values())
 
     @property
+    def pending_rows(self) -> Mapping[str, int]:
+        """Rows taken and not yet answered, by endpoint."""
+        return self._pending
+
+    def breaker_states(self) -> dict[str, BreakerState]:
+        """Each model's breaker, as this engine sees it."""
+        return {model: carrier.breaker.state for model, carrier in self._replicas.items()}
+
+    @property
     def rules_hash(self) -> str:
         """The content hash of all tables."""
         return self._config.rules_hash
@@ -98,8 +108,11 @@ class Engine:
         return self._replicas[model].known
 
     def ready(self, endpoint: str) -> bool:
-        """Every model of the endpoint has a replica."""
-        return all(self._replicas[model].known for model in self.models_of(endpoint))
+        """Every model of the endpoint has a replica, or may sleep without one until a call wakes it."""
+        return all(
+            self._replicas[model].known or self._config.models[model].may_sleep
+            for model in self.models_of(endpoint)
+        )
 
     def update_replicas(self, replicas: Sequence[Replica]) -> None:
         """Take over what the directory knows."""

@@ -52,11 +52,15 @@ class Silent:
 
 @dataclass(frozen=True, slots=True)
 class ModelPolicy:
-    """How one model is called. `max_inflight` is calls out per replica; `timeout_s` bounds one call."""
+    """How one model is called.
+
+    `max_inflight` is calls out per replica; `timeout_s` bounds one call; `may_sleep` says that no replica is no fault.
+    """
 
     max_batch_rows: int = 8192
     max_inflight: int = 2
     timeout_s: float = 30.0
+    may_sleep: bool = False
     breaker: BreakerPolicy = field(default_factory=BreakerPolicy)
 
 

@@ -113,7 +113,8 @@ class Replicas:
         """Start one call; see `Carrier`."""
         now = time.monotonic()
         if not self.breaker.allow(now):
-            done(Unreachable("away", f"the breaker of '{self._model}' is open", self._policy.breaker.open_s))
+            wait_s = self.breaker.retry_after_s(now) or 0.1
+            done(Unreachable("away", f"the breaker of '{self._model}' is open", wait_s))
             return
         call = _Call(tensors, rows, deadline, queued_rows, done, now)
         bound = self._policy.timeout_s if deadline is None else min(self._policy.timeout_s, deadline - now)
@@ -228,8 +229,10 @@ class Replicas:
         kind = _kind_of(outcome, call.rows)
         if kind in ("answered", "overloaded"):  # shedding is an answer: the model is well, and says so
             self.breaker.succeeded(now, seconds)
-        else:
-            self.breaker.failed(now)
+        elif (
+            kind != "deadline" or seconds >= self._policy.timeout_s
+        ):  # an impatient caller says nothing of the model
+            self.breaker.failed(now, seconds)
         self._observer.called(self._model, kind, call.rows, seconds)
         call.done(outcome)
 

@@ -10,7 +10,7 @@ from mesh.engine.ports import Observer
 from mesh.engine.replicas import Replicas
 from mesh.routing.cascade import ShadowCall
 from mesh.routing.facts import LabelRule
-from mesh.routing.shadow import compare
+from mesh.routing.shadow import Comparison, compare
 from mesh.routing.types import CallResult, Scored, Tensors
 
 
@@ -47,8 +47,11 @@ class ShadowLane:
         self._loop = asyncio.get_running_loop()
 
     def offer(self, call: ShadowCall, tensors: Tensors) -> None:
-        """Take these rows if there is room, else drop them."""
+        """Take these rows if there is room, else drop them; compare at once what the cascade has already asked."""
         rows = len(call.rows)
+        if call.outputs is not None:
+            self._told(rows, compare(call.primary_outputs, call.outputs, self._label))
+            return
         if self._rows + rows > self._max_rows:
             self._observer.shadowed(self._model, "dropped", rows, None)
             return
@@ -90,5 +93,7 @@ class ShadowLane:
         if not isinstance(scored, Scored) or scored.failed:
             self._observer.shadowed(self._model, "failed", waiting.rows, None)
             return
-        comparison = compare(waiting.call.primary_outputs, scored.outputs, self._label)
-        self._observer.shadowed(self._model, "compared", waiting.rows, comparison)
+        self._told(waiting.rows, compare(waiting.call.primary_outputs, scored.outputs, self._label))
+
+    def _told(self, rows: int, comparison: Comparison) -> None:
+        self._observer.shadowed(self._model, "compared", rows, comparison)

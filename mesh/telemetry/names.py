@@ -86,7 +86,7 @@ PENDING_ROWS: Final = Gauge("mesh_pending_rows", "Rows accepted and not yet answ
 
 # Calls of models, seen by the engines that make them.
 MODEL_CALLS: Final = Counter(
-    "mesh_model_calls_total", "Calls by outcome: ok, or a failure's kind", ("model", "outcome")
+    "mesh_model_calls_total", "Calls by outcome: answered, or a failure's kind", ("model", "outcome")
 )
 MODEL_CALL_SECONDS: Final = Histogram(
     "mesh_model_call_seconds", "Time from sending a call to its result", ("model",), CALL_BUCKETS

@@ -190,7 +190,7 @@ def _model(change: _Change, name: str) -> ModelState:
     failed = [
         change.flow(names.MODEL_CALLS, key)
         for key in _keys(change, names.MODEL_CALLS, name)
-        if key[1] != "ok"
+        if key[1] != "answered"
     ]
     return ModelState(
         model=name,

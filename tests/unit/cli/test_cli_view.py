@@ -22,7 +22,7 @@ def summary():
     recorder.count(names.INGEST_DEAD_LETTERS, 10, ("t", "not-json"))
     recorder.count(names.ROWS, 700, ("default", "rules", "baseline", "primary"))
     recorder.count(names.ROWS, 300, ("default", "anomaly", "canary-rollout", "canary"))
-    recorder.count(names.MODEL_CALLS, 50, ("rules", "ok"))
+    recorder.count(names.MODEL_CALLS, 50, ("rules", "answered"))
     recorder.set(names.MODEL_REPLICAS, 2, ("rules",))
     recorder.set(names.BREAKER_STATE, 2, ("rules",))
     recorder.set(names.INGEST_LAG, 7, ("t", "0"))

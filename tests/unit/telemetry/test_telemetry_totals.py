@@ -130,7 +130,7 @@ def test_summary_gives_rates_and_quantiles_of_the_window_only():
 def test_summary_shows_routes_models_and_processes():
     totals, recorder = Totals(), Recorder()
     recorder.count(names.ROWS, 7, ROW)
-    recorder.count(names.MODEL_CALLS, 3, ("rules", "ok"))
+    recorder.count(names.MODEL_CALLS, 3, ("rules", "answered"))
     recorder.count(names.MODEL_CALLS, 1, ("rules", "raised"))
     recorder.count(names.MODEL_ROWS, 9, ("rules",))
     recorder.set(names.BREAKER_STATE, 2, ("rules",))
