@@ -1,6 +1,6 @@
 """Inference over gRPC: from `ModelInferRequest` to rows, and from answers to `ModelInferResponse`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -12,7 +12,7 @@ from mesh.routing.types import Answer
 from serve.oip.answers import answered_by, errors_text, is_degraded, outgoing
 from serve.oip.parameters import decode_text
 from serve.oip.request import Asked, Extras, InferRequest, add_tensor, build_request
-from serve.oip.tensors import bytes_array, check_shape, from_bytes, to_bytes
+from serve.oip.tensors import Buffer, bytes_array, check_shape, from_bytes, to_bytes
 
 _CONTENTS_OF: Final = {
     "BOOL": "bool_contents",
@@ -23,15 +23,14 @@ _CONTENTS_OF: Final = {
 """Which typed field holds a datatype. FP16 has none: it travels raw."""
 
 
-def read_request(message: pb.ModelInferRequest, asked: Asked) -> InferRequest:
-    """The understood request; raises `InvalidInput`, nothing else."""
-    tensors = _read_inputs(message)
+def read_request(message: pb.ModelInferRequest, raw: Sequence[Buffer], asked: Asked) -> InferRequest:
+    """The understood request, whose `raw_input_contents` are `raw`; raises `InvalidInput`, nothing else."""
+    tensors = _read_inputs(message, raw)
     extras = _extras(message.parameters) if message.parameters else Extras()
     return build_request(asked, tensors, message.id, _outputs(message), extras)
 
 
-def _read_inputs(message: pb.ModelInferRequest) -> dict[str, np.ndarray]:
-    raw = message.raw_input_contents
+def _read_inputs(message: pb.ModelInferRequest, raw: Sequence[Buffer]) -> dict[str, np.ndarray]:
     if raw and len(raw) != len(message.inputs):
         raise InvalidInput("raw_input_contents", f"holds {len(raw)} tensors for {len(message.inputs)} inputs")
     tensors: dict[str, np.ndarray] = {}
@@ -118,8 +117,8 @@ def _typed(
     return getattr(parameter, kind)
 
 
-def write_response(request: InferRequest, answer: Answer) -> pb.ModelInferResponse:
-    """The reply: every tensor in `raw_output_contents`, which is all that tritonclient reads."""
+def write_response(request: InferRequest, answer: Answer) -> tuple[pb.ModelInferResponse, list[Buffer]]:
+    """The reply, and the tensors that belong into its `raw_output_contents`: tritonclient reads nothing else."""
     message = pb.ModelInferResponse(model_name=request.endpoint, model_version=request.version, id=request.id)
     parameters = message.parameters
     parameters["mesh_rules"].string_param = answer.rules
@@ -127,7 +126,8 @@ def write_response(request: InferRequest, answer: Answer) -> pb.ModelInferRespon
     parameters["mesh_degraded"].bool_param = is_degraded(answer)
     if answer.failed:
         parameters["mesh_errors"].string_param = errors_text(answer)
+    raw: list[Buffer] = []
     for name, array in outgoing(request, answer).items():
         message.outputs.add(name=name, datatype=datatype_of(array), shape=array.shape)
-        message.raw_output_contents.append(bytes(to_bytes(array)))
-    return message
+        raw.append(to_bytes(array))
+    return message, raw

@@ -7,6 +7,7 @@ from tritonclient.grpc import service_pb2_grpc as stubs
 
 from serve.oip.grpc_service import InferenceService
 
+_SERVICE: Final = "inference.GRPCInferenceService"
 _SPARE_BYTES: Final = 1 << 20
 """What a message may hold beside its tensors."""
 
@@ -22,6 +23,10 @@ class GrpcServer:
             ("grpc.max_send_message_length", -1),
         ]
         self._server = grpc.aio.server(options=options, maximum_concurrent_rpcs=concurrent_calls)
+        # Handlers are asked in the order in which they were added: this one keeps `ModelInfer` from protobuf's copies.
+        infer = grpc.unary_unary_rpc_method_handler(service.infer_bytes)
+        own = grpc.method_handlers_generic_handler(_SERVICE, {"ModelInfer": infer})
+        self._server.add_generic_rpc_handlers((own,))
         stubs.add_GRPCInferenceServiceServicer_to_server(service, self._server)
 
     async def start(self, host: str, port: int) -> int:

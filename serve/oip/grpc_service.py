@@ -7,7 +7,7 @@ empty message, which both turn into a plain status without a stack trace in thei
 
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
 from typing import Any, Final, Protocol, TypeVar
 
@@ -18,6 +18,7 @@ from tritonclient.grpc import service_pb2 as pb
 
 from mesh.errors import MeshError
 from serve.oip.failures import UNEXPECTED, status_of
+from serve.oip.grpc_bytes import join_response, split_request
 from serve.oip.grpc_messages import read_request, write_response
 from serve.oip.in_order import in_order
 from serve.oip.inference import Inference
@@ -29,6 +30,7 @@ from serve.oip.metadata import (
     statistics_versions,
 )
 from serve.oip.statistics import as_triton
+from serve.oip.tensors import Buffer
 
 _LOG: Final = logging.getLogger(__name__)
 _STREAM_WINDOW: Final = 64
@@ -135,10 +137,19 @@ class InferenceService:
     async def ModelInfer(self, request: pb.ModelInferRequest, grpc_context: CallContext) -> Message:  # noqa: N802
         """Score rows."""
         try:
-            return await self._infer(request, grpc_context)
+            return _with_tensors(*await self._infer(request, request.raw_input_contents, grpc_context))
         except MeshError as error:
             _refuse(grpc_context, error)
             return pb.ModelInferResponse()
+
+    async def infer_bytes(self, request: bytes, grpc_context: CallContext) -> bytes:
+        """`ModelInfer` from serialized request to serialized response, for a server that can hand over bytes."""
+        try:
+            message, raw = split_request(request)
+            return join_response(*await self._infer(message, raw, grpc_context))
+        except MeshError as error:
+            _refuse(grpc_context, error)
+            return b""
 
     async def ModelStreamInfer(  # noqa: N802
         self, request: AsyncIterable[pb.ModelInferRequest], grpc_context: CallContext
@@ -147,7 +158,8 @@ class InferenceService:
 
         async def answer(message: pb.ModelInferRequest) -> Message:
             try:
-                reply = await self._infer(message, grpc_context)
+                raw = message.raw_input_contents
+                reply = _with_tensors(*await self._infer(message, raw, grpc_context))
             except MeshError as error:
                 failed = pb.ModelInferResponse(model_name=message.model_name, id=message.id)
                 return pb.ModelStreamInferResponse(error_message=str(error), infer_response=failed)
@@ -170,8 +182,10 @@ class InferenceService:
     TraceSetting = _unsupported("TraceSetting")
     LogSettings = _unsupported("LogSettings")
 
-    async def _infer(self, message: pb.ModelInferRequest, context: CallContext) -> pb.ModelInferResponse:
-        """The response; a `MeshError` for every way in which there is none."""
+    async def _infer(
+        self, message: pb.ModelInferRequest, raw: Sequence[Buffer], context: CallContext
+    ) -> tuple[pb.ModelInferResponse, list[Buffer]]:
+        """The response and its raw tensors; a `MeshError` for every way in which there is none."""
         inference = self._inference
         received, rows, endpoint = time.monotonic(), 0, message.model_name
         try:
@@ -184,7 +198,7 @@ class InferenceService:
                 variant=_text(metadata.get("x-mesh-variant")),
                 time_left_s=_time_left(context),
             )
-            request = read_request(message, asked)
+            request = read_request(message, raw, asked)
             rows = len(request.batch)
             response = write_response(request, await inference.answer(request))
         except MeshError as error:
@@ -197,6 +211,11 @@ class InferenceService:
             raise MeshError("internal error") from error
         inference.answered(endpoint, "grpc", "OK", rows, received)
         return response
+
+
+def _with_tensors(message: pb.ModelInferResponse, tensors: Sequence[Buffer]) -> pb.ModelInferResponse:
+    message.raw_output_contents.extend([bytes(tensor) for tensor in tensors])
+    return message
 
 
 def _say(context: CallContext, message: _M, fields: Callable[[], dict[str, object]]) -> _M:

@@ -1,5 +1,6 @@
 """Whatever a client sends, a parser says `InvalidInput` or understands it; nothing else ever comes out."""
 
+import contextlib
 import json
 
 import numpy as np
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 from tritonclient.grpc import service_pb2 as pb
 
 from mesh.errors import InvalidInput
+from serve.oip.grpc_bytes import join_response, split_request
 from serve.oip.grpc_messages import read_request
 from serve.oip.request import Asked, InferRequest, parse_infer
 from tests.fakes.echo_engine import signature
@@ -143,7 +145,38 @@ messages = st.builds(
 def test_grpc_messages_of_almost_the_right_shape(message):
     for asked in (KNOWN, OPEN):
         try:
-            request = read_request(message, asked)
+            request = read_request(message, message.raw_input_contents, asked)
         except InvalidInput:
             continue
         assert_understood(request)
+
+
+@settings(max_examples=200, deadline=None)
+@given(messages, st.integers(0, 1 << 18))
+def test_large_grpc_requests_lose_nothing_when_cut(message, size):
+    message.raw_input_contents.append(bytes(size))
+    cut, raw = split_request(message.SerializeToString())
+    assert [bytes(tensor) for tensor in raw] == list(message.raw_input_contents)
+    del message.raw_input_contents[:]
+    del cut.raw_input_contents[:]
+    assert cut == message
+
+
+@settings(max_examples=200, deadline=None)
+@given(messages, st.integers(65_536, 70_000), st.data())
+def test_damaged_large_grpc_requests_are_refused_or_read(message, size, data):
+    message.raw_input_contents.append(bytes(size))
+    damaged = bytearray(message.SerializeToString())
+    for _ in range(data.draw(st.integers(1, 4))):
+        damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
+    with contextlib.suppress(InvalidInput):
+        split_request(bytes(damaged[: data.draw(st.integers(65_536, len(damaged)))]))
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.binary(max_size=300), max_size=3))
+def test_joined_grpc_responses_are_read_back(tensors):
+    joined = join_response(pb.ModelInferResponse(model_name="m", id="i"), tensors)
+    assert pb.ModelInferResponse.FromString(joined) == pb.ModelInferResponse(
+        model_name="m", id="i", raw_output_contents=tensors
+    )
