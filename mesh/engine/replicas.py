@@ -2,12 +2,12 @@
 
 import asyncio
 import time
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from mesh.engine.batcher import Done, Outcome
-from mesh.engine.direct.link import Link, LinkLost
+from mesh.engine.direct.link import LinkLost
+from mesh.engine.links import Links
 from mesh.engine.ports import CallOutcome, HandlePath, ModelPolicy, Observer
 from mesh.engine.replica import Replica
 from mesh.errors import DeadlineExceeded, InvalidInput, MeshError, Overloaded, Unavailable
@@ -18,10 +18,6 @@ from mesh.wire.errors import error_of
 
 HANDLE_CALLS = 4
 """Calls out at once through the handle, which has no flow control of its own."""
-
-_RECONNECT_S = (0.05, 0.2, 1.0, 2.0)
-_FIRST_LINK_S = 1.0
-"""How long a call waits for a link that is being opened before it takes the handle."""
 
 
 @dataclass(slots=True, eq=False)
@@ -58,56 +54,34 @@ class Replicas:
         """`direct` False keeps to the handle."""
         self._model = model
         self._policy = policy
-        self._node = node
         self._handle = handle
         self._observer = observer
         self._direct = direct
         self._loop = asyncio.get_running_loop()
-        self._leases: dict[str, Replica] = {}
-        self._links: dict[str, Link] = {}
-        self._opening: dict[str, asyncio.Task[None]] = {}
+        self._links = Links(node, policy.max_inflight, policy.timeout_s, self._link_opened)
         self._tasks: set[asyncio.Task[None]] = set()
         self._handle_calls = 0
-        self._slots: Counter[str] = Counter()
         self._ids = 0
         self._closed = False
+        self.known: Sequence[Replica] = ()
+        """Replicas that hold a lease."""
         self.breaker = Breaker(policy.breaker)
         self.signature: Signature | None = None
-        self.kick = _nothing
-
-    @property
-    def known(self) -> Sequence[Replica]:
-        """Replicas that hold a lease."""
-        return tuple(self._leases.values())
-
-    @property
-    def rows_in_flight(self) -> int:
-        """Rows on the direct path that have not been answered."""
-        return sum([link.rows_in_flight for link in self._links.values()])
+        self.kick: Callable[[], None] = _nothing
+        """Called when calls may have become free."""
 
     def free_calls(self) -> int:
         """Calls that may go out now over all live links, or through the handle where there is none."""
-        free = 0
-        links = 0
-        for link in self._links.values():
-            if not link.going_away:
-                links += 1
-                free += max(0, self._policy.max_inflight - self._slots[link.replica.replica_id])
-        if links:
-            return free
-        return HANDLE_CALLS - self._handle_calls
+        free = self._links.free_slots()
+        return HANDLE_CALLS - self._handle_calls if free is None else free
 
     def update(self, leases: Sequence[Replica]) -> None:
         """Take the directory's word: open links to new replicas, forget those that are gone."""
-        fresh = {replica.replica_id: replica for replica in leases}
-        for replica_id in self._leases.keys() - fresh.keys():
-            self._forget(replica_id)
-        self._leases = fresh
+        self.known = leases
         if leases:
             self.signature = leases[0].signature
         if self._direct:
-            for replica_id in fresh.keys() - self._links.keys() - self._opening.keys():
-                self._open(replica_id)
+            self._links.follow(leases)
 
     def send(self, tensors: Tensors, rows: int, deadline: float | None, queued_rows: int, done: Done) -> None:
         """Start one call; see `Carrier`."""
@@ -124,29 +98,19 @@ class Replicas:
     async def close(self) -> None:
         """Close every link and end every task."""
         self._closed = True
-        tasks = [*self._tasks, *self._opening.values()]
+        tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.gather(*(link.close() for link in self._links.values()), return_exceptions=True)
-        self._links.clear()
+        await self._links.close()
+
+    def _link_opened(self) -> None:
+        self.kick()
 
     # -- choosing and sending
 
-    def _choose(self, tried: set[str]) -> Link | None:
-        best: Link | None = None
-        best_load = (True, True, 0)
-        for replica_id, link in self._links.items():
-            if link.going_away or replica_id in tried:
-                continue
-            full = self._slots[replica_id] >= self._policy.max_inflight
-            load = (full, link.replica.node != self._node, link.rows_in_flight)
-            if best is None or load < best_load:
-                best, best_load = link, load
-        return best
-
     def _dispatch(self, call: _Call) -> None:
-        link = self._choose(call.tried)
+        link = self._links.choose(call.tried)
         if link is None:
             self._take_slot(call, None)
             self._start(self._send_by_handle(call))
@@ -178,7 +142,7 @@ class Replicas:
     async def _send_by_handle(self, call: _Call) -> None:
         self._handle_calls += 1
         try:
-            link = await self._first_link(call)
+            link = await self._links.choose_soon(call.tried)
             if call.finished:
                 return
             if link:
@@ -192,13 +156,6 @@ class Replicas:
         finally:
             self._handle_calls -= 1
             self.kick()
-
-    async def _first_link(self, call: _Call) -> bool:
-        """True once another link than those tried is open; waits only while one is being opened."""
-        opening = [task for replica_id, task in self._opening.items() if replica_id not in call.tried]
-        if opening:
-            await asyncio.wait(opening, timeout=_FIRST_LINK_S, return_when=asyncio.FIRST_COMPLETED)
-        return self._choose(call.tried) is not None
 
     async def _through_handle(self, handle: HandlePath, call: _Call) -> Outcome:
         self._ids += 1
@@ -239,51 +196,12 @@ class Replicas:
     def _take_slot(self, call: _Call, replica_id: str | None) -> None:
         """Move the call's slot, or give it back."""
         if call.slot is not None:
-            self._slots[call.slot] -= 1
-            if not self._slots[call.slot]:
-                del self._slots[call.slot]
+            self._links.slots[call.slot] -= 1
+            if not self._links.slots[call.slot]:
+                del self._links.slots[call.slot]
         call.slot = replica_id
         if replica_id is not None:
-            self._slots[replica_id] += 1
-
-    # -- links
-
-    def _open(self, replica_id: str) -> None:
-        task = self._loop.create_task(self._keep_open(replica_id))
-        self._opening[replica_id] = task
-        task.add_done_callback(lambda _: self._opening.pop(replica_id, None))
-
-    async def _keep_open(self, replica_id: str) -> None:
-        """Try until the link is open or the lease is gone."""
-        attempt = 0
-        while not self._closed and (replica := self._leases.get(replica_id)):
-            try:
-                link = await Link.open(replica, self._node, on_lost=lambda: self._lost(replica_id))
-            except MeshError:  # the lease ends it if the replica is really gone
-                await asyncio.sleep(_RECONNECT_S[min(attempt, len(_RECONNECT_S) - 1)])
-                attempt += 1
-                continue
-            self._links[replica_id] = link
-            self._loop.call_soon(self.kick)
-            return
-
-    def _lost(self, replica_id: str) -> None:
-        self._links.pop(replica_id, None)
-        if not self._closed and replica_id in self._leases and replica_id not in self._opening:
-            self._open(replica_id)
-
-    def _forget(self, replica_id: str) -> None:
-        """A lease that is gone: a link with calls in flight may finish them, then it is closed."""
-        if task := self._opening.pop(replica_id, None):
-            task.cancel()
-        if link := self._links.pop(replica_id, None):
-            self._start(self._retire(link))
-
-    async def _retire(self, link: Link) -> None:
-        give_up = time.monotonic() + self._policy.timeout_s
-        while link.calls_in_flight and time.monotonic() < give_up:  # noqa: ASYNC110 - rare, and the link has no event
-            await asyncio.sleep(0.05)
-        await link.close()
+            self._links.slots[replica_id] += 1
 
     def _start(self, work: "asyncio._CoroutineLike[None]") -> None:
         task = self._loop.create_task(work)
