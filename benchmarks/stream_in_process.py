@@ -6,6 +6,7 @@ Settings come from the environment, as for the mesh itself. `--model trivial` an
 
 import argparse
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -56,6 +57,8 @@ async def main() -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)  # as the deployment does
     reader.start()
     await stop.wait()
     print(f"drained: {await reader.drain()}", flush=True)

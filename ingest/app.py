@@ -22,9 +22,10 @@ def build(args: dict[str, object]) -> serve.Application:
     """
     folder = find_config(args, os.environ)
     config = IngestConfig.from_environ(os.environ)
-    mesh = load_mesh(folder, Settings.from_environ(os.environ))
-    handles = {name: serve.get_deployment_handle(name, MESH_APP, _check_exists=False) for name in mesh.models}
-    return _ingest(config).bind(str(folder), MESH_APP, handles)
+    load_mesh(
+        folder, Settings.from_environ(os.environ)
+    )  # what is wrong with it is said here, not by replicas
+    return _ingest(config).bind(str(folder), MESH_APP)
 
 
 def _ingest(config: IngestConfig) -> serve.Deployment:

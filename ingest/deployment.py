@@ -5,7 +5,7 @@ import gc
 import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from ray import serve
 
@@ -26,12 +26,11 @@ GC_THRESHOLD: Final = 50_000
 class Ingest:
     """One reader with an engine of its own. Kafka and Redis may be away when it starts: it waits for them."""
 
-    async def __init__(self, config_dir: str, mesh_app: str, models: dict[str, Any]) -> None:  # type: ignore[misc]  # Serve awaits it
+    async def __init__(self, config_dir: str, mesh_app: str) -> None:  # type: ignore[misc]  # Serve awaits it
         """Connect an engine to the models of application `mesh_app` and begin to read.
 
-        `models` are handles that nothing here reads: by them Serve stops the models after their reader.
+        By the engine's handles Serve knows that the models must outlive this deployment.
         """
-        del models
         settings = Settings.from_environ(os.environ)
         self._config = IngestConfig.from_environ(os.environ)
         mesh = await asyncio.to_thread(load_mesh, Path(config_dir), settings)

@@ -37,7 +37,13 @@ class RealKafka:
         self.bootstrap = f"127.0.0.1:{port}"
 
     def start(self) -> None:
-        self._do("start", str(self._folder), "--port", str(self._port))
+        words = ("start", str(self._folder), "--port", str(self._port))
+        try:
+            self._do(*words)
+        except subprocess.CalledProcessError:
+            # One random cluster id in 64 begins with a dash, which Kafka's tool takes for an option.
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._do(*words)
 
     def kill(self) -> None:
         self._do("stop", str(self._folder), "--kill")
