@@ -29,6 +29,7 @@ from mesh.wire.errors import WireError
 from mesh.wire.frames import CONNECTION, INTERNAL, PROTOCOL, Failure, Reply, Request, Welcome
 from serve.desk import Desk, Respond
 from serve.load import DirectLoad
+from serve.memory import keep_freed_memory
 from serve.pace import Pace
 
 DRAIN_S: Final = 5.0
@@ -44,6 +45,7 @@ class ModelHost:
 
         Raises `ArtifactError`, which Serve shows as the deployment's status; other models are not touched.
         """
+        keep_freed_memory()
         self._settings = Settings.from_environ(os.environ)
         self._artifact, self._scorer = await asyncio.to_thread(_open, config_dir, model, self._settings)
         self._replica_id = serve.get_replica_context().replica_tag

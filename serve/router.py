@@ -4,7 +4,6 @@ import asyncio
 import gc
 import importlib.metadata
 import os
-from collections.abc import AsyncIterable, AsyncIterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +19,7 @@ from mesh.telemetry.recorder import Recorder
 from serve.fast_lanes import FastLanes
 from serve.grpc_stubs import make_messages_picklable
 from serve.http.app import MeshApp
+from serve.memory import keep_freed_memory
 from serve.metering import RequestMetering
 from serve.oip.grpc_service import InferenceService
 from serve.oip.inference import Inference
@@ -59,6 +59,7 @@ class Router(InferenceService):
         `models` are handles that nothing here reads: by them Serve deploys the models, and stops them later.
         """
         del models
+        keep_freed_memory()
         make_messages_picklable()
         settings = Settings.from_environ(os.environ)
         config = await asyncio.to_thread(load_mesh, Path(config_dir), settings)
@@ -86,13 +87,6 @@ class Router(InferenceService):
     def __serve_build_asgi_app__(self) -> RouterApp:
         """The app behind Serve's own port."""
         return self._app
-
-    async def ModelStreamInfer(  # type: ignore[override]  # noqa: N802
-        self, request: AsyncIterable[Any], grpc_context: Any
-    ) -> AsyncIterator[Any]:
-        """As the service's; an async generator, which Serve runs on this loop and in no thread."""
-        async for reply in super().ModelStreamInfer(request, grpc_context):
-            yield reply
 
     async def record_autoscaling_stats(self) -> dict[str, float]:
         """Requests under way on any port, for whoever sets an autoscaling policy for the router."""

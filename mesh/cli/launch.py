@@ -27,6 +27,7 @@ from mesh.cli.view import Board, last_line
 from mesh.embedded.child import Child
 from mesh.embedded.kafka import DEMO_LIMITS
 from mesh.embedded.ports import check_free
+from mesh.embedded.reaper import VARIABLE
 from mesh.errors import InvalidConfig, MeshError
 from mesh.settings import Settings
 from mesh.spec import load_mesh
@@ -40,6 +41,8 @@ DRAIN_S: Final = 7.0
 _ASK_S: Final = 1.5
 END_S: Final = 5.0
 _RUN_FOLDER: Final = ".run"
+_DEMO_FETCH_WAIT_MS: Final = "10"
+"""The demo broker answers a fetch when its wait is over, not when records arrive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,8 @@ class Launch:
                 settings = self._provide(folder, owned)
             reaper = Child.start("the reaper", "mesh.embedded.reaper", [scratch], folder / "reaper.log")
             owned.callback(reaper.stop)
-            self._serve(settings, document, serve, reaper)
+            os.environ[VARIABLE] = scratch
+            self._serve(settings, document, serve)
 
     def say(self, text: str) -> None:
         """One line about what is happening."""
@@ -96,15 +100,14 @@ class Launch:
             self.say(text)
             if DEMO_LIMITS in text:
                 self.notes.append(DEMO_LIMITS)
+                os.environ.setdefault("INGEST_FETCH_WAIT_MS", _DEMO_FETCH_WAIT_MS)
 
         broker = provide_kafka(os.environ, self.wish.kafka_release, folder, note, owned)
         redis = provide_redis(os.environ, folder, note, owned)
         os.environ.update(KAFKA_BOOTSTRAP_SERVERS=broker, REDIS_URL=redis)
         return Settings.from_environ(os.environ)
 
-    def _serve(
-        self, settings: Settings, document: Mapping[str, Any], serve: ServePorts, reaper: Child
-    ) -> None:
+    def _serve(self, settings: Settings, document: Mapping[str, Any], serve: ServePorts) -> None:
         # Only now: Ray reads its variables, set by `run`, when it is imported.
         from mesh.cli.mesh_run import MeshRun  # noqa: PLC0415
 
@@ -115,7 +118,7 @@ class Launch:
             if wish.rate is None or not wish.stream
             else Feeder(settings, wish.rate, file.resolve().parent)
         )
-        run = MeshRun(settings, reaper)
+        run = MeshRun(settings)
         try:
             run.start(document, file, os.environ["RAY_ADDRESS"], serve.dashboard)
             interrupts.arm()
