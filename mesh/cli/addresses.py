@@ -12,6 +12,8 @@ PROMETHEUS_PORT = 9464
 HAPROXY_PORTS = (
     ("RAY_SERVE_HAPROXY_STATS_PORT", 8404, "statistics"),
     ("RAY_SERVE_HAPROXY_METRICS_PORT", 9101, "metrics"),
+    ("RAY_SERVE_FALLBACK_PROXY_HTTP_PORT", 8500, "HTTP fallback"),
+    ("RAY_SERVE_FALLBACK_PROXY_GRPC_PORT", 9500, "gRPC fallback"),
 )
 """Two meshes on one machine collide on them, and a proxy that does not get them does not start."""
 

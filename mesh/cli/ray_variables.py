@@ -25,6 +25,9 @@ RAY_VARIABLES: Final[Mapping[str, str]] = {
     "RAY_SERVE_SHUTDOWN_TIER_TIMEOUT_S": "5",
     "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": "5",
     "RAY_USAGE_STATS_ENABLED": "0",
+    # By its name for other systems, where a cluster of more than one node is off by default: Ray then takes
+    # 127.0.0.1 for the node's address, and its own servers listen there and nowhere else.
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
 }
 
 

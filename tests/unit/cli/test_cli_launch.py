@@ -35,6 +35,8 @@ def test_every_port_is_known_with_what_moves_it():
         9464: "ML_PROMETHEUS_PORT",
         8405: "RAY_SERVE_HAPROXY_STATS_PORT",
         9101: "RAY_SERVE_HAPROXY_METRICS_PORT",
+        8500: "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT",
+        9500: "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT",
     }
 
 

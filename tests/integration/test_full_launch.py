@@ -1,0 +1,171 @@
+"""`hyperstream up` from the first line to the last: time to the first prediction, draining, ports, sockets."""
+
+import ipaddress
+import json
+import re
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from full_stack import (
+    CHANNEL,
+    DASHBOARD,
+    END_S,
+    GRPC,
+    HTTP,
+    LANE_GRPC,
+    LANE_HTTP,
+    METRICS,
+    RAY_PORTS,
+    START_S,
+    Up,
+    servers,
+)
+from stream_servers import ROOT, RealKafka, RealRedis
+
+pytestmark = [pytest.mark.ray, pytest.mark.kafka, pytest.mark.redis, pytest.mark.slow]
+
+FEED = ("--rate", "500")
+LAST = re.compile(r"drained: read ([\d,]+), answered ([\d,]+), dead-lettered 0, left uncommitted: 0")
+
+
+@pytest.fixture(scope="module")
+def backing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RealKafka, RealRedis]]:
+    with servers(tmp_path_factory.mktemp("servers")) as running:
+        yield running
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "up"
+
+
+def test_up_serves_soon_drains_fully_and_starts_again(
+    backing: tuple[RealKafka, RealRedis], folder: Path
+) -> None:
+    _, redis = backing
+    for _ in ("first", "second"):
+        with redis.client.pubsub(ignore_subscribe_messages=True) as subscription:
+            subscription.subscribe(CHANNEL)
+            subscription.get_message(timeout=2)
+            up = Up(folder, *FEED)
+            try:
+                assert first(subscription, up) < START_S
+                time.sleep(3)
+                started = up.processes()
+                assert len(started) > 10
+                took = up.end()
+            finally:
+                up.kill()
+        assert up.process.returncode == 0, up.said()
+        assert took < END_S
+        figures = LAST.match(up.lines[-1])
+        assert figures, up.said()
+        assert figures[1] == figures[2] != "0"
+        _, alive = psutil.wait_procs(started, timeout=max(0.0, END_S - took))
+        assert not alive, [one.cmdline() for one in alive]
+
+
+def first(subscription: object, up: Up) -> float:
+    """Seconds from the start of `up` to the first prediction."""
+    while time.monotonic() < up.began + START_S:
+        assert up.process.poll() is None, up.said()
+        message = subscription.get_message(timeout=0.5)
+        if message is not None:
+            assert json.loads(message["data"])["predictions"]
+            return time.monotonic() - up.began
+    raise AssertionError(f"no prediction within {START_S:.0f} s:\n{up.said()}")
+
+
+@pytest.mark.parametrize(
+    ("port", "said"),
+    [
+        (LANE_HTTP, "MESH_HTTP_PORT"),
+        (LANE_GRPC, "MESH_GRPC_PORT"),
+        (METRICS, "ML_PROMETHEUS_PORT"),
+        (DASHBOARD, "RAY_DASHBOARD_PORT"),
+        (HTTP, "http_options.port in "),
+        (GRPC, "grpc_options.port in "),
+        *((int(port), name) for name, port in RAY_PORTS.items()),
+    ],
+)
+def test_a_taken_port_is_named_with_what_changes_it(folder: Path, port: int, said: str) -> None:
+    with socket.create_server(("127.0.0.1", port)):
+        up = Up(folder, "--no-feed", "--no-stream")
+        up.process.wait(30)
+        up._listening.join(5)
+    assert up.process.returncode == 1
+    assert f"port {port} " in up.said()
+    assert said in up.said()
+    assert "Traceback" not in up.said()
+
+
+EXCEPTIONS = {
+    "HAProxy's statistics": ("haproxy", lambda port: port == int(RAY_PORTS["RAY_SERVE_HAPROXY_STATS_PORT"])),
+    "HAProxy's metrics": ("haproxy", lambda port: port == int(RAY_PORTS["RAY_SERVE_HAPROXY_METRICS_PORT"])),
+    "Serve's fallback gRPC proxy": (
+        "ray::ProxyActor",
+        lambda port: port == int(RAY_PORTS["RAY_SERVE_FALLBACK_PROXY_GRPC_PORT"]),
+    ),
+    "gRPC of the router and ingest replicas for HAProxy": (
+        "ray::ServeReplica:",
+        lambda port: 40000 <= port <= 41000,
+    ),
+    "calls between Serve's replicas": ("ray::ServeReplica:", lambda port: port > 1024),
+}
+"""What listens beyond the loopback: the list of docs/security.md, by its names there."""
+
+
+def test_nothing_listens_beyond_the_loopback_but_what_is_documented(
+    backing: tuple[RealKafka, RealRedis], folder: Path
+) -> None:
+    page = (ROOT / "docs" / "security.md").read_text()
+    for name in EXCEPTIONS:
+        assert name in page, f"{name} is not in docs/security.md"
+    up = Up(folder, *FEED)
+    try:
+        up.wait_ready()
+        time.sleep(2)
+        found = listening(up)
+        up.end()
+    finally:
+        up.kill()
+    told = {port for _, _, port in found}
+    assert {HTTP, GRPC, LANE_HTTP, LANE_GRPC, METRICS, DASHBOARD} <= told
+    beyond = [(who, address, port) for who, address, port in found if not is_loopback(address)]
+    unexplained = [each for each in beyond if not any(fits(each, name) for name in EXCEPTIONS)]
+    assert not unexplained, unexplained
+
+
+def fits(listener: tuple[str, str, int], name: str) -> bool:
+    who, _, port = listener
+    program, ports = EXCEPTIONS[name]
+    return program in who and ports(port)
+
+
+def listening(up: Up) -> set[tuple[str, str, int]]:
+    """Program, address and port of every listening TCP socket of everything that `up` started.
+
+    Looked at more than once: HAProxy starts itself anew whenever a replica comes.
+    """
+    found = set()
+    for _ in range(3):
+        for process in up.processes():
+            try:
+                who = " ".join(process.cmdline()[:4])
+                for each in process.net_connections("tcp"):
+                    if each.status == psutil.CONN_LISTEN:
+                        found.add((who, each.laddr.ip, each.laddr.port))
+            except psutil.Error:
+                continue
+        time.sleep(1)
+    return found
+
+
+def is_loopback(address: str) -> bool:
+    ip = ipaddress.ip_address(address)
+    mapped = getattr(ip, "ipv4_mapped", None)
+    return (mapped or ip).is_loopback

@@ -1,0 +1,106 @@
+"""The guarantee of the stream on the whole mesh: what can be killed is killed by SIGKILL, and nothing is lost."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from full_stack import LOG, TOPIC, FullStack, full_stack
+from ray_mesh import until
+from stream_checker import Numbering, judge
+
+pytestmark = [pytest.mark.ray, pytest.mark.kafka, pytest.mark.redis, pytest.mark.slow]
+
+RECORDS, CHUNK, POISON_EVERY = 200_000, 4_000, 100
+GOOD = RECORDS - RECORDS // POISON_EVERY
+MODELS = """
+models:
+  echo:
+    runtime: identity
+    inputs: [{name: x, datatype: FP32, shape: [-1, 4]}]
+"""
+ROUTING = """
+routes:
+  - {name: all, when: "always", send: [echo]}
+"""
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FullStack]:
+    folder = tmp_path_factory.mktemp("faults")
+    config = folder / "config"
+    config.mkdir()
+    (config / "models.yaml").write_text(MODELS)
+    (config / "routing.yaml").write_text(ROUTING)
+    readers = {
+        "INGEST_MIN_READERS": "2",
+        "INGEST_MAX_READERS": "2",
+        "INGEST_LOG_RECORDS": "1000000",
+        # A killed reader's partitions move when its session ends, 45 s by default.
+        "KAFKA_CLIENT_SESSION_TIMEOUT_MS": "6000",
+        "KAFKA_CLIENT_HEARTBEAT_INTERVAL_MS": "1000",
+    }
+    with full_stack(folder, config, **readers) as running:
+        until(lambda: len(running.up.actors("ServeReplica:ingest")) == 2, 60)
+        yield running
+
+
+class Feed:
+    """Numbered records with poison among them, produced from a thread while the mesh reads."""
+
+    def __init__(self, numbering: Numbering) -> None:
+        self.numbering = numbering
+        self.raised: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            for _ in range(RECORDS // CHUNK):
+                self.numbering.send(CHUNK)
+                time.sleep(0.35)
+        except BaseException as error:  # told to the test by `join`
+            self.raised = error
+
+    def join(self, seconds: float) -> None:
+        self._thread.join(seconds)
+        assert not self._thread.is_alive(), "producing did not end"
+        assert self.raised is None, self.raised
+
+
+def test_killed_readers_models_and_brokers_lose_no_record(stack: FullStack) -> None:
+    feed = Feed(Numbering(stack.kafka.bootstrap, TOPIC, POISON_EVERY))
+
+    def after(records: int) -> None:
+        until(lambda: stack.logged() >= records or feed.raised is not None, 60)
+
+    after(20_000)
+    reader = stack.up.actors("ServeReplica:ingest")[0]
+    reader.kill()
+    after(60_000)
+    model = stack.up.actor("ServeReplica:mesh:echo")
+    model.kill()
+    after(100_000)
+    stack.kafka.kill()
+    at_kill = stack.logged()
+    assert at_kill < GOOD, "the broker was not killed under load"
+    time.sleep(1)
+    stack.kafka.restart()
+    feed.join(90)
+    until(lambda: stack.committed() == RECORDS, 60)
+
+    verdict = judge(feed.numbering.produced, stack.redis.client, LOG, stack.kafka.bootstrap)
+    print(json.dumps({"answered": verdict.answered, "dead": verdict.dead, "repeated": verdict.repeated}))
+    assert verdict.produced == RECORDS
+    assert verdict.holds, verdict
+    assert (verdict.answered, verdict.dead) == (GOOD, RECORDS - GOOD)
+    assert verdict.repeated < RECORDS / 4, "a death repeats what was not committed, and no more"
+    assert reader.pid not in [one.pid for one in stack.up.actors("ServeReplica:ingest")]
+    assert model.pid != stack.up.actor("ServeReplica:mesh:echo").pid
+
+
+def test_the_mesh_drains_after_all_that(stack: FullStack) -> None:
+    assert stack.up.end() < 20
+    assert stack.up.process.returncode == 0, stack.up.said()
+    assert "left uncommitted: 0" in stack.up.lines[-1]
