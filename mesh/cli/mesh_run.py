@@ -4,6 +4,8 @@ Import it after Ray's variables are set: Ray reads them when it is imported.
 """
 
 import asyncio
+import contextlib
+import io
 import logging
 import sys
 import time
@@ -11,7 +13,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import psutil
 import ray
 from pydantic import ValidationError
 from ray import serve
@@ -21,8 +22,6 @@ from ray.serve.config import gRPCOptions
 from ray.serve.schema import ServeDeploySchema
 
 from mesh.cluster.scoreboard import read_summary
-from mesh.embedded.child import Child
-from mesh.embedded.reaper import lines_for
 from mesh.errors import InvalidConfig, MeshError
 from mesh.settings import Settings
 from mesh.telemetry.summary import Summary
@@ -34,13 +33,11 @@ logger = logging.getLogger(__name__)
 
 
 class MeshRun:
-    """A mesh to start, once. `settings` are those of its processes; `reaper` ends what it leaves behind."""
+    """A mesh to start, once. `settings` are those of its processes."""
 
-    def __init__(self, settings: Settings, reaper: Child) -> None:
+    def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._applications: set[str] = set()
-        self._reaper = reaper
-        self._named = {process.pid for process in psutil.Process().children(recursive=True)}
         self._client: Any = None
 
     def start(self, document: Mapping[str, Any], file: Path, address: str, dashboard_port: int) -> None:
@@ -55,6 +52,7 @@ class MeshRun:
             self._start_ray(address, dashboard_port)
         except (RayError, RuntimeError, ConnectionError) as error:
             raise MeshError(f"Ray did not start (RAY_ADDRESS={address}): {error}") from None
+        logging.getLogger("ray.serve").setLevel(logging.ERROR)
         self._client = serve_start(
             http_options=config.http_options.model_dump(),
             grpc_options=gRPCOptions(**config.grpc_options.model_dump()),
@@ -62,7 +60,6 @@ class MeshRun:
             controller_options=config.controller_options,
             global_logging_config=config.logging_config,
         )
-        logging.getLogger("ray.serve").setLevel(logging.ERROR)
         self._client.deploy_apps(config)
         self._applications = {application.name for application in config.applications}
 
@@ -79,7 +76,6 @@ class MeshRun:
 
     def problems(self) -> tuple[str, ...]:
         """One line for every deployment that is not healthy; none when all of the mesh serves."""
-        self._name_processes()
         try:
             found = serve.status().applications
         except (RayError, TimeoutError) as error:
@@ -124,22 +120,16 @@ class MeshRun:
             logger.warning("ingest could not be drained: %s", error)
 
     def end(self, timeout_s: float) -> bool:
-        """End Serve and Ray, True when done; what is left of their processes after that is the reaper's."""
-        self._name_processes()
-        try:
-            if self._client is not None:
-                self._client.shutdown(timeout_s=timeout_s)
-        except (RayError, TimeoutError) as error:
-            logger.debug("Serve did not end by itself: %s", error)
-        ray.shutdown()
+        """End Serve and Ray; True when done."""
+        # Ray reports the end of its own controller as an error that will be retried.
+        with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
+            try:
+                if self._client is not None:
+                    self._client.shutdown(timeout_s=timeout_s)
+            except (RayError, TimeoutError) as error:
+                logger.debug("Serve did not end by itself: %s", error)
+            ray.shutdown()
         return True
-
-    def _name_processes(self) -> None:
-        """Tell the reaper of every process that is new. HAProxy outlives the actor that started it."""
-        new = [one for one in psutil.Process().children(recursive=True) if one.pid not in self._named]
-        for pid, line in lines_for(new).items():
-            self._named.add(pid)
-            self._reaper.tell(line)
 
 
 def _validated(document: Mapping[str, Any], file: Path) -> ServeDeploySchema:

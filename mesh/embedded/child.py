@@ -1,7 +1,6 @@
 """A server in a process of its own that ends with us: at `stop`, at exit, and also when we are killed."""
 
 import atexit
-import contextlib
 import subprocess
 import sys
 import time
@@ -56,13 +55,6 @@ class Child:
                 how = "ended" if ended else f"did not answer within {timeout_s:.0f} s"
                 raise ServerFailed(f"{self.name} {how}; its last words ({self.log}):\n{self._last_words()}")
             time.sleep(0.02)
-
-    def tell(self, text: str) -> None:
-        """Write to its standard input; one that has ended hears nothing."""
-        if self._process.stdin is not None and self.alive:
-            with contextlib.suppress(BrokenPipeError):
-                self._process.stdin.write(text.encode())
-                self._process.stdin.flush()
 
     def stop(self, timeout_s: float = 10.0) -> None:
         """End the process and wait for it; one that has ended already is fine."""

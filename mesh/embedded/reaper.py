@@ -1,61 +1,84 @@
-"""`python -m mesh.embedded.reaper FOLDER`: ends the processes that its owner has started and not ended itself.
+"""`python -m mesh.embedded.reaper RUN`: ends whatever its owner has started and left behind, and removes RUN.
 
-Standard input holds one process a line, `pid created`. When it closes, because the owner is done or died in any
-way, every named process that is still the same one, and every process that was started with a path in FOLDER, gets
-a moment to end by itself, and then SIGKILL. FOLDER is removed.
+When our standard input closes, because the owner is done or died in any way, those processes get a moment to end by
+themselves, and then SIGKILL. They are known in two ways, as either alone misses some: by looking at the owner's
+descendants every few seconds, and by `HYPERSTREAM_RUN=RUN` in the environment, which everything inherits. Ray's
+processes change their titles, which overwrites their environment; HAProxy outlives the actor that started it, and
+starts itself anew at any time. What the owner had started before us, it ends itself.
 """
 
 import contextlib
 import os
+import select
 import shutil
 import sys
-from collections.abc import Iterable
+import time
+from typing import Final
 
 import psutil
 
-GRACE_S = 2.0
+VARIABLE: Final = "HYPERSTREAM_RUN"
+GRACE_S: Final = 2.0
+WATCH_S: Final = 2.0
+_ROUNDS: Final = 5
+_LOOK_S: Final = 0.2
 
 
 def main() -> None:
-    """Read until the owner is gone, then end what is left."""
-    folder = sys.argv[1]
-    named = [line.split() for line in sys.stdin]
-    found = [process for pid, created in named if (process := _same(int(pid), float(created))) is not None]
-    _, left = psutil.wait_procs(found, timeout=GRACE_S)
-    # HAProxy starts itself anew whenever a replica comes or goes, so its last process may not have been named.
-    left += [process for process in psutil.process_iter() if _works_in(folder, process)]
-    for process in left:
-        with contextlib.suppress(psutil.Error):  # ended meanwhile
-            process.kill()
-    psutil.wait_procs(left, timeout=GRACE_S)
-    shutil.rmtree(folder, ignore_errors=True)
+    """Watch until the owner is gone, then end what is left."""
+    run = sys.argv[1]
+    known = _watch()
+    deadline = time.monotonic() + GRACE_S
+    while _left(known, run) and time.monotonic() < deadline:
+        time.sleep(_LOOK_S)
+    for _ in range(_ROUNDS):  # one that is killed may have started another meanwhile
+        left = _left(known, run)
+        for process in left:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(left, timeout=GRACE_S)
+        if not left:
+            break
+    shutil.rmtree(run, ignore_errors=True)
 
 
-def lines_for(processes: Iterable[psutil.Process]) -> dict[int, str]:
-    """What to write for each of `processes`, by pid; one that has ended meanwhile is left out."""
-    lines = {}
-    for process in processes:
-        try:
-            lines[process.pid] = f"{process.pid} {process.create_time()!r}\n"
-        except psutil.Error:
-            continue
-    return lines
+def _watch() -> set[psutil.Process]:
+    """Every descendant that the owner has had since we began, ourselves excepted."""
+    owner = psutil.Process(os.getppid())
+    spared, known = _descendants(owner), set[psutil.Process]()
+    while not select.select([sys.stdin], [], [], WATCH_S)[0]:
+        known |= _descendants(owner) - spared
+    return known
 
 
-def _same(pid: int, created: float) -> psutil.Process | None:
-    """The process that was meant, unless it has ended: its number may belong to another one by now."""
+def _descendants(owner: psutil.Process) -> set[psutil.Process]:
     try:
-        process = psutil.Process(pid)
-        return process if process.create_time() == created else None
-    except psutil.Error:
-        return None
+        return set(owner.children(recursive=True))
+    except psutil.NoSuchProcess:
+        return set()
 
 
-def _works_in(folder: str, process: psutil.Process) -> bool:
+def _left(known: set[psutil.Process], run: str) -> list[psutil.Process]:
+    """Those of the run that still live. A number that now belongs to another process does not count."""
+    return [
+        process
+        for process in {*known, *psutil.process_iter()}
+        if _lives(process) and (process in known or _marked(process, run))
+    ]
+
+
+def _lives(process: psutil.Process) -> bool:
     try:
-        return process.pid != os.getpid() and any(word.startswith(f"{folder}/") for word in process.cmdline())
+        return process.is_running() and bool(process.status() != psutil.STATUS_ZOMBIE)
     except psutil.Error:
         return False
+
+
+def _marked(process: psutil.Process, run: str) -> bool:
+    try:
+        return bool(process.environ().get(VARIABLE) == run)
+    except (psutil.Error, OSError):
+        return False  # ended meanwhile, or another user's
 
 
 if __name__ == "__main__":

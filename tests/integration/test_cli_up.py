@@ -76,6 +76,17 @@ def start(project, *arguments, start_new_session=False):
     )  # fmt: skip
 
 
+def living(processes, seconds):
+    """Those that still run after `seconds`; one that only waits to be buried by init does not."""
+    _, left = psutil.wait_procs(processes, timeout=seconds)
+    return [one for one in left if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+
+
+def said_by(up):
+    up.kill()
+    return up.communicate(timeout=25)[0]
+
+
 @pytest.mark.ray
 @pytest.mark.slow
 def test_up_waits_feeds_and_leaves_nothing_behind(project, tmp_path):
@@ -110,8 +121,7 @@ def test_up_waits_feeds_and_leaves_nothing_behind(project, tmp_path):
         assert "draining" in lines
         assert any(line.startswith("drained: read 0, answered 0") for line in lines), lines
         assert any("metrics: http://127.0.0.1" in line for line in lines)
-        _, alive = psutil.wait_procs(started, timeout=1)
-        assert not alive
+        assert not living(started, 1)
         assert not is_listening(HTTP)
     finally:
         if up.poll() is None:
@@ -130,8 +140,8 @@ def test_nothing_is_left_when_up_cannot_drain(project, tmp_path, end):
         deadline = time.monotonic() + 60
         while not is_listening(HTTP) and time.monotonic() < deadline:
             time.sleep(0.2)
-        assert is_listening(HTTP)
-        time.sleep(6)  # the next look at the process tree, which finds HAProxy
+        assert is_listening(HTTP), said_by(up)
+        time.sleep(3)  # the reaper's next look
         started = psutil.Process(up.pid).children(recursive=True)
         if end == "killed":
             up.kill()
@@ -140,8 +150,7 @@ def test_nothing_is_left_when_up_cannot_drain(project, tmp_path, end):
         up.communicate(timeout=25)
     finally:
         up.kill()
-    _, alive = psutil.wait_procs(started, timeout=10)
-    assert not alive, [process.cmdline() for process in alive]
+    assert not living(started, 10)
     assert not is_listening(HTTP)
 
 

@@ -165,3 +165,27 @@ def test_a_real_kafka_from_a_release_keeps_its_data(tmp_path):
     finally:
         child.stop(20)
     assert released(RELEASE)
+
+
+def test_the_reaper_ends_what_a_run_left_behind_however_deep_and_nothing_else(tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    mine = {**os.environ, "HYPERSTREAM_RUN": str(run)}
+    orphan = subprocess.Popen(
+        ["sh", "-c", "trap '' TERM; sleep 60 & echo $!; wait"],
+        env=mine,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+    grandchild = psutil.Process(int(orphan.stdout.readline()))
+    other = subprocess.Popen(["sleep", "60"], env={**os.environ, "HYPERSTREAM_RUN": f"{run}-other"})
+    reaper = Child.start("the reaper", "mesh.embedded.reaper", [str(run)], tmp_path / "log")
+    try:
+        reaper.stop()
+        assert orphan.wait(5) == -signal.SIGKILL
+        assert not grandchild.is_running() or grandchild.status() == psutil.STATUS_ZOMBIE
+        assert other.poll() is None
+        assert not run.exists()
+    finally:
+        other.kill()
+        other.wait()
