@@ -1,6 +1,6 @@
 """`hyperstream explain`."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, cast
 
@@ -12,14 +12,19 @@ from rich.text import Text
 
 from mesh.cli import environment
 from mesh.cli.attributes import parse_setting
-from mesh.cli.reasons import Call, Explanation, explain_row
 from mesh.errors import InvalidInput, NotFound
+from mesh.routing import explain as routing
 from mesh.routing.columns import columns
 from mesh.routing.datatypes import NUMPY_OF
-from mesh.routing.types import MISSING, Batch, CallResult, Scored, Tensors, TensorSpec, Variant
+from mesh.routing.facts import ModelFacts
+from mesh.routing.table import RouteTable
+from mesh.routing.types import Answer, Batch, CallResult, Scored, Tensors, TensorSpec, Variant
 from mesh.runtimes import open_runtime
 from mesh.runtimes.scorer import Scorer
 from mesh.spec import MeshConfig, load_mesh
+
+Call = Callable[[str], CallResult]
+"""What a model says of the row."""
 
 
 def explain(
@@ -74,25 +79,43 @@ def explain(
     )
 
 
-def page(title: str, found: Explanation) -> Text:
+def explain_row(
+    table: RouteTable, facts: Mapping[str, ModelFacts], row: Batch, call: Call, variant: Variant | None
+) -> routing.Explanation:
+    """The way of `row`, a batch of one, with `call` standing for the models."""
+    steps = routing.explain(table, facts, row, variant)
+    try:
+        step = next(steps)
+        while True:
+            step = steps.send([call(one.model) for one in step.calls])
+    except StopIteration as end:
+        found: routing.Explanation = end.value
+        return found
+
+
+def page(title: str, found: routing.Explanation) -> Text:
     """An explanation: two lines a route, then what came of it."""
     page = Text(f"{title}\n")
-    width = max(len(reason.route) for reason in found.reasons)
-    for reason in found.reasons:
-        read = ", ".join(f"{name} is {_shown(value)}" for name, value in reason.read.items())
-        page.append(f"  {reason.route:{width}}  ")
-        page.append("applies  " if reason.applies else "does not ", "bold green" if reason.applies else "dim")
-        page.append(f"  when {reason.when}" + (f"   ({read})" if read else "") + "\n")
-        page.append(f"  {'':{width}}             answer: {reason.answer}\n", "dim")
+    width = max(len(route.route) for route in found.routes)
+    for route in found.routes:
+        page.append(f"  {route.route:{width}}  ", "bold green" if route.applied else "dim")
+        page.append(f"when {route.when}\n")
+        page.append(f"  {'':{width}}  {route.reason}\n", "dim")
     page.append(f"asked: {', '.join(found.called) or 'nobody'}\n")
-    page.append(f"answer: {found.answer}", "bold")
-    return page.append(f"\ncompared with: {', '.join(found.shadows)}") if found.shadows else page
+    page.append(f"answer: {said(found.result.answer)}", "bold")
+    shadows = [f"{one.model} ({one.route})" for one in found.result.shadows]
+    return page.append(f"\ncompared with: {', '.join(shadows)}") if shadows else page
 
 
-def _shown(value: object) -> str:
-    if value is MISSING:
-        return "missing"
-    return f"{value:.4g}" if isinstance(value, float | np.floating) else msgspec.json.encode(value).decode()
+def said(answer: Answer) -> str:
+    """`rules · baseline · primary, confidence 0.30`, or why there is no answer."""
+    failure = answer.failed.get(0)
+    if failure is not None:
+        return f"none: {failure.reason}"
+    origin = answer.origins[int(answer.origin_of[0])]
+    sure = "" if answer.confidence is None else f", confidence {float(answer.confidence[0]):.4g}"
+    degraded = ", degraded" if answer.degraded[0] else ""
+    return f"{origin.model} · {origin.route} · {origin.role}{sure}{degraded}"
 
 
 def _confidences(texts: list[str]) -> dict[str, float]:

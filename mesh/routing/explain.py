@@ -123,9 +123,7 @@ def _reason(
 ) -> str:
     if over:
         return "not reached: the cascade was over for this row"
-    values = ", ".join(
-        f"{name} is {'missing' if value is MISSING else repr(value)}" for name, value in read.items()
-    )
+    values = ", ".join(f"{name} is {_shown(value)}" for name, value in read.items())
     because = f" ({values})" if values else ""
     if not applied:
         return f"does not apply{because}"
@@ -144,3 +142,9 @@ def _reason(
     if route.final:
         parts.append("ends the cascade")
     return "; ".join(parts)
+
+
+def _shown(value: object) -> str:
+    if value is MISSING:
+        return "missing"
+    return f"{value:.6g}" if isinstance(value, float) else repr(value)

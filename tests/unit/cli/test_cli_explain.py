@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from mesh.cli.explain import page
-from mesh.cli.reasons import explain_row
+from mesh.cli.explain import explain_row, page, said
 from mesh.routing.table import Canary, ModelFacts, Route, RouteTable, ShadowRule
 from mesh.routing.types import MISSING, Batch, Scored, Unreachable
 from mesh.routing.when import compile_when
@@ -38,26 +37,24 @@ def explained(confidence, rollout=MISSING, away=()):
         (0.3, "true", [True, False, False], "rules · baseline · primary", ("rules",)),
     ],
 )
-def test_every_route_says_whether_it_applies_and_what_stands_after_it(
+def test_every_route_says_whether_it_applies_and_who_answers_in_the_end(
     confidence, rollout, applies, answer, called
 ):
     found = explained(confidence, rollout)
-    assert [reason.applies for reason in found.reasons] == applies
-    assert found.answer.startswith(answer)
+    assert [route.applied for route in found.routes] == applies
+    assert said(found.result.answer).startswith(answer)
     assert found.called == called
-    assert found.reasons[0].answer.startswith("rules · baseline")
 
 
 def test_shadows_and_what_was_read_are_shown():
-    found = explained(0.9)
-    assert found.shadows == ("degrader (hybrid)",)
-    text = page("endpoint default", found).plain
-    assert "when confidence >= 0.6   (confidence is 0.9)" in text
-    assert "(rollout is missing)" in text
+    text = page("endpoint default", explained(0.9)).plain
+    assert "when confidence >= 0.6" in text
+    assert "applies (confidence is 0.9); sends it to anomaly; shadowed by degrader" in text
+    assert "does not apply (rollout is missing)" in text
     assert "compared with: degrader (hybrid)" in text
 
 
 def test_a_row_without_an_answer_says_why():
     found = explained(0.9, away=("rules",))
-    assert found.answer == "none: rules is away"
-    assert dict(found.reasons[1].read) == {"confidence": MISSING}
+    assert said(found.result.answer) == "none: rules is away"
+    assert "confidence is missing" in found.routes[1].reason
