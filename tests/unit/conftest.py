@@ -2,18 +2,18 @@
 
 import socket
 import sys
-from collections.abc import Iterator
 
 import pytest
 
 
 @pytest.fixture(autouse=True)
-def _no_network_and_no_ray(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _no_network_and_no_ray(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
-        raise RuntimeError("a unit test must not open a connection or start Ray; move it to tests/integration")
+        raise RuntimeError(
+            "a unit test must not open a connection or start Ray; move it to tests/integration"
+        )
 
     for method in ("connect", "connect_ex", "bind", "listen"):
         monkeypatch.setattr(socket.socket, method, refuse)
     if "ray" in sys.modules:
         monkeypatch.setattr("ray.init", refuse)
-    yield

@@ -40,7 +40,7 @@ def test_each_route_says_why():
         "primary",
         "applies; sends it to rules",
     )
-    assert second.reason.startswith("applies (confidence is 0.89")
+    assert second.reason.startswith("applies (confidence is 0.9)")
     assert second.reason.endswith("; sends it to anomaly; shadowed by degrader")
     assert (third.role, third.models, dict(third.read)) == ("canary", ("anomaly",), {"rollout": True})
     assert third.place == place("default/canary-rollout", IN)
