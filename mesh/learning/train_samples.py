@@ -3,7 +3,7 @@
 `python -m mesh.learning.train_samples` (extra: `pip install 'hyperstream-mesh[train]'`) reads the training
 part of C-MAPSS FD001 from `$MESH_SHARED/data/cmapss_fd001` (default `../shared`). It writes
 `models/{anomaly,degrader}.onnx`, `models/{rules,anomaly,degrader}.metrics.json` and
-`data/cmapss_fd001_sample.csv.gz`. The same library versions give the same bytes.
+`data/cmapss_fd001_sample.csv.gz`. The same library versions on the same kind of processor give the same bytes.
 """
 
 import hashlib
