@@ -1,7 +1,7 @@
 """How the stream is read, from the environment. Every setting has a default that suits one machine."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 from mesh.errors import InvalidConfig
@@ -34,7 +34,7 @@ class IngestConfig:
     | fetch_wait_ms | how long a broker may hold an empty fetch; 10 for the embedded broker |
     | queued_kbytes | memory for records fetched ahead |
     | group_protocol | `classic` (cooperative-sticky) or `consumer` (KIP-848, brokers from 4.0) |
-    | group_instance_id | static membership: a restart within the session timeout moves no partition |
+    | group_instance_id | static membership: a restart within the session timeout moves no partition; replicas append their rank |
     | min_readers, max_readers | replicas of the deployment; equal ones turn scaling by lag off |
     | target_lag | records of lag that one replica is meant to work off; more adds replicas |
     | dead_letter_suffix | appended to the topic |
@@ -80,6 +80,12 @@ class IngestConfig:
             if name.startswith(_CLIENT_PREFIX)
         }
         return cls(**found, client=client)
+
+    def of_replica(self, rank: int) -> "IngestConfig":
+        """The settings of one replica of the pool: two members of a group may not share an instance id."""
+        if not self.group_instance_id:
+            return self
+        return replace(self, group_instance_id=f"{self.group_instance_id}-{rank}")
 
 
 def _value(name: str, text: str, kind: object) -> object:

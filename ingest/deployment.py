@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import os
+from contextlib import AsyncExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final
@@ -31,15 +32,20 @@ class Ingest:
 
         By the engine's handles Serve knows that the models must outlive this deployment.
         """
+        self._parts = AsyncExitStack()  # what is there so far; a reader that fails here has less to close
         settings = Settings.from_environ(os.environ)
-        self._config = IngestConfig.from_environ(os.environ)
+        context = serve.get_replica_context()
+        self._config = IngestConfig.from_environ(os.environ).of_replica(context.rank.rank)
         mesh = await asyncio.to_thread(load_mesh, Path(config_dir), settings)
         recorder = Recorder()
-        self._reporter = Reporter("ingest", serve.get_replica_context().replica_tag, recorder, settings)
-        self._engine = await connect_engine(mesh, settings, mesh_app, Metering(recorder))
-        self._reader = Reader(settings, self._config, self._engine, recorder)
+        reporter = Reporter("ingest", context.replica_tag, recorder, settings)
+        reporter.start()
+        self._parts.push_async_callback(reporter.stop)
+        engine = await connect_engine(mesh, settings, mesh_app, Metering(recorder))
+        self._parts.push_async_callback(engine.close)
+        self._reader = Reader(settings, self._config, engine, recorder)
         self._reader.start()
-        self._reporter.start()
+        self._parts.push_async_callback(self._reader.drain)
         gc.collect()
         gc.freeze()
         gc.set_threshold(GC_THRESHOLD, 20, 20)
@@ -66,6 +72,4 @@ class Ingest:
 
     async def __del__(self) -> None:
         """Drain, then let go of the models."""
-        await self._reader.drain()
-        await self._engine.close()
-        await self._reporter.stop()
+        await self._parts.aclose()

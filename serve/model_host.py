@@ -5,6 +5,7 @@ import gc
 import os
 import secrets
 import time
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
 
@@ -45,21 +46,26 @@ class ModelHost:
 
         Raises `ArtifactError`, which Serve shows as the deployment's status; other models are not touched.
         """
+        self._parts = AsyncExitStack()  # what is there so far; a replica that fails here has less to close
         keep_freed_memory()
         self._settings = Settings.from_environ(os.environ)
         self._artifact, self._scorer = await asyncio.to_thread(_open, config_dir, model, self._settings)
+        self._parts.callback(self._scorer.close)
         self._replica_id = serve.get_replica_context().replica_tag
         self._desk = Desk(model, self._scorer, Pace(self._scorer.seconds_per_call))
+        self._parts.callback(self._desk.close)
         self._load = DirectLoad(time.monotonic())
         self._secret = secrets.token_hex(16)
         self._welcome = Welcome(PROTOCOL, model, self._artifact.version, self._replica_id)
+        recorder = Recorder()
+        recorder.set(names.MODEL_REPLICAS, 1, (model,))
+        reporter = Reporter(model, self._replica_id, recorder, self._settings)
+        reporter.start()
+        self._parts.push_async_callback(reporter.stop)
         self._listener = Listener(self._welcome, self._secret, self._answer_direct)
         self._keeper = LeaseKeeper(await self._listen(), lambda: self._desk.rows_waiting)
         self._keeper.start()
-        recorder = Recorder()
-        recorder.set(names.MODEL_REPLICAS, 1, (model,))
-        self._reporter = Reporter(model, self._replica_id, recorder, self._settings)
-        self._reporter.start()
+        self._parts.push_async_callback(self._leave)
         gc.collect()
         gc.freeze()
 
@@ -87,10 +93,10 @@ class ModelHost:
 
     async def __del__(self) -> None:
         """Drain: no new calls, the lease given back, what is in flight answered."""
+        await self._parts.aclose()
+
+    async def _leave(self) -> None:
         await asyncio.gather(self._keeper.stop(), self._listener.drain(DRAIN_S))
-        await self._reporter.stop()
-        self._desk.close()
-        self._scorer.close()
 
     def _answer_direct(self, request: Request, respond: Respond) -> None:
         def answered(answer: Reply | Failure) -> None:

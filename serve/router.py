@@ -4,6 +4,7 @@ import asyncio
 import gc
 import importlib.metadata
 import os
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Final
 
@@ -59,27 +60,29 @@ class Router(InferenceService):
         `models` are handles that nothing here reads: by them Serve deploys the models, and stops them later.
         """
         del models
+        self._parts = AsyncExitStack()  # what is there so far; a router that fails here has less to close
         keep_freed_memory()
         make_messages_picklable()
         settings = Settings.from_environ(os.environ)
         config = await asyncio.to_thread(load_mesh, Path(config_dir), settings)
         context = serve.get_replica_context()
         recorder = Recorder()
-        self._reporter = Reporter(
-            "router",
-            context.replica_tag,
-            recorder,
-            settings,
-            lambda: set_engine_gauges(recorder, self._engine),
-        )
-        self._engine = await connect_engine(config, settings, context.app_name, Metering(recorder))
-        inference = Inference(self._engine, server_facts(config), LIMITS, RequestMetering(recorder))
+        engine = await connect_engine(config, settings, context.app_name, Metering(recorder))
+
+        def read_gauges() -> None:
+            set_engine_gauges(recorder, engine)
+
+        reporter = Reporter("router", context.replica_tag, recorder, settings, read_gauges)
+        reporter.start()
+        self._parts.push_async_callback(reporter.stop)
+        self._parts.push_async_callback(engine.close)
+        inference = Inference(engine, server_facts(config), LIMITS, RequestMetering(recorder))
         super().__init__(inference)
-        status = Status(config, settings, self._engine, lambda: read_summary(settings))
+        status = Status(config, settings, engine, lambda: read_summary(settings))
         self._app = RouterApp(inference, status)
-        self._lanes = FastLanes(settings, self._app, self, LIMITS)
-        await self._lanes.open()
-        self._reporter.start()
+        lanes = FastLanes(settings, self._app, self, LIMITS)
+        await lanes.open()
+        self._parts.push_async_callback(lanes.close, DRAIN_S)
         gc.collect()
         gc.freeze()
         gc.set_threshold(GC_THRESHOLD, 20, 20)
@@ -94,9 +97,7 @@ class Router(InferenceService):
 
     async def __del__(self) -> None:
         """Drain: close the lanes' ports, finish what is under way, then the engine."""
-        await self._lanes.close(DRAIN_S)
-        await self._engine.close()
-        await self._reporter.stop()
+        await self._parts.aclose()
 
 
 def server_facts(config: MeshConfig) -> ServerFacts:

@@ -53,6 +53,12 @@ def test_a_wrong_setting_is_named(name: str, value: str) -> None:
         IngestConfig.from_environ({name: value})
 
 
+def test_replicas_do_not_share_an_instance_id() -> None:
+    config = IngestConfig.from_environ({"INGEST_GROUP_INSTANCE_ID": "reader"})
+    assert [config.of_replica(rank).group_instance_id for rank in (0, 1)] == ["reader-0", "reader-1"]
+    assert IngestConfig().of_replica(1) == IngestConfig()
+
+
 @dataclass
 class Seen:
     aggregated_metrics: dict[str, dict[object, float]] | None
