@@ -89,7 +89,8 @@ async def test_the_directory_is_killed_and_nothing_that_was_known_is_lost(config
     watcher = asyncio.ensure_future(watch_directory(seen.append))
     connected = await connect_engine(config, Settings(), "mesh")
     await until_async(lambda: connected.ready("echo") and bool(seen), 10)
-    known = {replica.replica_id for replica in seen[-1]}
+    # What scales down while this runs, `elastic`, gives its lease back of its own will.
+    known = {replica.replica_id for replica in seen[-1] if replica.model != "elastic"}
     ray.kill(ray.get_actor(NAME, namespace=NAMESPACE), no_restart=False)
     failed = 0
     for _ in range(60):

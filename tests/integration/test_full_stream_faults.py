@@ -37,6 +37,11 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FullStack]:
         "INGEST_MIN_READERS": "2",
         "INGEST_MAX_READERS": "2",
         "INGEST_LOG_RECORDS": "1000000",
+        # What a death may repeat is what was read and is not committed. These bound it: work between two commits,
+        # batches in flight, and what a reader has fetched ahead, which it still answers while the broker is away.
+        "INGEST_COMMIT_INTERVAL_S": "0.1",
+        "INGEST_BATCH_RECORDS": "1000",
+        "INGEST_QUEUED_KBYTES": "1024",
         # A killed reader's partitions move when its session ends, 45 s by default.
         "KAFKA_CLIENT_SESSION_TIMEOUT_MS": "6000",
         "KAFKA_CLIENT_HEARTBEAT_INTERVAL_MS": "1000",
