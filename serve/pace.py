@@ -9,6 +9,12 @@ INLINE_ROWS: Final = 64
 """Larger calls always go to the thread: they hold the loop for longer than the measured ones did."""
 
 _WEIGHT: Final = 0.1
+_MOST_TIMES: Final = 8.0
+"""A single call counts for at most so many times the average: one that the system has interrupted for milliseconds
+says nothing of the model, and one that has truly become slow is believed within a few calls."""
+
+_LEAST_S: Final = 10e-6
+"""No average counts as shorter than this, or a mean of nothing would never rise."""
 
 
 class Pace:
@@ -25,4 +31,5 @@ class Pace:
     def observe(self, rows: int, seconds: float) -> None:
         """A call of `rows` took so long, wherever it ran."""
         if rows <= INLINE_ROWS:
-            self._seconds += _WEIGHT * (seconds - self._seconds)
+            most = _MOST_TIMES * max(self._seconds, _LEAST_S)
+            self._seconds += _WEIGHT * (min(seconds, most) - self._seconds)

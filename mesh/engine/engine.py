@@ -52,18 +52,12 @@ class Engine:
         self._cohorts = {
             name: Cohorts(self._answering(table), self._tasks) for name, table in config.tables.items()
         }
+        self.endpoints: Sequence[str] = tuple(dict.fromkeys((*config.tables, *config.models)))
+        """Every name that `infer` takes: tables first, then models."""
         self._pending = dict.fromkeys(self.endpoints, 0)
         self._closed = False
 
     # -- what there is
-
-    @property
-    def endpoints(self) -> Sequence[str]:
-        """Every name that `infer` takes: tables first, then models."""
-        return (
-            *self._config.tables,
-            *(name for name in self._config.models if name not in self._config.tables),
-        )
 
     @property
     def rows_waiting(self) -> int:

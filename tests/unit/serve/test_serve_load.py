@@ -52,3 +52,15 @@ def test_pace_follows_small_calls_only_and_forgives_one_hiccup() -> None:
     for _ in range(40):
         pace.observe(1, 300e-6)
     assert not pace.inline(1)
+
+
+def test_an_interrupted_call_now_and_then_does_not_make_a_model_slow_but_slow_calls_soon_do() -> None:
+    pace = Pace(0.0)
+    for turn in range(1000):
+        pace.observe(1, 5e-3 if turn % 50 == 0 else 30e-6)
+        assert pace.inline(1)
+    slow = 0
+    while pace.inline(1):
+        pace.observe(1, 0.1)
+        slow += 1
+    assert slow <= 3
