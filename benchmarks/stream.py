@@ -52,6 +52,10 @@ WIDE = Shape(
 )
 
 
+READERS = {"INGEST_MIN_READERS": "2", "INGEST_MAX_READERS": "2"}
+"""Scaling by lag would start a process and move partitions in the middle of the seconds that are measured."""
+
+
 @dataclass(slots=True)
 class Bench:
     """The servers of one run and what was measured on them."""
@@ -126,9 +130,9 @@ class Bench:
 
 
 def ours(bench: Bench, shape: Shape, topic: str) -> None:
-    """The whole mesh as `hyperstream up` starts it."""
+    """The whole mesh as `hyperstream up` starts it, with as many readers as the peer has threads from the start on."""
     command = [*HYPERSTREAM, "up", "--no-feed"]
-    env = {"MESH_CONFIG": str(shape.config), "MESH_HTTP_PORT": "", "MESH_GRPC_PORT": ""}
+    env = {"MESH_CONFIG": str(shape.config), "MESH_HTTP_PORT": "", "MESH_GRPC_PORT": "", **READERS}
     bench.time(f"ours-{shape.width}", topic, shape.records, command, env)
 
 
