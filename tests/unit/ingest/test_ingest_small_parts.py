@@ -1,7 +1,9 @@
 """Settings, scaling, backoff, commands, headers, runs of offsets: the small pure parts."""
 
 import random
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, fields
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +19,8 @@ from ingest.settle import error_of
 from ingest.sink import DeadLetter
 from mesh.errors import InvalidConfig
 from mesh.routing.types import RowFailure
+
+STREAM_DOC = Path(__file__).resolve().parents[3] / "docs/stream.md"
 
 
 def test_settings_come_from_the_environment() -> None:
@@ -57,6 +61,22 @@ def test_replicas_do_not_share_an_instance_id() -> None:
     config = IngestConfig.from_environ({"INGEST_GROUP_INSTANCE_ID": "reader"})
     assert [config.of_replica(rank).group_instance_id for rank in (0, 1)] == ["reader-0", "reader-1"]
     assert IngestConfig().of_replica(1) == IngestConfig()
+
+
+def test_every_setting_is_documented_with_its_default() -> None:
+    rows = re.findall(r"^\| (`INGEST_[^|]+) \| ([^|]+) \|", STREAM_DOC.read_text(), re.MULTILINE)
+    told = {
+        name.strip(" `"): value.strip()
+        for names, values in rows
+        for name, value in zip(names.split(","), values.split(","), strict=True)
+    }
+    real = {
+        f"INGEST_{spec.name.upper()}": spec.default for spec in fields(IngestConfig) if spec.name != "client"
+    }
+    assert told == {
+        name: "unset" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+        for name, value in real.items()
+    }
 
 
 @dataclass
