@@ -10,7 +10,7 @@ import psutil
 from rich.console import Console
 
 from benchmarks import gpu, http, latency, memory, routing, stream, tensor
-from benchmarks.results import Row, save, show
+from benchmarks.results import Row, markdown, save, show
 
 PARTS = (
     "routing",
@@ -63,7 +63,8 @@ def main() -> int:
         rows += run_part(part, asked.rounds, asked.seconds, console)
         path = save(rows)
     show(rows, console)
-    console.print(f"written to {path}")
+    path.with_suffix(".md").write_text(markdown(rows))
+    console.print(f"written to {path}, and as a table to {path.with_suffix('.md')}")
     return 0 if all(row.met is not False for row in rows) else 1
 
 

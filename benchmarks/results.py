@@ -101,21 +101,40 @@ def save(rows: Sequence[Row]) -> Path:
     return path
 
 
+HEADINGS = ("id", "ours", "peer", "", "ratio", "target", "met", "note")
+
+
 def show(rows: Sequence[Row], console: Console) -> None:
     """Print the table."""
-    table = Table("id", "ours", "peer", "", "ratio", "target", "met", "note")
+    table = Table(*HEADINGS)
     for row in rows:
-        spread = ""
-        if len(row.samples.get("ours", ())) > 1:
-            spread = f" ({min(row.samples['ours']):,.4g}-{max(row.samples['ours']):,.4g})"
-        table.add_row(
-            row.id,
-            "-" if row.ours is None else f"{row.ours:,.4g} {row.unit}{spread}",
-            row.peer,
-            "-" if row.peer_value is None else f"{row.peer_value:,.4g}",
-            "-" if row.ratio is None else f"{row.ratio:.2f}",
-            row.target,
-            {True: "yes", False: "NO", None: "skipped"}[row.met],
-            row.note,
-        )
+        table.add_row(*_cells(row))
     console.print(table)
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """The table as it stands in docs/benchmarks.md."""
+    lines = [HEADINGS, ("---",) * len(HEADINGS), *map(_cells, rows)]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    """Medians, with the least and the most of the samples in parentheses."""
+    return (
+        row.id,
+        "-" if row.ours is None else f"{_number(row.ours)} {row.unit}{_spread(row.samples.get('ours', ()))}",
+        row.peer,
+        "-" if row.peer_value is None else f"{_number(row.peer_value)}{_spread(row.samples.get('peer', ()))}",
+        "-" if row.ratio is None else f"{row.ratio:.2f}",
+        row.target,
+        {True: "yes", False: "NO", None: "skipped"}[row.met],
+        row.note,
+    )
+
+
+def _spread(samples: Sequence[float]) -> str:
+    return f" ({_number(min(samples))}-{_number(max(samples))})" if len(samples) > 1 else ""
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
