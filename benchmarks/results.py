@@ -101,7 +101,7 @@ def save(rows: Sequence[Row]) -> Path:
     return path
 
 
-HEADINGS = ("id", "ours", "peer", "", "ratio", "target", "met", "note")
+HEADINGS = ("id", "ours", "peer", "theirs", "ratio", "target", "met", "note")
 
 
 def show(rows: Sequence[Row], console: Console) -> None:
