@@ -31,6 +31,8 @@ routes:
 PERIOD_S = 0.02
 FEED_S = 0.2
 RECORDS_A_FEED = 40
+HICCUP_S = 2.0
+"""What a busy test machine may take away from everybody; no process of ours starts again in so little."""
 
 
 @pytest.fixture(scope="module")
@@ -230,15 +232,15 @@ def nothing(stack: FullStack) -> None:
 @pytest.mark.parametrize(
     ("victim", "deed", "lane_s", "stream_s", "errors"),
     [
-        ("nothing", nothing, 0.5, 1.5, False),
-        ("directory", kill("Directory"), 0.5, 1.5, False),
-        ("scoreboard", kill("Scoreboard"), 0.5, 1.5, False),
-        ("controller", kill("ServeController"), 0.5, 1.5, False),
-        ("model replica", kill("ServeReplica:mesh:echo"), 8, 8, False),
-        ("ingest replica", kill("ServeReplica:ingest"), 0.5, 30, False),
-        ("router", kill("ServeReplica:mesh:router"), 10, 1.5, True),
-        ("broker", broker_away, 1.5, 30, False),
-        ("Redis", redis_away, 1.5, 10, False),
+        ("nothing", nothing, HICCUP_S, HICCUP_S, False),
+        ("directory", kill("Directory"), HICCUP_S, HICCUP_S, False),
+        ("scoreboard", kill("Scoreboard"), HICCUP_S, HICCUP_S, False),
+        ("controller", kill("ServeController"), HICCUP_S, HICCUP_S, False),
+        ("model replica", kill("ServeReplica:mesh:echo"), 15, 15, False),
+        ("ingest replica", kill("ServeReplica:ingest"), HICCUP_S, 40, False),
+        ("router", kill("ServeReplica:mesh:router"), 15, HICCUP_S, True),
+        ("broker", broker_away, HICCUP_S, 60, False),
+        ("Redis", redis_away, HICCUP_S, 15, False),
     ],
 )
 def test_a_death_costs_little(
