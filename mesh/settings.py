@@ -25,6 +25,7 @@ class Settings:
     mesh_host: str = "127.0.0.1"
     http_port: int | None = 8080
     grpc_port: int | None = 9001
+    routers: int = 1
     data_path: DataPath = "direct"
     config_dir: str = "config"
 
@@ -54,6 +55,7 @@ class Settings:
             mesh_host=environ.get("MESH_HOST") or cls_default("mesh_host"),
             http_port=_port(environ, "MESH_HTTP_PORT", 8080),
             grpc_port=_port(environ, "MESH_GRPC_PORT", 9001),
+            routers=_count(environ, "MESH_ROUTERS", 1),
             data_path=cast("DataPath", path),
             config_dir=environ.get("MESH_CONFIG") or cls_default("config_dir"),
         )
@@ -73,4 +75,14 @@ def _port(environ: Mapping[str, str], name: str, default: int | None) -> int | N
         return None
     if not text.isdigit() or not 0 < int(text) < 65536:
         raise InvalidConfig("environment", 0, name, f"'{text}' is not a port (1-65535; empty turns it off)")
+    return int(text)
+
+
+def _count(environ: Mapping[str, str], name: str, default: int) -> int:
+    """A whole number from 1 on; unset or empty takes the default."""
+    text = environ.get(name, "").strip()
+    if not text:
+        return default
+    if not (text.isascii() and text.isdigit()) or not 0 < int(text) < 1000:
+        raise InvalidConfig("environment", 0, name, f"'{text}' is not a number of replicas (1-999)")
     return int(text)

@@ -20,7 +20,6 @@ _WATCHED: Final = {"health_check_period_s": 1.0, "health_check_timeout_s": 30.0}
 """A killed replica is missed at its next health check, so the period is part of what a crash costs."""
 _ROUTER_OPTIONS: Final = {
     "name": ROUTER,
-    "num_replicas": 1,
     "ray_actor_options": {"num_cpus": 0.1},
     "max_ongoing_requests": 1000,
     **_DRAINING,
@@ -37,7 +36,8 @@ def build(args: dict[str, object]) -> serve.Application:
     status.
     """
     folder = find_config(args, os.environ)
-    config = load_mesh(folder, Settings.from_environ(os.environ))
+    settings = Settings.from_environ(os.environ)
+    config = load_mesh(folder, settings)
     if ROUTER in config.models:
         file = str(folder / "models.yaml")
         raise InvalidConfig(file, 0, f"models.{ROUTER}", "is the router's name; take another")
@@ -46,7 +46,9 @@ def build(args: dict[str, object]) -> serve.Application:
         for name, spec in config.models.items()
     }
     # ingress() without an app: Serve asks the instance for it, by `__serve_build_asgi_app__`.
-    router = serve.deployment(serve.ingress()(Router)).options(**_ROUTER_OPTIONS)
+    router = serve.deployment(serve.ingress()(Router)).options(
+        num_replicas=settings.routers, **_ROUTER_OPTIONS
+    )
     return router.bind(str(folder), models)
 
 

@@ -203,10 +203,10 @@ class Cost:
 
 
 def kill(title: str) -> Callable[[FullStack], None]:
-    """SIGKILL for the one process of an actor, whose successor must be another process."""
+    """SIGKILL for a process of an actor, whose successor must be another process."""
 
     def deed(stack: FullStack) -> None:
-        victim = stack.up.actor(title)
+        victim = stack.up.actors(title)[0]
         victim.kill()
         until(lambda: victim.pid not in [one.pid for one in stack.up.actors(title)], 10)
         until(lambda: bool(stack.up.actors(title)), 60)

@@ -64,3 +64,21 @@ def test_a_model_may_not_take_the_routers_name(config: Path, monkeypatch: pytest
     (config / "routing.yaml").unlink()
     with pytest.raises(InvalidConfig, match=r"models\.router: is the router's name"):
         build({"config": str(config)})
+
+
+@pytest.mark.parametrize(("text", "routers"), [("", 1), ("3", 3)])
+def test_as_many_routers_as_are_asked_for(
+    config: Path, monkeypatch: pytest.MonkeyPatch, text: str, routers: int
+) -> None:
+    monkeypatch.setenv("MESH_ROUTERS", text)
+    router = build({"config": str(config)})._bound_deployment
+    assert (router.name, router.num_replicas) == ("router", routers)
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "two", "1.5", "٣"])
+def test_a_wrong_number_of_routers_is_refused(
+    config: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setenv("MESH_ROUTERS", text)
+    with pytest.raises(InvalidConfig, match="MESH_ROUTERS"):
+        build({"config": str(config)})
