@@ -24,9 +24,8 @@ def measure(rounds: int, console: Console) -> list[Row]:
     try:
         need("redis-server")
         with kafka() as bootstrap, redis_server() as url:
-            AdminClient({"bootstrap.servers": bootstrap}).create_topics([NewTopic("latency", 4, 1)])[
-                "latency"
-            ].result(30)
+            admin = AdminClient({"bootstrap.servers": bootstrap})  # its futures fail once it is gone
+            admin.create_topics([NewTopic("latency", 4, 1)])["latency"].result(30)
             environ = {
                 "KAFKA_BOOTSTRAP_SERVERS": bootstrap,
                 "REDIS_URL": url,

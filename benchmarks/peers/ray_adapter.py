@@ -16,7 +16,6 @@ import numpy as np
 import onnxruntime
 import ray
 import redis
-from confluent_kafka import Consumer
 from fastapi import FastAPI, Request
 from ray import serve
 
@@ -57,6 +56,8 @@ class Adapter:
 
     def consume(self) -> None:
         """The loop."""
+        from confluent_kafka import Consumer  # here: its classes do not travel inside a pickled actor
+
         consumer = Consumer(
             {
                 "bootstrap.servers": os.environ["KAFKA_BOOTSTRAP_SERVERS"],
