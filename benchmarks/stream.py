@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 
 from rich.console import Console
 
@@ -172,17 +173,17 @@ def measure(rounds: int, console: Console, only: str | None = None) -> list[Row]
 def _narrow(bench: Bench, rounds: int) -> None:
     bench.fill("t16", NARROW.records, NARROW.width)
     for round_ in range(rounds):
-        runs = [ours, batch]
+        runs = [ours, batch, streams]
         for run in reversed(runs) if round_ % 2 else runs:
             run(bench, NARROW, "t16")
-    streams(bench, NARROW, "t16")
 
 
 def _wide(bench: Bench, rounds: int) -> None:
     bench.fill("t784", WIDE.records, WIDE.width)
     for round_ in range(rounds):
+        for threads in (1, 2) if round_ % 2 else (2, 1):
+            batch(bench, WIDE, "t784", threads)
         ours(bench, WIDE, "t784")
-        batch(bench, WIDE, "t784", 1 + round_ % 2)
 
 
 def _adapter(bench: Bench) -> None:
@@ -194,7 +195,9 @@ def _adapter(bench: Bench) -> None:
 def _rows(bench: Bench, only: str | None) -> list[Row]:
     note = "; ".join(bench.problems)[:300]
     taken = bench.samples
-    wide = max((taken["batch-784-1"], taken["batch-784-2"]), key=lambda samples: max(samples, default=0.0))
+    wide = max(
+        (taken["batch-784-1"], taken["batch-784-2"]), key=lambda rates: median(rates) if rates else 0.0
+    )
     rows = [
         at_least(
             "stream-16-batch",
