@@ -6,7 +6,6 @@ from typing import Final
 
 from mesh.engine.direct.limits import LinkLimits
 from mesh.engine.direct.pipe import Pipe
-from mesh.engine.direct.vigil import Vigil
 from mesh.engine.direct.watch import Watch
 from mesh.engine.replica import Replica
 from mesh.errors import InvalidInput, MeshError, Overloaded
@@ -68,7 +67,6 @@ class Link:
         self._welcomed: asyncio.Future[None] = self._loop.create_future()
         self._gone: asyncio.Future[None] = self._loop.create_future()
         self._watch = Watch(limits, self._loop.time())
-        self._vigil = Vigil(self._loop)
         self._timer: asyncio.TimerHandle | None = None
 
     @classmethod
@@ -140,8 +138,6 @@ class Link:
             reason = f"{self._held_bytes} bytes wait for replica '{self.replica.replica_id}' to read"
             future.set_exception(Overloaded(self.replica.model, reason))
             return future
-        if not self._calls:
-            self._vigil.began(call)
         self._calls[call] = (future, rows)
         self.rows_in_flight += rows
         return future
@@ -164,7 +160,6 @@ class Link:
         """A frame from the replica."""
         if isinstance(frame, Reply):
             future, rows = self._take(frame.id)
-            self._vigil.answered(frame.id)
             self.rows_waiting = frame.rows_waiting
             if not future.done():
                 _settle(future, frame.scored, rows)
