@@ -27,6 +27,16 @@ RAY_PORTS = {
 }
 START_S = 60.0
 END_S = 20.0
+ECHO_MODELS = """
+models:
+  echo:
+    runtime: identity
+    inputs: [{name: x, datatype: FP32, shape: [-1, 4]}]
+"""
+ECHO_ROUTING = """
+routes:
+  - {name: all, when: "always", send: [echo]}
+"""
 
 
 class Up:
@@ -131,6 +141,15 @@ def serve_config(folder: Path) -> Path:
     if not (folder / "data").exists():
         (folder / "data").symlink_to(ROOT / "data")
     return copy
+
+
+def echo_config(folder: Path) -> Path:
+    """A configuration in `folder` whose only model gives back rows of four numbers."""
+    config = folder / "config"
+    config.mkdir()
+    (config / "models.yaml").write_text(ECHO_MODELS)
+    (config / "routing.yaml").write_text(ECHO_ROUTING)
+    return config
 
 
 class FullStack:

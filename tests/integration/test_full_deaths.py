@@ -12,22 +12,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import pytest
-from full_stack import HTTP, LANE_HTTP, LOG, TOPIC, FullStack, full_stack
+from full_stack import HTTP, LANE_HTTP, LOG, TOPIC, FullStack, echo_config, full_stack
 from ray_mesh import until
 from stream_checker import Numbering, judge
 
 pytestmark = [pytest.mark.ray, pytest.mark.kafka, pytest.mark.redis, pytest.mark.slow]
 
-MODELS = """
-models:
-  echo:
-    runtime: identity
-    inputs: [{name: x, datatype: FP32, shape: [-1, 4]}]
-"""
-ROUTING = """
-routes:
-  - {name: all, when: "always", send: [echo]}
-"""
 PERIOD_S = 0.02
 FEED_S = 0.2
 RECORDS_A_FEED = 40
@@ -38,11 +28,7 @@ HICCUP_S = 2.0
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FullStack]:
     folder = tmp_path_factory.mktemp("deaths")
-    config = folder / "config"
-    config.mkdir()
-    (config / "models.yaml").write_text(MODELS)
-    (config / "routing.yaml").write_text(ROUTING)
-    with full_stack(folder, config, INGEST_LOG_RECORDS="1000000") as running:
+    with full_stack(folder, echo_config(folder), INGEST_LOG_RECORDS="1000000") as running:
         yield running
 
 

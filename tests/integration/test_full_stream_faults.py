@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from full_stack import LOG, TOPIC, FullStack, full_stack
+from full_stack import LOG, TOPIC, FullStack, echo_config, full_stack
 from ray_mesh import until
 from stream_checker import Numbering, judge
 
@@ -14,25 +14,11 @@ pytestmark = [pytest.mark.ray, pytest.mark.kafka, pytest.mark.redis, pytest.mark
 
 RECORDS, CHUNK, POISON_EVERY = 200_000, 4_000, 100
 GOOD = RECORDS - RECORDS // POISON_EVERY
-MODELS = """
-models:
-  echo:
-    runtime: identity
-    inputs: [{name: x, datatype: FP32, shape: [-1, 4]}]
-"""
-ROUTING = """
-routes:
-  - {name: all, when: "always", send: [echo]}
-"""
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FullStack]:
     folder = tmp_path_factory.mktemp("faults")
-    config = folder / "config"
-    config.mkdir()
-    (config / "models.yaml").write_text(MODELS)
-    (config / "routing.yaml").write_text(ROUTING)
     readers = {
         "INGEST_MIN_READERS": "2",
         "INGEST_MAX_READERS": "2",
@@ -46,7 +32,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FullStack]:
         "KAFKA_CLIENT_SESSION_TIMEOUT_MS": "6000",
         "KAFKA_CLIENT_HEARTBEAT_INTERVAL_MS": "1000",
     }
-    with full_stack(folder, config, **readers) as running:
+    with full_stack(folder, echo_config(folder), **readers) as running:
         until(lambda: len(running.up.actors("ServeReplica:ingest")) == 2, 60)
         yield running
 
