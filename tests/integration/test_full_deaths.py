@@ -129,6 +129,7 @@ class Load:
         self.feed.resume()
         for thread in self._threads:
             thread.start()
+        self._flows()
         time.sleep(2.0)
         self._since = self._last_id()
 
@@ -137,8 +138,7 @@ class Load:
         asked = time.monotonic()
         for client in self.lane + self.serve:
             until(lambda one=client: bool(one.answers) and one.answers[-1] > asked, 60)
-        mark = self._last_id()
-        until(lambda: self._last_id() > mark, 90)
+        self._flows()
         time.sleep(2.0)
         self._over.set()
         for thread in self._threads:
@@ -157,6 +157,11 @@ class Load:
         )
         print(cost, sorted({error for client in self.lane + self.serve for error in client.errors}))
         return cost
+
+    def _flows(self) -> None:
+        """Wait until a prediction more is in Redis: the readers of a mesh that has just begun take a while."""
+        mark = self._last_id()
+        until(lambda: self._last_id() > mark, 90)
 
     def _last_id(self) -> int:
         """When Redis took its last prediction, in ms."""
