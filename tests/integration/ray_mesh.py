@@ -99,12 +99,12 @@ def running_mesh(folder: Path) -> Iterator[RunningMesh]:
         ray.shutdown()
 
 
-def until(condition: Callable[[], bool], seconds: float) -> float:
-    """Wait until `condition` holds; the seconds that it took, `TimeoutError` if it never did."""
+def until(condition: Callable[[], bool], seconds: float, say: Callable[[], str] = str) -> float:
+    """Wait until `condition` holds; the seconds that it took, `TimeoutError` with what `say` tells if it never did."""
     began = time.monotonic()
     while not condition():
         if time.monotonic() > began + seconds:
-            raise TimeoutError(f"not so after {seconds} s")
+            raise TimeoutError(f"not so after {seconds} s {say()}")
         time.sleep(0.05)
     return time.monotonic() - began
 
