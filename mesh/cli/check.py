@@ -8,12 +8,14 @@ from rich.console import Console
 from rich.table import Table
 
 from mesh.cli import environment
-from mesh.spec import MeshConfig, load_mesh
+from mesh.signals.sensors import Telemetry
+from mesh.spec import MeshConfig, load_mesh, load_telemetry
 
 
 def check(
     config: Annotated[
-        Path | None, typer.Option(help="The folder with models.yaml and routing.yaml [default: config]")
+        Path | None,
+        typer.Option(help="The folder with models.yaml, routing.yaml and the like [default: config]"),
     ] = None,
 ) -> None:
     """Validate the configuration: every mistake with file, line, key and what to write instead.
@@ -26,7 +28,11 @@ def check(
     - `hyperstream check --config deploy/config`
     """
     settings = environment.settings()
-    Console().print(overview(load_mesh(config or Path(settings.config_dir), settings)))
+    folder, console = config or Path(settings.config_dir), Console()
+    mesh, telemetry = load_mesh(folder, settings), load_telemetry(folder)
+    console.print(overview(mesh))
+    if telemetry.sensors:
+        console.print(sensors(telemetry))
 
 
 def overview(mesh: MeshConfig) -> Table:
@@ -40,4 +46,16 @@ def overview(mesh: MeshConfig) -> Table:
         table.add_row(mark, routes, ", ".join(sorted(rules.models)))
     for name, model in mesh.models.items():
         table.add_row(name, "-", f"{model.runtime}, version {model.version}")
+    return table
+
+
+def sensors(telemetry: Telemetry) -> Table:
+    """The sensors of a valid configuration."""
+    grid = telemetry.grid
+    title = f"windows of {grid.window} steps of {grid.period_ms} ms, each {grid.hop} steps; {len(telemetry.features)} features"
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 2))
+    for name in ("sensor", "unit", "from", "to", "group", "denoise"):
+        table.add_column(name)
+    for one in telemetry.sensors:
+        table.add_row(one.name, one.unit, f"{one.low:g}", f"{one.high:g}", one.group, ", ".join(one.denoise))
     return table

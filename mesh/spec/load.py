@@ -6,6 +6,7 @@ from pathlib import Path
 from mesh.errors import InvalidConfig
 from mesh.routing.problems import nearest
 from mesh.settings import Settings
+from mesh.signals.sensors import Telemetry
 from mesh.spec.default_model import default_model
 from mesh.spec.document import Document, read_document
 from mesh.spec.mesh_config import MeshConfig
@@ -14,10 +15,11 @@ from mesh.spec.model_file import ModelsFile, ModelSpec
 from mesh.spec.problems import one_or_all, validate
 from mesh.spec.routing_file import DEFAULT_ENDPOINT, RoutingFile
 from mesh.spec.tables import compile_tables, hash_of, plain_table
+from mesh.spec.telemetry_file import TelemetryFile
 from mesh.spec.topics_file import TopicsFile
 
-MODELS, ROUTING, TOPICS = "models.yaml", "routing.yaml", "topics.yml"
-_MISTAKEN = {"models.yml": MODELS, "routing.yml": ROUTING, "topics.yaml": TOPICS}
+MODELS, ROUTING, TOPICS, TELEMETRY = "models.yaml", "routing.yaml", "topics.yml", "telemetry.yaml"
+_MISTAKEN = {"models.yml": MODELS, "routing.yml": ROUTING, "topics.yaml": TOPICS, "telemetry.yml": TELEMETRY}
 
 
 def load_mesh(config_dir: Path, settings: Settings) -> MeshConfig:
@@ -48,6 +50,13 @@ def load_mesh(config_dir: Path, settings: Settings) -> MeshConfig:
         topics={stage: entry.topic for stage, entry in validate(TopicsFile, topics, topics.data)},
         project_root=root,
     )
+
+
+def load_telemetry(config_dir: Path) -> Telemetry:
+    """Read `telemetry.yaml` in `config_dir`; without one there are no sensors. Raises as `load_mesh` does."""
+    _refuse_mistaken_names(config_dir)
+    document = _document(config_dir / TELEMETRY)
+    return validate(TelemetryFile, document, document.data).telemetry()
 
 
 def _refuse_mistaken_names(config_dir: Path) -> None:

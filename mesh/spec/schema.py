@@ -8,12 +8,14 @@ from typing import Final
 from mesh.spec.fields import Strict
 from mesh.spec.model_file import ModelsFile
 from mesh.spec.routing_file import RoutingFile
+from mesh.spec.telemetry_file import TelemetryFile
 from mesh.spec.topics_file import TopicsFile
 
 FOLDER: Final = Path(__file__).resolve().parents[2] / "docs/schema"
 FILES: Final[Mapping[str, type[Strict]]] = {
     "models.json": ModelsFile,
     "routing.json": RoutingFile,
+    "telemetry.json": TelemetryFile,
     "topics.json": TopicsFile,
 }
 
