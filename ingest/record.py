@@ -38,6 +38,12 @@ class RejectKind(StrEnum):
     NON_FINITE = "non_finite"
     UNKNOWN_MODEL = "unknown_model"
     MODEL_RAISED = "model_raised"
+    UNKNOWN_ASSET = "unknown_asset"
+    UNKNOWN_SENSOR = "unknown_sensor"
+    OUT_OF_RANGE = "out_of_range"
+    NOT_A_NUMBER = "not_a_number"
+    WRONG_UNIT = "wrong_unit"
+    BAD_TIME = "bad_time"
 
     @property
     def class_name(self) -> str:
