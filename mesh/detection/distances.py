@@ -1,0 +1,86 @@
+"""How far a value lies from what its series did before: one distance for each member of the ensemble.
+
+- `isolation`: the gap to the nearest of the last `lags` values.
+- `shape`: the left matrix profile (C.-C. M. Yeh et al., "Matrix Profile I", ICDM 2016), that is the distance of the
+  newest subsequence from its nearest neighbour in the past, with weights that fall geometrically with age instead of a
+  window that ends. So the distance at every lag follows from the one a value ago, and rounding errors fade.
+- `level`: how far a smoothed level strays from a long exponentially weighted mean.
+- `residual`: what the leading principal components of past subsequences do not explain of the newest.
+
+Each writes what it must remember into the state. Values are [S], one of each series.
+"""
+
+import numpy as np
+
+from mesh.detection.settings import Settings
+from mesh.detection.state import State
+
+
+def distances(state: State, values: np.ndarray, settings: Settings) -> np.ndarray:
+    """The distances of `values`, finite float64 [S], from the past: float64 [S, members], 0 where too little is known.
+
+    Afterwards the state has learnt the values, except that `seen` has not counted them yet.
+    """
+    isolation, shape = _from_neighbours(state, values, settings)
+    level = _from_mean(state, values, settings)
+    state.history[:, 1:] = state.history[:, :-1]
+    state.history[:, 0] = values
+    return np.stack((isolation, shape, level, _residual(state, settings)), axis=1)
+
+
+def _from_neighbours(state: State, values: np.ndarray, settings: Settings) -> tuple[np.ndarray, np.ndarray]:
+    squares = values[:, None] - state.history
+    squares *= squares
+    known: np.ndarray | None = None
+    if state.seen.min() < settings.lags:
+        known = np.arange(settings.lags) < state.seen[:, None]
+        squares[~known] = 0
+    state.shapes[:, 1:] = state.shapes[:, :-1] * settings.forget
+    state.shapes[:, 0] = 0
+    np.add(state.shapes, squares * (1 - settings.forget), out=state.shapes)
+    return _nearest(squares, known), _nearest_shape(state, settings)
+
+
+def _nearest_shape(state: State, settings: Settings) -> np.ndarray:
+    far = state.shapes[:, settings.apart - 1 :]
+    if state.seen.min() >= settings.lags + settings.overlap:
+        return _nearest(far, None)
+    lags = np.arange(settings.apart, settings.lags + 1)
+    return _nearest(far, lags <= (state.seen - settings.overlap)[:, None])
+
+
+def _nearest(squares: np.ndarray, known: np.ndarray | None) -> np.ndarray:
+    """The root of the least square of each series, 0 where none is known: [S]."""
+    least = np.min(squares, axis=1, where=True if known is None else known, initial=np.inf)
+    return np.sqrt(np.where(np.isinf(least), 0.0, least))
+
+
+def _from_mean(state: State, values: np.ndarray, settings: Settings) -> np.ndarray:
+    first = state.seen == 0
+    state.smooth[:] = np.where(first, values, state.smooth + settings.smoothing * (values - state.smooth))
+    mean = state.total / np.where(first, 1.0, state.mass)
+    stray = np.where(first, 0.0, np.abs(state.smooth - mean))
+    keep = 0.5 ** (1 / settings.half_life)
+    state.total[:] = state.total * keep + values
+    state.mass[:] = state.mass * keep + 1
+    return stray
+
+
+def _residual(state: State, settings: Settings) -> np.ndarray:
+    """What the components do not explain: [S]. `history` already begins with the newest value."""
+    offset = state.history[:, None, : settings.width] - state.centre[:, None, :]
+    explained = np.matmul(np.matmul(offset, state.basis), state.basis.transpose(0, 2, 1))
+    rest = np.sqrt(((offset - explained) ** 2).sum(axis=2)[:, 0])
+    fitted = np.where(state.seen >= settings.refit, rest, 0.0)
+    for row in np.flatnonzero((state.seen + 1) % settings.refit == 0):
+        _fit(state, int(row), settings)
+    return fitted
+
+
+def _fit(state: State, row: int, settings: Settings) -> None:
+    values = state.history[row, : min(int(state.seen[row]) + 1, settings.lags)]
+    windows = np.lib.stride_tricks.sliding_window_view(values, settings.width)
+    centre = windows.mean(axis=0)
+    offset = windows - centre
+    state.centre[row] = centre
+    state.basis[row] = np.linalg.eigh(offset.T @ offset)[1][:, -settings.components :]
