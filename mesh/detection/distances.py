@@ -35,10 +35,12 @@ def _from_neighbours(state: State, values: np.ndarray, settings: Settings) -> tu
     if state.seen.min() < settings.lags:
         known = np.arange(settings.lags) < state.seen[:, None]
         squares[~known] = 0
-    state.shapes[:, 1:] = state.shapes[:, :-1] * settings.forget
-    state.shapes[:, 0] = 0
-    np.add(state.shapes, squares * (1 - settings.forget), out=state.shapes)
-    return _nearest(squares, known), _nearest_shape(state, settings)
+    isolation = _nearest(squares, known)
+    squares *= 1 - settings.forget
+    # A lag stays the same lag as both values move on by one, so the distance at each follows from itself.
+    np.multiply(state.shapes, settings.forget, out=state.shapes)
+    np.add(state.shapes, squares, out=state.shapes)
+    return isolation, _nearest_shape(state, settings)
 
 
 def _nearest_shape(state: State, settings: Settings) -> np.ndarray:
@@ -51,7 +53,10 @@ def _nearest_shape(state: State, settings: Settings) -> np.ndarray:
 
 def _nearest(squares: np.ndarray, known: np.ndarray | None) -> np.ndarray:
     """The root of the least square of each series, 0 where none is known: [S]."""
-    least = np.min(squares, axis=1, where=True if known is None else known, initial=np.inf)
+    if known is None:
+        whole: np.ndarray = np.sqrt(squares.min(axis=1))
+        return whole
+    least = squares.min(axis=1, where=known, initial=np.inf)
     return np.sqrt(np.where(np.isinf(least), 0.0, least))
 
 
@@ -70,7 +75,7 @@ def _residual(state: State, settings: Settings) -> np.ndarray:
     """What the components do not explain: [S]. `history` already begins with the newest value."""
     offset = state.history[:, None, : settings.width] - state.centre[:, None, :]
     explained = np.matmul(np.matmul(offset, state.basis), state.basis.transpose(0, 2, 1))
-    rest = np.sqrt(((offset - explained) ** 2).sum(axis=2)[:, 0])
+    rest = np.sqrt(np.square(offset - explained).sum(axis=2)[:, 0])
     fitted = np.where(state.seen >= settings.refit, rest, 0.0)
     for row in np.flatnonzero((state.seen + 1) % settings.refit == 0):
         _fit(state, int(row), settings)
