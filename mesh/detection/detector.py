@@ -1,12 +1,13 @@
 """The detector: values of S series in, an anomaly score for each out, with nothing but the past to judge by."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 
 from mesh.detection.distances import distances
 from mesh.detection.settings import Settings
-from mesh.detection.state import State
+from mesh.detection.state import State, begin
 from mesh.detection.strangeness import news, strangeness
 
 LARGEST: Final = 1e150
@@ -26,8 +27,8 @@ def update(state: State, values: np.ndarray, settings: Settings) -> np.ndarray:
         raise ValueError(f"expected values of {len(state)} series in 2 dimensions, got {values.shape}")
     scores = np.zeros(values.shape)
     block = np.asarray(values, np.float64)
-    present = np.abs(block) <= LARGEST
-    whole = present.all(axis=0)
+    present: np.ndarray = np.abs(block) <= LARGEST
+    whole: np.ndarray = np.all(present, axis=0)
     for column in range(block.shape[1]):
         if whole[column]:
             scores[:, column] = _step(state, block[:, column], settings)
@@ -43,4 +44,31 @@ def _step(state: State, values: np.ndarray, settings: Settings) -> np.ndarray:
     strange = strangeness(state, distances(state, values, settings), settings)
     fresh = news(state, strange, settings)
     state.seen[:] += 1
-    return -np.expm1(-fresh)
+    scores: np.ndarray = -np.expm1(-fresh)
+    return scores
+
+
+def fixed_threshold(settings: Settings) -> float:
+    """A threshold that needs no labels: exchangeable values reach it about once in each `quiet` values.
+
+    So between two alarms lies the silence that the settings ask for. With `quiet` 0 it is that of one in 150.
+    """
+    return 1 - 1 / (settings.quiet or 150)
+
+
+def score_together(series: Sequence[np.ndarray], settings: Settings) -> list[np.ndarray]:
+    """Score whole series side by side, each float64 [N] of a length of its own: the scores of each, float64 [N].
+
+    The scores are those of `update`; many series share the cost of a step.
+    """
+    order = sorted(range(len(series)), key=lambda number: -len(series[number]))
+    scores = [np.zeros(len(one)) for one in series]
+    state, start = begin(len(series), settings), 0
+    for running in range(len(series), 0, -1):
+        stop = len(series[order[running - 1]])
+        state = state.of_series(np.arange(running))
+        block = np.stack([series[number][start:stop] for number in order[:running]])
+        for number, part in zip(order, update(state, block, settings), strict=False):
+            scores[number][start:stop] = part
+        start = stop
+    return scores

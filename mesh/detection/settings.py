@@ -20,7 +20,7 @@ class Settings:
     warmup: int = 50
     weights: tuple[float, float, float, float] = (2.0, 1.0, 1.0, 1.0)
     """The weight of each of `MEMBERS` in their mean."""
-    power: float = 3.0
+    power: float = 4.0
     """The power of that mean: 1 asks all members to agree, and the larger, the more the loudest member decides."""
     quiet: int = 150
     """A value scores only where it is stranger than the so many values before it; with 0 every value scores."""

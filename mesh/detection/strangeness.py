@@ -41,7 +41,7 @@ def _tails(state: State, distances: np.ndarray, settings: Settings) -> np.ndarra
     # One call for each pair: counting along an axis takes several times as long.
     counts = np.array([[np.count_nonzero(member) for member in one] for one in reached])
     known = np.minimum(state.seen, settings.memory)[:, None]
-    tails = np.log((known + 1) / (counts + 1))
+    tails: np.ndarray = np.log((known + 1) / (counts + 1))
     for row, member in np.argwhere((counts == 0) & (known > 0)):
         tails[row, member] += _step(float(distances[row, member]), float(state.past[row, member].max()))
     state.past[np.arange(len(state)), :, state.seen % settings.memory] = distances

@@ -91,7 +91,9 @@ def row_worth(rows: int, windows: Sequence[Window]) -> tuple[np.ndarray, np.ndar
 
 def _sigmoid(position: np.ndarray) -> np.ndarray:
     """The scaled sigmoid of a position in window widths after the window's end: 0.99 at -1, 0 at 0, -1 far after."""
-    value: np.ndarray = np.where(position > FAR, -1.0, 2 / (1 + np.exp(STEEPNESS * np.minimum(position, FAR))) - 1)
+    value: np.ndarray = np.where(
+        position > FAR, -1.0, 2 / (1 + np.exp(STEEPNESS * np.minimum(position, FAR))) - 1
+    )
     return value
 
 
