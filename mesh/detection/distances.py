@@ -10,10 +10,15 @@
 Each writes what it must remember into the state. Values are [S], one of each series.
 """
 
+from typing import Final
+
 import numpy as np
 
-from mesh.detection.settings import Settings
+from mesh.detection.settings import MEMBERS, Settings
 from mesh.detection.state import State
+
+ROUNDING: Final = 1e-9
+"""A distance of less than this share of the value is none."""
 
 
 def distances(state: State, values: np.ndarray, settings: Settings) -> np.ndarray:
@@ -21,11 +26,16 @@ def distances(state: State, values: np.ndarray, settings: Settings) -> np.ndarra
 
     Afterwards the state has learnt the values, except that `seen` has not counted them yet.
     """
-    isolation, shape = _from_neighbours(state, values, settings)
-    level = _from_mean(state, values, settings)
+    found = np.empty((len(state), len(MEMBERS)))
+    found[:, 0], found[:, 1] = _from_neighbours(state, values, settings)
+    found[:, 2] = _from_mean(state, values, settings)
     state.history[:, 1:] = state.history[:, :-1]
     state.history[:, 0] = values
-    return np.stack((isolation, shape, level, _residual(state, settings)), axis=1)
+    found[:, 3] = _residual(state, settings)
+    # Ranks would make news of rounding errors in a series that does not change.
+    size = np.maximum(np.abs(values), np.abs(state.smooth))
+    found[found < (ROUNDING * size)[:, None]] = 0
+    return found
 
 
 def _from_neighbours(state: State, values: np.ndarray, settings: Settings) -> tuple[np.ndarray, np.ndarray]:
@@ -61,14 +71,11 @@ def _nearest(squares: np.ndarray, known: np.ndarray | None) -> np.ndarray:
 
 
 def _from_mean(state: State, values: np.ndarray, settings: Settings) -> np.ndarray:
-    first = state.seen == 0
-    state.smooth[:] = np.where(first, values, state.smooth + settings.smoothing * (values - state.smooth))
-    mean = state.total / np.where(first, 1.0, state.mass)
-    stray = np.where(first, 0.0, np.abs(state.smooth - mean))
-    keep = 0.5 ** (1 / settings.half_life)
-    state.total[:] = state.total * keep + values
-    state.mass[:] = state.mass * keep + 1
-    return stray
+    state.smooth[:] += np.where(state.seen, settings.smoothing, 1.0) * (values - state.smooth)
+    stray: np.ndarray = np.abs(state.smooth - state.mean)
+    state.mass[:] = state.mass * 0.5 ** (1 / settings.half_life) + 1
+    state.mean[:] += (values - state.mean) / state.mass
+    return np.where(state.seen, stray, 0.0)
 
 
 def _residual(state: State, settings: Settings) -> np.ndarray:

@@ -13,8 +13,8 @@ class State:
     """What is known of S series. `update` writes into the arrays; no one else should.
 
     `seen` int64 [S]: values that came, missing ones left out. All else is float64: `history` [S, lags] the values, newest
-    first; `shapes` [S, lags] the squared distance of the newest shape from the one at each lag; `smooth`, `total` and
-    `mass` [S] the smoothed level, and sum and weight of the long mean; `centre` [S, width] and `basis`
+    first; `shapes` [S, lags] the squared distance of the newest shape from the one at each lag; `smooth`, `mean` and
+    `mass` [S] the smoothed level, and the long mean with its weight; `centre` [S, width] and `basis`
     [S, width, components] the principal subspace; `past` [S, members, memory] a ring of distances, -inf where none came
     yet; `recent` [S, quiet] a ring of the latest strangeness.
     """
@@ -23,7 +23,7 @@ class State:
     history: np.ndarray
     shapes: np.ndarray
     smooth: np.ndarray
-    total: np.ndarray
+    mean: np.ndarray
     mass: np.ndarray
     centre: np.ndarray
     basis: np.ndarray
@@ -54,7 +54,7 @@ def begin(series: int, settings: Settings) -> State:
         history=np.zeros((series, settings.lags)),
         shapes=np.zeros((series, settings.lags)),
         smooth=np.zeros(series),
-        total=np.zeros(series),
+        mean=np.zeros(series),
         mass=np.zeros(series),
         centre=np.zeros((series, settings.width)),
         basis=np.zeros((series, settings.width, settings.components)),

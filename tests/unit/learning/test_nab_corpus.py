@@ -1,0 +1,64 @@
+"""The real corpus: its size, and the two detectors whose published scores need no detector."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mesh.learning.nab import LabelledSeries, read_corpus
+from mesh.learning.nab_report import nab_report
+from mesh.learning.nab_score import corpus_worth, read_profiles, scored_rows, sweep
+
+ROOT = Path(__file__).resolve().parents[3]
+NAB = Path(os.environ.get("MESH_SHARED") or ROOT.parent / "shared") / "data/nab"
+PUBLISHED_RANDOM = (11.0, 16.8)
+"""What the benchmark's own page and its own results file say of the random detector."""
+
+pytestmark = pytest.mark.skipif(
+    not NAB.exists(), reason=f"the Numenta benchmark is not at {NAB} (set MESH_SHARED)"
+)
+
+
+@pytest.fixture(scope="module")
+def corpus() -> tuple[LabelledSeries, ...]:
+    return read_corpus(NAB)
+
+
+def test_the_corpus_is_whole(corpus: tuple[LabelledSeries, ...]) -> None:
+    assert len(corpus) == 58
+    assert sum(len(one.series) for one in corpus) == 365_558
+    assert sum(len(one.windows) for one in corpus) == 116
+
+
+def test_silence_scores_zero_under_every_profile(corpus: tuple[LabelledSeries, ...]) -> None:
+    worth = corpus_worth(corpus)
+    silent = scored_rows(corpus, [np.full(len(one.series), 0.5) for one in corpus])
+    for profile in read_profiles(NAB / "config/profiles.json").values():
+        assert sweep(worth, silent, profile).best() == (np.inf, 0.0)
+
+
+def test_a_detection_at_each_window_s_first_row_scores_a_hundred(corpus: tuple[LabelledSeries, ...]) -> None:
+    worth, perfect = corpus_worth(corpus), [np.zeros(len(one.series)) for one in corpus]
+    for one, scores in zip(corpus, perfect, strict=True):
+        scores[[window.first for window in one.windows]] = 1.0
+    for profile in read_profiles(NAB / "config/profiles.json").values():
+        assert sweep(worth, scored_rows(corpus, perfect), profile).at(1.0) == pytest.approx(100.0)
+
+
+def test_a_random_detector_scores_as_published(corpus: tuple[LabelledSeries, ...]) -> None:
+    worth, standard = corpus_worth(corpus), read_profiles(NAB / "config/profiles.json")["standard"]
+    scores = []
+    for seed in range(6):
+        draw = np.random.default_rng(seed)
+        drawn = scored_rows(corpus, [draw.random(len(one.series)) for one in corpus])
+        scores.append(sweep(worth, drawn, standard).best()[1])
+    assert min(PUBLISHED_RANDOM) - 3 < np.mean(scores) < max(PUBLISHED_RANDOM) + 3
+
+
+@pytest.mark.slow
+def test_the_detector_passes_the_random_cut_forest(corpus: tuple[LabelledSeries, ...]) -> None:
+    marks = nab_report(NAB).marks
+    assert marks["all"]["standard"].best >= 60
+    assert marks["all"]["standard"].fixed >= 52
+    assert marks["rest"]["standard"].tuned >= 52
