@@ -71,22 +71,23 @@ def _nearest(squares: np.ndarray, known: np.ndarray | None) -> np.ndarray:
 
 
 def _from_mean(state: State, values: np.ndarray, settings: Settings) -> np.ndarray:
-    state.smooth[:] += np.where(state.seen, settings.smoothing, 1.0) * (values - state.smooth)
+    first = state.seen == 0
+    state.smooth[first] = state.mean[first] = values[first]
+    state.smooth[:] += settings.smoothing * (values - state.smooth)
     stray: np.ndarray = np.abs(state.smooth - state.mean)
     state.mass[:] = state.mass * 0.5 ** (1 / settings.half_life) + 1
     state.mean[:] += (values - state.mean) / state.mass
-    return np.where(state.seen, stray, 0.0)
+    return stray
 
 
 def _residual(state: State, settings: Settings) -> np.ndarray:
     """What the components do not explain: [S]. `history` already begins with the newest value."""
-    offset = state.history[:, None, : settings.width] - state.centre[:, None, :]
-    explained = np.matmul(np.matmul(offset, state.basis), state.basis.transpose(0, 2, 1))
-    rest = np.sqrt(np.square(offset - explained).sum(axis=2)[:, 0])
-    fitted = np.where(state.seen >= settings.refit, rest, 0.0)
+    offset = state.history[:, : settings.width] - state.centre
+    rest = np.matmul(state.rest, offset[:, :, None])[:, :, 0]
     for row in np.flatnonzero((state.seen + 1) % settings.refit == 0):
         _fit(state, int(row), settings)
-    return fitted
+    length: np.ndarray = np.sqrt((rest * rest).sum(axis=1))
+    return length
 
 
 def _fit(state: State, row: int, settings: Settings) -> None:
@@ -94,5 +95,6 @@ def _fit(state: State, row: int, settings: Settings) -> None:
     windows = np.lib.stride_tricks.sliding_window_view(values, settings.width)
     centre = windows.mean(axis=0)
     offset = windows - centre
+    unexplained = np.linalg.eigh(offset.T @ offset)[1][:, : -settings.components]
     state.centre[row] = centre
-    state.basis[row] = np.linalg.eigh(offset.T @ offset)[1][:, -settings.components :]
+    state.rest[row] = unexplained @ unexplained.T

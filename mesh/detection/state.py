@@ -14,9 +14,10 @@ class State:
 
     `seen` int64 [S]: values that came, missing ones left out. All else is float64: `history` [S, lags] the values, newest
     first; `shapes` [S, lags] the squared distance of the newest shape from the one at each lag; `smooth`, `mean` and
-    `mass` [S] the smoothed level, and the long mean with its weight; `centre` [S, width] and `basis`
-    [S, width, components] the principal subspace; `past` [S, members, memory] a ring of distances, -inf where none came
-    yet; `recent` [S, quiet] a ring of the latest strangeness.
+    `mass` [S] the smoothed level, and the long mean with its weight; `centre` [S, width] and `rest`
+    [S, width, width] the mean subsequence, and the projection on what the leading components do not explain; `past`
+    [S, members, memory] a ring of distances, -inf where none came yet; `recent` [S, quiet] a ring of the latest
+    strangeness.
     """
 
     seen: np.ndarray
@@ -26,7 +27,7 @@ class State:
     mean: np.ndarray
     mass: np.ndarray
     centre: np.ndarray
-    basis: np.ndarray
+    rest: np.ndarray
     past: np.ndarray
     recent: np.ndarray
 
@@ -57,7 +58,7 @@ def begin(series: int, settings: Settings) -> State:
         mean=np.zeros(series),
         mass=np.zeros(series),
         centre=np.zeros((series, settings.width)),
-        basis=np.zeros((series, settings.width, settings.components)),
+        rest=np.zeros((series, settings.width, settings.width)),
         past=np.full((series, len(MEMBERS), settings.memory), -np.inf),
         recent=np.zeros((series, settings.quiet)),
     )

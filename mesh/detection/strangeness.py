@@ -42,8 +42,9 @@ def _tails(state: State, distances: np.ndarray, settings: Settings) -> np.ndarra
     counts = np.array([[np.count_nonzero(member) for member in one] for one in reached])
     known = np.minimum(state.seen, settings.memory)[:, None]
     tails: np.ndarray = np.log((known + 1) / (counts + 1))
-    for row, member in np.argwhere((counts == 0) & (known > 0)):
-        tails[row, member] += _step(float(distances[row, member]), float(state.past[row, member].max()))
+    if not counts.all():
+        for row, member in np.argwhere((counts == 0) & (known > 0)):
+            tails[row, member] += _step(float(distances[row, member]), float(state.past[row, member].max()))
     state.past[np.arange(len(state)), :, state.seen % settings.memory] = distances
     return tails
 
