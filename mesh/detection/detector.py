@@ -10,8 +10,8 @@ from mesh.detection.settings import Settings
 from mesh.detection.state import State, begin
 from mesh.detection.strangeness import news, strangeness
 
-LARGEST: Final = 1e150
-"""A value beyond this is treated as missing: its square would overflow."""
+LARGEST: Final = 1e36
+"""A value beyond this is treated as missing: distances are remembered in single precision."""
 
 
 def update(state: State, values: np.ndarray, settings: Settings) -> np.ndarray:

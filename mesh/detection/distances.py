@@ -34,7 +34,7 @@ def distances(state: State, values: np.ndarray, settings: Settings) -> np.ndarra
     found[:, 3] = _residual(state, settings)
     # Ranks would make news of rounding errors in a series that does not change.
     size = np.maximum(np.abs(values), np.abs(state.smooth))
-    found[found < (ROUNDING * size)[:, None]] = 0
+    found *= found >= (ROUNDING * size)[:, None]
     return found
 
 
@@ -71,8 +71,9 @@ def _nearest(squares: np.ndarray, known: np.ndarray | None) -> np.ndarray:
 
 
 def _from_mean(state: State, values: np.ndarray, settings: Settings) -> np.ndarray:
-    first = state.seen == 0
-    state.smooth[first] = state.mean[first] = values[first]
+    if not state.seen.all():
+        first = state.seen == 0
+        state.smooth[first] = state.mean[first] = values[first]
     state.smooth[:] += settings.smoothing * (values - state.smooth)
     stray: np.ndarray = np.abs(state.smooth - state.mean)
     state.mass[:] = state.mass * 0.5 ** (1 / settings.half_life) + 1
@@ -84,8 +85,9 @@ def _residual(state: State, settings: Settings) -> np.ndarray:
     """What the components do not explain: [S]. `history` already begins with the newest value."""
     offset = state.history[:, : settings.width] - state.centre
     rest = np.matmul(state.rest, offset[:, :, None])[:, :, 0]
-    for row in np.flatnonzero((state.seen + 1) % settings.refit == 0):
-        _fit(state, int(row), settings)
+    for row, seen in enumerate(state.seen.tolist()):
+        if (seen + 1) % settings.refit == 0:
+            _fit(state, row, settings)
     length: np.ndarray = np.sqrt((rest * rest).sum(axis=1))
     return length
 

@@ -22,9 +22,9 @@ def strangeness(state: State, distances: np.ndarray, settings: Settings) -> np.n
     `distances` is float64 [S, members] and joins the past.
     """
     tails = _tails(state, distances, settings)
-    weights = np.array(settings.weights) / sum(settings.weights)
-    mean = ((tails**settings.power) * weights).sum(axis=1) ** (1 / settings.power)
-    return np.where(state.seen >= settings.warmup, mean, 0.0)
+    total = (tails**settings.power * settings.weights).sum(axis=1)
+    mean: np.ndarray = (total / sum(settings.weights)) ** (1 / settings.power)
+    return mean * (state.seen >= settings.warmup)
 
 
 def news(state: State, strange: np.ndarray, settings: Settings) -> np.ndarray:
@@ -37,15 +37,16 @@ def news(state: State, strange: np.ndarray, settings: Settings) -> np.ndarray:
 
 
 def _tails(state: State, distances: np.ndarray, settings: Settings) -> np.ndarray:
-    reached = state.past >= distances[:, :, None]
+    rounded = distances.astype(np.float32)
+    reached = state.past >= rounded[:, :, None]
     # One call for each pair: counting along an axis takes several times as long.
     counts = np.array([[np.count_nonzero(member) for member in one] for one in reached])
     known = np.minimum(state.seen, settings.memory)[:, None]
     tails: np.ndarray = np.log((known + 1) / (counts + 1))
     if not counts.all():
         for row, member in np.argwhere((counts == 0) & (known > 0)):
-            tails[row, member] += _step(float(distances[row, member]), float(state.past[row, member].max()))
-    state.past[np.arange(len(state)), :, state.seen % settings.memory] = distances
+            tails[row, member] += _step(float(rounded[row, member]), float(state.past[row, member].max()))
+    state.past[np.arange(len(state)), :, state.seen % settings.memory] = rounded
     return tails
 
 

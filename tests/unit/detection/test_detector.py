@@ -66,7 +66,7 @@ def test_a_constant_series_is_never_strange_and_a_first_change_is() -> None:
 def test_a_missing_value_scores_zero_and_leaves_no_trace(missing: float) -> None:
     values = daily(600)
     holes = np.insert(values, [100, 101, 400], missing)
-    at = np.flatnonzero(~np.isfinite(holes) | (np.abs(holes) > 1e150))
+    at = np.flatnonzero(~np.isfinite(holes) | (np.abs(holes) > 1e36))
     scores = scores_of(holes)
     assert not scores[at].any()
     assert np.array_equal(np.delete(scores, at), scores_of(values))
@@ -77,7 +77,7 @@ def test_a_series_of_nothing_scores_nothing() -> None:
 
 
 def test_huge_values_overflow_nothing() -> None:
-    values = daily(400) * 1e149
+    values = daily(400) * 5e34
     with np.errstate(all="raise", under="ignore"):
         assert np.isfinite(scores_of(values)).all()
 
