@@ -49,9 +49,10 @@ def _step(state: State, values: np.ndarray, settings: Settings) -> np.ndarray:
 
 
 def fixed_threshold(settings: Settings) -> float:
-    """A threshold that needs no labels: exchangeable values reach it about once in each `quiet` values.
+    """A threshold that needs no labels: a tail probability of one in `quiet` values, one in 150 where `quiet` is 0.
 
-    So between two alarms lies the silence that the settings ask for. With `quiet` 0 it is that of one in 150.
+    So chance alone gives no more than one alarm in each silence that the settings ask for; on independent noise it
+    gives about one in 430 values.
     """
     return 1 - 1 / (settings.quiet or 150)
 

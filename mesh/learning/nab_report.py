@@ -1,6 +1,7 @@
 """How well does the detector do on the Numenta benchmark? Scores for every profile, over all series and parts of them.
 
-The detector's settings were chosen on the categories `TUNED` alone; the rest tells what they are worth elsewhere.
+The detector's settings were chosen by the score of the categories `TUNED`, so the rest tells more about what they are
+worth elsewhere. It is no untouched test set: its scores were seen while members were compared.
 """
 
 from collections.abc import Mapping, Sequence

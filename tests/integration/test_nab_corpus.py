@@ -11,8 +11,8 @@ from mesh.learning.nab_score import corpus_worth, read_profiles, scored_rows, sw
 
 ROOT = Path(__file__).resolve().parents[3]
 NAB = Path(os.environ.get("MESH_SHARED") or ROOT.parent / "shared") / "data/nab"
-PUBLISHED_RANDOM = (11.0, 16.8)
-"""What the benchmark's own page and its own results file say of the random detector."""
+PUBLISHED_RANDOM = 11.0
+"""The benchmark's page; one draw varies by 3.6, and the benchmark's own results file holds a draw of 16.8."""
 
 pytestmark = pytest.mark.skipif(
     not NAB.exists(), reason=f"the Numenta benchmark is not at {NAB} (set MESH_SHARED)"
@@ -48,8 +48,8 @@ def test_a_detection_at_each_window_s_first_row_scores_a_hundred(corpus: tuple[L
 def test_a_random_detector_scores_as_published(corpus: tuple[LabelledSeries, ...]) -> None:
     worth, standard = corpus_worth(corpus), read_profiles(NAB / "config/profiles.json")["standard"]
     scores = []
-    for seed in range(6):
+    for seed in range(12):
         draw = np.random.default_rng(seed)
         drawn = scored_rows(corpus, [draw.random(len(one.series)) for one in corpus])
         scores.append(sweep(worth, drawn, standard).best()[1])
-    assert min(PUBLISHED_RANDOM) - 3 < np.mean(scores) < max(PUBLISHED_RANDOM) + 3
+    assert np.mean(scores) == pytest.approx(PUBLISHED_RANDOM, abs=3)
