@@ -104,8 +104,7 @@ class SignalChain:
         for state in self._states:
             state.reserve(self.assets.capacity)
         self._clear(seated.cleared)
-        for name, slot in zip(assets, seated.slot.tolist(), strict=True):
-            self._names[slot] = name
+        self._names.update(zip(seated.slot.tolist(), assets, strict=True))
         return seated.slot, seated.forgotten
 
     def _clear(self, slots: np.ndarray) -> None:
