@@ -7,19 +7,20 @@ Kafka Streams' `__streams.errors.*` (KIP-1034). Stack traces are left out: they 
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Final
 
-from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import KafkaError
 
 from ingest.backoff import Backoff, unheard
+from ingest.kafka_client import Setting
+from ingest.kafka_deliveries import Deliveries
 from ingest.record import Headers
 from ingest.sink import DeadLetter
 
 logger = logging.getLogger(__name__)
 
 CONNECTOR: Final = "hyperstream-ingest"
-_POLL_S: Final = 0.005
+_FULL_S: Final = 0.005
 _OMITTED: Final = "__hyperstream.errors.value.omitted.bytes"
 _TOO_LARGE: Final = (KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE)
 
@@ -49,14 +50,14 @@ class KafkaDeadLetters:
 
     def __init__(
         self,
-        client: Mapping[str, str | int | bool],
+        client: Mapping[str, Setting],
         suffix: str,
         backoff_s: float,
         max_backoff_s: float,
         on_retry: Callable[[str], None] = unheard,
     ) -> None:
         """`client` holds librdkafka settings, the address among them."""
-        settings = {
+        settings: dict[str, Setting] = {
             "acks": "all",
             "enable.idempotence": True,
             "linger.ms": 5,
@@ -66,13 +67,10 @@ class KafkaDeadLetters:
             "delivery.timeout.ms": 30_000,
             "client.id": CONNECTOR,
         }
-        self._settings = {**settings, **client}
-        self._producer = Producer(self._settings, logger=logger)
+        self._deliveries = Deliveries({**settings, **client})
         self._suffix = suffix
         self._backoffs = (backoff_s, max_backoff_s)
         self._on_retry = on_retry
-        self._outstanding = 0
-        self._polling: asyncio.Task[None] | None = None
 
     async def send(self, letters: Sequence[DeadLetter]) -> None:
         """See `DeadLetters`. A value too large for the letters' topic is left out, and the headers say so."""
@@ -82,19 +80,18 @@ class KafkaDeadLetters:
 
     async def close(self) -> None:
         """See `DeadLetters`."""
-        if self._polling is not None:
-            self._polling.cancel()
-            await asyncio.gather(self._polling, return_exceptions=True)
-        self._producer.purge()
+        await self._deliveries.close()
 
     async def _send_one(self, letter: DeadLetter) -> None:
         backoff = Backoff(*self._backoffs)
         value, headers = letter.value, error_headers(letter)
         while True:
             try:
-                error = await self._delivered(letter, value, headers)
+                error = await self._deliveries.deliver(
+                    letter.topic + self._suffix, value, letter.key, headers
+                )
             except BufferError:
-                await asyncio.sleep(_POLL_S)
+                await asyncio.sleep(_FULL_S)
                 continue
             if error is None:
                 return
@@ -105,40 +102,4 @@ class KafkaDeadLetters:
                 continue
             logger.warning("waiting for the dead letters of %s: %s", letter.topic, error.str())
             self._on_retry("dead_letters")
-            if error.fatal():  # an idempotent producer whose broker lost its memory never works again
-                self._producer = Producer(self._settings, logger=logger)
             await asyncio.sleep(backoff.delay())
-
-    async def _delivered(
-        self, letter: DeadLetter, value: bytes | None, headers: Headers
-    ) -> KafkaError | None:
-        """The error of one delivery, None once all in-sync replicas have it. `BufferError`: the queue is full."""
-        done: asyncio.Future[KafkaError | None] = asyncio.get_running_loop().create_future()
-        try:
-            self._producer.produce(
-                letter.topic + self._suffix,
-                value,
-                letter.key,
-                headers=list(headers),
-                on_delivery=partial(_settle, done),
-            )
-        except KafkaException as error:
-            return error.args[0]
-        self._outstanding += 1
-        if self._polling is None or self._polling.done():
-            self._polling = asyncio.create_task(self._poll())
-        try:
-            return await done
-        finally:
-            self._outstanding -= 1
-
-    async def _poll(self) -> None:
-        """Serve delivery reports for as long as any is owed."""
-        while self._outstanding:
-            self._producer.poll(0)
-            await asyncio.sleep(_POLL_S)
-
-
-def _settle(done: asyncio.Future[KafkaError | None], error: KafkaError | None, _message: object) -> None:
-    if not done.done():
-        done.set_result(error)

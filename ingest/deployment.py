@@ -14,6 +14,7 @@ from ingest.config import IngestConfig
 from ingest.pool import Reader
 from ingest.scaling import LAG, PARTITIONS, TARGET_LAG
 from mesh.cluster.connect import connect_engine
+from mesh.cluster.logs import log_with_serve
 from mesh.cluster.metering import Metering
 from mesh.cluster.scoreboard import Reporter
 from mesh.settings import Settings
@@ -32,6 +33,7 @@ class Ingest:
 
         By the engine's handles Serve knows that the models must outlive this deployment.
         """
+        log_with_serve()
         self._parts = AsyncExitStack()  # what is there so far; a reader that fails here has less to close
         settings = Settings.from_environ(os.environ)
         context = serve.get_replica_context()

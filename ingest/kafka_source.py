@@ -11,11 +11,13 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from ingest.config import IngestConfig
 from ingest.kafka_client import Setting
+from ingest.kafka_commits import Commits, Complaints
 from ingest.kafka_polls import PollReader
+from ingest.kafka_reach import Reach, retire
 from ingest.ledger import Ledger
 from ingest.record import Polled
 from mesh.telemetry import names
@@ -24,8 +26,6 @@ from mesh.telemetry.recorder import Recorder
 logger = logging.getLogger(__name__)
 
 _IDLE_S: Final = 0.1
-_LAG_EVERY_S: Final = 1.0
-_COMPLAIN_EVERY_S: Final = 30.0
 _KAFKA_TIMEOUT_S: Final = 5.0
 
 
@@ -49,23 +49,27 @@ class KafkaSource:
         self._deliver = deliver
         self._recorder = recorder
         self._bootstrap = str(settings["bootstrap.servers"])
-        callbacks = {"error_cb": self._on_error, "on_commit": self._on_commit, "logger": logger}
+        self._complaints = Complaints(self._bootstrap, topic)
+        self._commits = Commits(topic, ledger, config.commit_interval_s, recorder, self._complaints)
+        callbacks = {
+            "error_cb": self._complaints.tell,
+            "on_commit": self._commits.on_commit,
+            "logger": logger,
+        }
         self._settings = {**settings, **callbacks}
+        self._reach = Reach(self._settings, topic)
+        self._consumer: Consumer | None = None
         self._slots = threading.Semaphore(config.batches_in_flight)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._main, name=f"kafka-{topic}", daemon=True)
-        self._polls = PollReader(topic, ledger, recorder, on_error=self._complain)
+        self._polls = PollReader(topic, ledger, recorder, on_error=self._complaints.tell)
         self._held: list[Message] = []
         self._paused: set[int] = set()
         self._fresh: set[int] = set()
         self._blocked_since: float | None = None
-        self._next_commit = 0.0
-        self._next_lag = 0.0
-        self._complained: dict[str, float] = {}
         self._drain_ends = 0.0
         self.left = 0
         self.last_poll = time.monotonic()
-        self.lag = 0
         self.failure: BaseException | None = None
 
     # -- for the event loop's thread
@@ -92,6 +96,11 @@ class KafkaSource:
         return self._polls.read
 
     @property
+    def lag(self) -> int:
+        """Records after the committed positions, a second ago at most."""
+        return self._commits.lag
+
+    @property
     def alive(self) -> bool:
         """The polling thread runs."""
         return self._thread.is_alive()
@@ -110,10 +119,9 @@ class KafkaSource:
             self._fail(error)
             return
         try:
-            consumer.subscribe(
-                [self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
-            )
+            self._join(consumer)
             while not self._stopping.is_set():
+                consumer = self._renewed(consumer)
                 self._turn(consumer)
             self._ledger.wait(self._ledger.partitions, max(0.0, self._drain_ends - time.monotonic()))
             self._drain_ends = 0.0  # what is not done by now is given back: revoking waits no more
@@ -122,9 +130,35 @@ class KafkaSource:
         finally:
             consumer.close()  # commits and gives back through `_on_revoke`, then leaves the group
 
+    def _join(self, consumer: Consumer) -> None:
+        """Become a member of the group with this consumer."""
+        self._consumer = consumer
+        self._reach.heard(time.monotonic())
+        consumer.subscribe(
+            [self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+        )
+
+    def _renewed(self, consumer: Consumer) -> Consumer:
+        """The same consumer, or another in its place where it can never reach Kafka again."""
+        other = self._reach.replacement(consumer, time.monotonic())
+        if other is None:
+            return consumer
+        logger.warning(
+            "reading %s: the client had lost every broker of Kafka; another one joins", self._topic
+        )
+        self._held.clear()
+        self._give_back(list(self._ledger.partitions))
+        self._join(other)
+        retire(consumer)
+        return other
+
+    def _retired(self, consumer: Consumer) -> bool:
+        """A callback comes from a client that was replaced: what it had has been given back."""
+        return consumer is not self._consumer
+
     def _turn(self, consumer: Consumer) -> None:
         self.last_poll = now = time.monotonic()
-        self._house_keep(consumer, now)
+        self._commits.keep_up(consumer, now)
         if not self._ledger.full and self._slots.acquire(timeout=_IDLE_S):
             if not self._take(consumer):
                 self._slots.release()
@@ -144,6 +178,8 @@ class KafkaSource:
             messages = consumer.consume(1, _IDLE_S)
             if messages and wanted > 1:
                 messages += consumer.consume(wanted - 1, 0)
+        if messages:
+            self._reach.heard(time.monotonic())
         polled = self._polls.polled(consumer, messages) if messages else None
         if polled is None:
             return False
@@ -186,56 +222,6 @@ class KafkaSource:
     def _batch_size(self) -> int:
         return max(1, min(self._config.batch_records, int(self._config.batch_bytes / self._polls.mean_bytes)))
 
-    # -- commits, lag, errors
-
-    def _house_keep(self, consumer: Consumer, now: float) -> None:
-        if now >= self._next_commit:
-            self._next_commit = now + self._config.commit_interval_s
-            positions = self._ledger.due()
-            if positions:
-                self._commit(consumer, positions, wait=False)
-        if now >= self._next_lag:
-            self._next_lag = now + _LAG_EVERY_S
-            self._measure_lag(consumer)
-
-    def _measure_lag(self, consumer: Consumer) -> None:
-        total = 0
-        for partition in self._ledger.partitions:
-            at = self._ledger.committed_position(partition)
-            _, high = consumer.get_watermark_offsets(TopicPartition(self._topic, partition), cached=True)
-            if at is not None and high >= 0:
-                lag = max(0, high - at)
-                total += lag
-                self._recorder.set(names.INGEST_LAG, lag, (self._topic, str(partition)))
-        self.lag = total
-
-    def _commit(self, consumer: Consumer, positions: Mapping[int, int], *, wait: bool) -> None:
-        """Commit; a position that Kafka does not take is due again."""
-        try:
-            places = [TopicPartition(self._topic, p, at) for p, at in positions.items()]
-            consumer.commit(offsets=places, asynchronous=not wait)
-        except KafkaException as error:
-            self._complain(error.args[0])
-
-    def _on_commit(self, error: KafkaError | None, places: list[TopicPartition]) -> None:
-        if error is not None:
-            self._complain(error)
-        self._ledger.committed(
-            {place.partition: place.offset for place in places if not place.error and not error}
-        )
-
-    def _on_error(self, error: KafkaError) -> None:
-        self._complain(error)
-
-    def _complain(self, error: KafkaError) -> None:
-        """Say what is waited for: each kind of error at once, then now and then."""
-        now = time.monotonic()
-        if now - self._complained.get(error.name(), -_COMPLAIN_EVERY_S) >= _COMPLAIN_EVERY_S:
-            self._complained[error.name()] = now
-            logger.warning(
-                "waiting for Kafka at %s to read %s: %s", self._bootstrap, self._topic, error.str()
-            )
-
     def _fail(self, error: BaseException) -> None:
         self.failure = error
         logger.error("reading %s has ended: %s", self._topic, error)
@@ -243,30 +229,36 @@ class KafkaSource:
     # -- rebalances, called from within `consume` and `close`
 
     def _on_assign(self, consumer: Consumer, places: list[TopicPartition]) -> None:
+        if self._retired(consumer):
+            return
         try:
             found = consumer.committed(places, timeout=_KAFKA_TIMEOUT_S) if places else []
         except KafkaException as error:
-            self._complain(error.args[0])
+            self._complaints.tell(error.args[0])
             found = places
         for place in found:
             self._ledger.assign(place.partition, place.offset if place.offset >= 0 else None)
         self._fresh.update(place.partition for place in places)
-        self._complained.clear()
+        self._complaints.clear()
         logger.info("reading %s: given partitions %s", self._topic, sorted(p.partition for p in places))
 
     def _on_revoke(self, consumer: Consumer, places: list[TopicPartition]) -> None:
         """Finish what is in flight within the time there is, commit what is done, give back the rest."""
+        if self._retired(consumer):
+            return
         mine = [place.partition for place in places]
         self._held = [message for message in self._held if message.partition() not in mine]
         if not self._stopping.is_set():
             self._ledger.wait(mine, self._config.revoke_timeout_s)
         positions = self._ledger.due(mine)
         if positions:
-            self._commit(consumer, positions, wait=True)
+            self._commits.commit(consumer, positions, wait=True)
         self._give_back(mine)
 
-    def _on_lost(self, _consumer: Consumer, places: list[TopicPartition]) -> None:
+    def _on_lost(self, consumer: Consumer, places: list[TopicPartition]) -> None:
         """Another reader has them already: there is nothing left to commit."""
+        if self._retired(consumer):
+            return
         mine = [place.partition for place in places]
         self._held = [message for message in self._held if message.partition() not in mine]
         logger.warning(
@@ -279,7 +271,7 @@ class KafkaSource:
         self._paused.difference_update(partitions)
         self._fresh.difference_update(partitions)
         for partition in partitions:
-            self._recorder.unset(names.INGEST_LAG, (self._topic, str(partition)))
+            self._commits.forget(partition)
         if left and self._stopping.is_set():
             self.left += left
             self._recorder.count(names.INGEST_LEFT, left, (self._topic,))

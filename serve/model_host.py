@@ -14,6 +14,7 @@ from ray import serve
 
 from mesh.cluster.autoscaling import ONGOING, QUEUED
 from mesh.cluster.directory import LeaseKeeper
+from mesh.cluster.logs import log_with_serve
 from mesh.cluster.scoreboard import Reporter
 from mesh.cluster.sockets import advertised_host, listen_host, socket_path
 from mesh.engine.direct.listener import Listener
@@ -46,6 +47,7 @@ class ModelHost:
 
         Raises `ArtifactError`, which Serve shows as the deployment's status; other models are not touched.
         """
+        log_with_serve()
         self._parts = AsyncExitStack()  # what is there so far; a replica that fails here has less to close
         keep_freed_memory()
         self._settings = Settings.from_environ(os.environ)

@@ -12,6 +12,7 @@ from ray import serve
 
 from mesh.cluster.autoscaling import ONGOING
 from mesh.cluster.connect import connect_engine
+from mesh.cluster.logs import log_with_serve
 from mesh.cluster.metering import Metering, set_engine_gauges
 from mesh.cluster.scoreboard import Reporter, read_summary
 from mesh.settings import Settings
@@ -60,6 +61,7 @@ class Router(InferenceService):
         `models` are handles that nothing here reads: by them Serve deploys the models, and stops them later.
         """
         del models
+        log_with_serve()
         self._parts = AsyncExitStack()  # what is there so far; a router that fails here has less to close
         keep_freed_memory()
         make_messages_picklable()

@@ -58,7 +58,9 @@ def ports(settings: Settings, serve: ServePorts, file: str, environ: Mapping[str
     ]
 
 
-def addresses(settings: Settings, serve: ServePorts, stream: bool) -> tuple[tuple[str, str], ...]:
+def addresses(
+    settings: Settings, serve: ServePorts, stream: bool, environ: Mapping[str, str]
+) -> tuple[tuple[str, str], ...]:
     """Name and address of everything that a user may want to reach."""
     host = settings.mesh_host
     http = settings.http_port or serve.http
@@ -81,6 +83,7 @@ def addresses(settings: Settings, serve: ServePorts, stream: bool) -> tuple[tupl
     if stream:
         rows.append(("Kafka", f"{settings.kafka_bootstrap_servers}   topic {settings.kafka_inference_topic}"))
         rows.append(("Redis", f"{settings.redis_url}   channel {settings.redis_channel}"))
+    rows.append(("logs", f"{environ.get('RAY_TMPDIR') or '/tmp'}/ray/session_latest/logs/serve"))  # noqa: S108 - shown, not written
     return tuple(rows)
 
 

@@ -122,7 +122,7 @@ class Launch:
         try:
             run.start(document, file, os.environ["RAY_ADDRESS"], serve.dashboard)
             interrupts.arm()
-            board = Board(addresses(settings, serve, wish.stream), tuple(self.notes))
+            board = Board(addresses(settings, serve, wish.stream, os.environ), tuple(self.notes))
             Show(run, board, feeder, self.console, self.began).until_interrupted()
         except KeyboardInterrupt:
             interrupts.hold_off()

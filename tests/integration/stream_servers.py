@@ -48,6 +48,15 @@ class RealKafka:
     def kill(self) -> None:
         self._do("stop", str(self._folder), "--kill")
 
+    def freeze(self, seconds: float) -> None:
+        """Stop the broker's process for so long, as a host that is short of processor or memory does."""
+        pid = int((self._folder / "broker-1" / "pid").read_text())
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            time.sleep(seconds)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
     def restart(self) -> None:
         try:
             self._do("restart", str(self._folder))

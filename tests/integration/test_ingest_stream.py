@@ -12,11 +12,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from confluent_kafka import KafkaError
 from stream_checker import Numbering, answers_in_log, judge
 from stream_servers import ROOT, RealKafka, RealRedis
 
 from ingest.config import IngestConfig
 from ingest.in_process import InProcessEngine, LocalModel
+from ingest.kafka_deliveries import Deliveries
 from ingest.pool import Reader
 from mesh.routing.types import Signature, Tensors, TensorSpec
 from mesh.settings import Settings
@@ -242,3 +244,36 @@ async def test_a_broker_killed_and_started_again_loses_nothing(kafka: RealKafka,
         await until(lambda: reader.summary().left_uncommitted + late.summary().left_uncommitted == 0, 20)
         await late.drain()
     stream.check(repeats=5_000)
+
+
+@pytest.mark.timeout(240)
+async def test_a_broker_that_freezes_keeps_no_reader_out(kafka: RealKafka, redis: RealRedis) -> None:
+    """Back from a pause longer than its own lease, a broker may say that there are no brokers at all."""
+    stream = Stream("broker-freeze", kafka, redis)
+    await asyncio.to_thread(stream.numbering.send, 10_000)
+    async with stream.reading() as first, stream.reading() as second:
+        for round_ in (1, 2):
+            await until(lambda: (first.partitions, second.partitions) == (2, 2), 60)
+            await asyncio.to_thread(kafka.freeze, 14.0)
+            await asyncio.to_thread(stream.numbering.send, 10_000)
+            await stream.until_answered(10_000 * (round_ + 1))
+        await until(lambda: (first.partitions, second.partitions) == (2, 2), 60)
+        await until(lambda: first.summary().left_uncommitted + second.summary().left_uncommitted == 0, 20)
+    stream.check(repeats=20_000)
+
+
+async def test_letters_that_time_out_are_delivered_by_the_next_producer(kafka: RealKafka) -> None:
+    kafka.create("letters.dlq", partitions=1)
+    deliveries = Deliveries({"bootstrap.servers": kafka.bootstrap, "delivery.timeout.ms": 1_000})
+
+    async def deliver(value: bytes) -> KafkaError | None:
+        return await asyncio.wait_for(deliveries.deliver("letters.dlq", value, b"k", []), 20)
+
+    assert await deliver(b"1") is None
+    frozen = asyncio.create_task(asyncio.to_thread(kafka.freeze, 3.0))
+    await asyncio.sleep(0.2)
+    errors = await asyncio.gather(*(deliver(b"%d" % n) for n in range(2, 20)))
+    assert {error and error.name() for error in errors} == {"_MSG_TIMED_OUT"}
+    await frozen
+    assert await deliver(b"20") is None
+    await deliveries.close()

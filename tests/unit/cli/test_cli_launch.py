@@ -44,7 +44,7 @@ def test_a_listener_that_is_off_takes_no_port_and_has_no_address():
     serve = serve_ports("f", {}, {})
     settings = Settings(http_port=None, grpc_port=None)
     assert {port.number for port in ports(settings, serve, "f", {})} == {8000, 9000, 8265}
-    shown = dict(addresses(settings, serve, stream=False))
+    shown = dict(addresses(settings, serve, stream=False, environ={}))
     assert shown["docs"] == "http://127.0.0.1:8000/docs"
     assert shown["gRPC"] == "127.0.0.1:9000"
     assert "metrics" not in shown
@@ -52,12 +52,20 @@ def test_a_listener_that_is_off_takes_no_port_and_has_no_address():
 
 
 def test_addresses_hold_everything_that_a_user_needs():
-    shown = dict(addresses(Settings(prometheus_port=9464), serve_ports("f", {}, {}), stream=True))
+    shown = dict(
+        addresses(
+            Settings(prometheus_port=9464),
+            serve_ports("f", {}, {}),
+            stream=True,
+            environ={"RAY_TMPDIR": "/t"},
+        )
+    )
     assert shown["HTTP"].startswith("http://127.0.0.1:8080")
     assert "127.0.0.1:8000" in shown["HTTP"]
     assert shown["metrics"] == "http://127.0.0.1:9464/metrics"
     assert "ml.inference" in shown["Kafka"]
     assert "ml:stream:inference" in shown["Redis"]
+    assert shown["logs"] == "/t/ray/session_latest/logs/serve"
 
 
 @pytest.mark.parametrize("environ", [{"RAY_DASHBOARD_PORT": "x"}, {"RAY_DASHBOARD_PORT": "70000"}])

@@ -1,0 +1,72 @@
+"""A client that has lost every broker, noticed and replaced.
+
+A broker that comes back from a long pause may answer, for a moment, that the cluster has no brokers. librdkafka (2.10 to 2.16
+at least) then drops all it knows, its bootstrap addresses too, and never connects again, nor does it say so
+(https://github.com/confluentinc/librdkafka/issues/5301). So whoever hears nothing for a while asks, and where a new client
+reaches the cluster that the old one cannot, the new one takes over.
+"""
+
+import logging
+import threading
+from collections.abc import Mapping
+from typing import Any, Final
+
+from confluent_kafka import Consumer, KafkaException, Producer
+
+logger = logging.getLogger(__name__)
+
+SILENT_S: Final = 10.0
+"""A consumer that brings nothing for so long is asked whether it still reaches a broker; then again as often."""
+_ANSWER_S: Final = 2.0
+
+
+class Reach:
+    """Watches a consumer of one topic. Lives on the polling thread."""
+
+    def __init__(self, settings: Mapping[str, Any], topic: str) -> None:
+        """`settings` are those of the consumer, to make another like it."""
+        self._settings, self._topic = settings, topic
+        self._next = float("inf")
+
+    def heard(self, now: float) -> None:
+        """Something came, or reading begins, at this monotonic time."""
+        self._next = now + SILENT_S
+
+    def replacement(self, consumer: Consumer, now: float) -> Consumer | None:
+        """Another consumer, not subscribed yet, where `consumer` reaches no broker and the other one does.
+
+        Asks only after a silence; blocks for twice `_ANSWER_S` at most. While Kafka is away there is nothing to replace.
+        """
+        if now < self._next:
+            return None
+        self._next = now + SILENT_S
+        if _reaches(consumer, self._topic):
+            return None
+        other = Consumer(dict(self._settings))
+        if _reaches(other, self._topic):
+            return other
+        other.close()
+        return None
+
+
+def _reaches(consumer: Consumer, topic: str) -> bool:
+    try:
+        consumer.list_topics(topic, timeout=_ANSWER_S)
+    except KafkaException:
+        return False
+    return True
+
+
+def retire(client: Consumer | Producer) -> None:
+    """Let go of a client that cannot be waited for: what it has lost keeps it from ending in time, or at all."""
+    threading.Thread(target=_end, args=[client], name="kafka-retired", daemon=True).start()
+
+
+def _end(client: Consumer | Producer) -> None:
+    try:
+        if isinstance(client, Consumer):
+            client.close()
+        else:
+            client.purge()
+    except (KafkaException, RuntimeError) as error:
+        logger.info("a retired client of Kafka ended with: %s", error)
