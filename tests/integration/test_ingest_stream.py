@@ -251,14 +251,19 @@ async def test_a_broker_that_freezes_keeps_no_reader_out(kafka: RealKafka, redis
     """Back from a pause longer than its own lease, a broker may say that there are no brokers at all."""
     stream = Stream("broker-freeze", kafka, redis)
     await asyncio.to_thread(stream.numbering.send, 10_000)
-    async with stream.reading() as first, stream.reading() as second:
-        for round_ in (1, 2):
-            await until(lambda: (first.partitions, second.partitions) == (2, 2), 60)
+    async with contextlib.AsyncExitStack() as readers:
+        four = [await readers.enter_async_context(stream.reading()) for _ in range(4)]
+
+        def shared() -> bool:
+            return [reader.partitions for reader in four] == [1, 1, 1, 1]
+
+        for sent in (20_000, 30_000):
+            await until(shared, 60)
             await asyncio.to_thread(kafka.freeze, 14.0)
             await asyncio.to_thread(stream.numbering.send, 10_000)
-            await stream.until_answered(10_000 * (round_ + 1))
-        await until(lambda: (first.partitions, second.partitions) == (2, 2), 60)
-        await until(lambda: first.summary().left_uncommitted + second.summary().left_uncommitted == 0, 20)
+            await stream.until_answered(sent)
+        await until(shared, 60)
+        await until(lambda: not sum(reader.summary().left_uncommitted for reader in four), 20)
     stream.check(repeats=20_000)
 
 
