@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from mesh.cli import bench, check, explain, feed, replay, send, tail, train_samples, up, version
+from mesh.cli import bench, check, explain, feed, pipeline, replay, send, tail, train_samples, up, version
 from mesh.errors import MeshError
 
 app = typer.Typer(
@@ -18,6 +18,7 @@ app.command()(up.up)
 app.command()(check.check)
 app.command()(explain.explain)
 app.command()(feed.feed)
+app.add_typer(pipeline.app, name="pipeline")
 app.command()(replay.replay)
 app.command()(send.send)
 app.command()(tail.tail)

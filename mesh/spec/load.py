@@ -4,6 +4,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from mesh.errors import InvalidConfig
+from mesh.pipeline.plan import PipelinePlan
 from mesh.routing.problems import nearest
 from mesh.settings import Settings
 from mesh.signals.sensors import Telemetry
@@ -12,14 +13,22 @@ from mesh.spec.document import Document, read_document
 from mesh.spec.mesh_config import MeshConfig
 from mesh.spec.model_checks import model_problems
 from mesh.spec.model_file import ModelsFile, ModelSpec
+from mesh.spec.pipeline_file import PipelineFile, unknown_endpoints
 from mesh.spec.problems import one_or_all, validate
 from mesh.spec.routing_file import DEFAULT_ENDPOINT, RoutingFile
 from mesh.spec.tables import compile_tables, hash_of, plain_table
 from mesh.spec.telemetry_file import TelemetryFile
 from mesh.spec.topics_file import TopicsFile
 
-MODELS, ROUTING, TOPICS, TELEMETRY = "models.yaml", "routing.yaml", "topics.yml", "telemetry.yaml"
-_MISTAKEN = {"models.yml": MODELS, "routing.yml": ROUTING, "topics.yaml": TOPICS, "telemetry.yml": TELEMETRY}
+MODELS, ROUTING, TOPICS = "models.yaml", "routing.yaml", "topics.yml"
+TELEMETRY, PIPELINE = "telemetry.yaml", "pipeline.yaml"
+_MISTAKEN = {
+    "models.yml": MODELS,
+    "routing.yml": ROUTING,
+    "topics.yaml": TOPICS,
+    "telemetry.yml": TELEMETRY,
+    "pipeline.yml": PIPELINE,
+}
 
 
 def load_mesh(config_dir: Path, settings: Settings) -> MeshConfig:
@@ -57,6 +66,17 @@ def load_telemetry(config_dir: Path) -> Telemetry:
     _refuse_mistaken_names(config_dir)
     document = _document(config_dir / TELEMETRY)
     return validate(TelemetryFile, document, document.data).telemetry()
+
+
+def load_pipeline(config_dir: Path, mesh: MeshConfig) -> PipelinePlan:
+    """Read `pipeline.yaml` in `config_dir`; without one, the chain ends at its own detector. Raises as `load_mesh` does."""
+    _refuse_mistaken_names(config_dir)
+    document = _document(config_dir / PIPELINE)
+    plan = validate(PipelineFile, document, document.data).plan(document)
+    unknown = unknown_endpoints(document, plan, (*mesh.tables, *mesh.models))
+    if unknown:
+        raise one_or_all(unknown)
+    return plan
 
 
 def _refuse_mistaken_names(config_dir: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Final
 
 from mesh.spec.fields import Strict
 from mesh.spec.model_file import ModelsFile
+from mesh.spec.pipeline_file import PipelineFile
 from mesh.spec.routing_file import RoutingFile
 from mesh.spec.telemetry_file import TelemetryFile
 from mesh.spec.topics_file import TopicsFile
@@ -14,6 +15,7 @@ from mesh.spec.topics_file import TopicsFile
 FOLDER: Final = Path(__file__).resolve().parents[2] / "docs/schema"
 FILES: Final[Mapping[str, type[Strict]]] = {
     "models.json": ModelsFile,
+    "pipeline.json": PipelineFile,
     "routing.json": RoutingFile,
     "telemetry.json": TelemetryFile,
     "topics.json": TopicsFile,
