@@ -18,6 +18,7 @@ class IngestConfig:
     | field | meaning |
     |---|---|
     | batch_records | most records of one micro-batch; it is smaller when less waits |
+    | linger_ms | how long a micro-batch waits to fill; 0 takes what is there |
     | batch_bytes | most bytes of one micro-batch, by the mean size of records lately |
     | batches_in_flight | micro-batches that are worked on at a time |
     | open_batches | micro-batches of one partition that may wait for an unfinished one before them |
@@ -42,6 +43,7 @@ class IngestConfig:
     """
 
     batch_records: int = 4_000
+    linger_ms: int = 0
     batch_bytes: int = 4 * 1024 * 1024
     batches_in_flight: int = 4
     open_batches: int = 256
@@ -96,7 +98,11 @@ def _value(name: str, text: str, kind: object) -> object:
         return text
     if kind not in (int, float):
         return text
-    least = 0 if name in ("log_records", "pause_after_s", "revoke_timeout_s", "drain_timeout_s") else 1e-3
+    least = (
+        0
+        if name in ("linger_ms", "log_records", "pause_after_s", "revoke_timeout_s", "drain_timeout_s")
+        else 1e-3
+    )
     try:
         number = int(text) if kind is int else float(text)
     except ValueError:

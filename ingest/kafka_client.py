@@ -36,6 +36,6 @@ def consumer_settings(bootstrap: str, group: str, config: IngestConfig) -> Mappi
     return {**settings, **config.client}
 
 
-def producer_settings(bootstrap: str, config: IngestConfig) -> Mapping[str, Setting]:
+def producer_settings(bootstrap: str, config: IngestConfig) -> dict[str, Setting]:
     """Settings for the dead letters' producer."""
     return {"bootstrap.servers": bootstrap, "log_level": 2, **config.client}

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -42,8 +42,16 @@ class Commits:
     """Commits the ledger's positions of one topic, and knows the lag behind them."""
 
     def __init__(
-        self, topic: str, ledger: Ledger, every_s: float, recorder: Recorder, complaints: Complaints
+        self,
+        topic: str,
+        ledger: Ledger,
+        every_s: float,
+        recorder: Recorder,
+        complaints: Complaints,
+        note: Callable[[int], str],
     ) -> None:
+        """`note` says what Kafka is to keep beside the offset of a partition."""
+        self._note = note
         self._topic, self._ledger, self._every_s = topic, ledger, every_s
         self._recorder, self._complaints = recorder, complaints
         self._next_commit = 0.0
@@ -64,7 +72,7 @@ class Commits:
     def commit(self, consumer: Consumer, positions: Mapping[int, int], *, wait: bool) -> None:
         """Commit; a position that Kafka does not take is due again."""
         try:
-            places = [TopicPartition(self._topic, p, at) for p, at in positions.items()]
+            places = [TopicPartition(self._topic, p, at, self._note(p)) for p, at in positions.items()]
             consumer.commit(offsets=places, asynchronous=not wait)
         except KafkaException as error:
             self._complaints.tell(error.args[0])

@@ -14,6 +14,7 @@ from typing import Final
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from ingest.config import IngestConfig
+from ingest.follower import Follower, Nothing
 from ingest.kafka_client import Setting
 from ingest.kafka_commits import Commits, Complaints
 from ingest.kafka_polls import PollReader
@@ -41,6 +42,7 @@ class KafkaSource:
         *,
         deliver: Callable[[Polled], None],
         recorder: Recorder,
+        follower: Follower | None = None,
     ) -> None:
         """`recorder` must be one of the polling thread's own (`Recorder.for_thread()`)."""
         self._topic = topic
@@ -49,8 +51,11 @@ class KafkaSource:
         self._deliver = deliver
         self._recorder = recorder
         self._bootstrap = str(settings["bootstrap.servers"])
+        self._follower = follower or Nothing()
         self._complaints = Complaints(self._bootstrap, topic)
-        self._commits = Commits(topic, ledger, config.commit_interval_s, recorder, self._complaints)
+        self._commits = Commits(
+            topic, ledger, config.commit_interval_s, recorder, self._complaints, self._follower.note
+        )
         callbacks = {
             "error_cb": self._complaints.tell,
             "on_commit": self._commits.on_commit,
@@ -172,12 +177,7 @@ class KafkaSource:
             self._resume(consumer)
         messages, self._held = self._held, []
         wanted = self._batch_size()
-        if not messages:
-            messages = consumer.consume(wanted, 0)
-        if not messages:
-            messages = consumer.consume(1, _IDLE_S)
-            if messages and wanted > 1:
-                messages += consumer.consume(wanted - 1, 0)
+        messages = messages or self._consumed(consumer, wanted)
         if messages:
             self._reach.heard(time.monotonic())
         polled = self._polls.polled(consumer, messages) if messages else None
@@ -185,6 +185,14 @@ class KafkaSource:
             return False
         self._deliver(polled)
         return True
+
+    def _consumed(self, consumer: Consumer, wanted: int) -> list[Message]:
+        messages: list[Message] = consumer.consume(wanted, self._config.linger_ms / 1e3)
+        if not messages:
+            messages = consumer.consume(1, _IDLE_S)
+            if messages and wanted > 1:
+                messages += consumer.consume(wanted - 1, 0)
+        return messages
 
     def _blocked(self, consumer: Consumer, now: float) -> None:
         """No slot is free, or too much waits for an unfinished batch: stay in the group without reading on."""
@@ -236,11 +244,26 @@ class KafkaSource:
         except KafkaException as error:
             self._complaints.tell(error.args[0])
             found = places
-        for place in found:
-            self._ledger.assign(place.partition, place.offset if place.offset >= 0 else None)
+        self._begin(consumer, found)
         self._fresh.update(place.partition for place in places)
         self._complaints.clear()
         logger.info("reading %s: given partitions %s", self._topic, sorted(p.partition for p in places))
+
+    def _begin(self, consumer: Consumer, found: list[TopicPartition]) -> None:
+        moved = False
+        for place in found:
+            committed = place.offset if place.offset >= 0 else None
+            begin = self._follower.begin(place.partition, committed, place.metadata or "")
+            if begin is not None and begin != committed:
+                place.offset, moved = begin, True
+            self._ledger.assign(place.partition, committed if begin is None else begin)
+        if moved:
+            (consumer.incremental_assign if self._cooperative else consumer.assign)(found)
+
+    @property
+    def _cooperative(self) -> bool:
+        strategy = str(self._settings.get("partition.assignment.strategy", ""))
+        return "cooperative" in strategy or self._settings.get("group.protocol") == "consumer"
 
     def _on_revoke(self, consumer: Consumer, places: list[TopicPartition]) -> None:
         """Finish what is in flight within the time there is, commit what is done, give back the rest."""
@@ -250,6 +273,7 @@ class KafkaSource:
         self._held = [message for message in self._held if message.partition() not in mine]
         if not self._stopping.is_set():
             self._ledger.wait(mine, self._config.revoke_timeout_s)
+        self._follower.save(mine, self._config.revoke_timeout_s)
         positions = self._ledger.due(mine)
         if positions:
             self._commits.commit(consumer, positions, wait=True)
@@ -268,6 +292,7 @@ class KafkaSource:
 
     def _give_back(self, partitions: list[int]) -> None:
         left = self._ledger.revoke(partitions)
+        self._follower.end(partitions)
         self._paused.difference_update(partitions)
         self._fresh.difference_update(partitions)
         for partition in partitions:

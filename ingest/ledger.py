@@ -103,6 +103,12 @@ class Ledger:
             mark = self._marks.get(partition)
             return self._committed.get(partition, mark.position if mark else None)
 
+    def position(self, partition: int) -> int | None:
+        """The offset before which everything is done; None where the partition is not ours, or nothing came of it."""
+        with self._changed:
+            mark = self._marks.get(partition)
+            return mark.position if mark else None
+
     @property
     def partitions(self) -> tuple[int, ...]:
         """The partitions that are assigned."""

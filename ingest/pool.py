@@ -2,11 +2,11 @@
 
 import asyncio
 import logging
-import time
 from dataclasses import dataclass
 
 from ingest.config import IngestConfig
 from ingest.deadletter import KafkaDeadLetters
+from ingest.health import check_health
 from ingest.kafka_client import consumer_settings, producer_settings
 from ingest.kafka_source import KafkaSource
 from ingest.ledger import Ledger
@@ -39,10 +39,6 @@ class DrainSummary:
             f"read {self.read}, answered {self.answered}, dead-lettered {self.dead_lettered}, "
             f"left uncommitted {self.left_uncommitted}"
         )
-
-
-class StreamStalled(Exception):
-    """The stream does not move although it should; the message says why."""
 
 
 class Reader:
@@ -112,14 +108,7 @@ class Reader:
 
     def check_health(self) -> None:
         """Raises `StreamStalled` where the reader can do no more by itself. What waits for others is healthy."""
-        failure = self._source.failure or self._worker.failure
-        if failure is not None:
-            raise StreamStalled(f"reading has failed: {failure}") from failure
-        if not self._source.alive:
-            raise StreamStalled("the polling thread has ended")
-        silent = time.monotonic() - self._source.last_poll
-        if silent > self._config.stall_after_s:
-            raise StreamStalled(f"nothing was polled for {silent:.0f} s")
+        check_health(self._source, self._worker.failure, self._config.stall_after_s)
 
     async def drain(self) -> DrainSummary:
         """Read no more, finish what is in flight, commit, leave the group; the numbers. Safe to call twice."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from ingest.record import Headers
+from ingest.record import Headers, Polled, Rejected
 
 
 class Sink(Protocol):
@@ -36,6 +36,23 @@ class DeadLetter:
     stage: str
     error_class: str
     message: str
+
+
+def letter_of(polled: Polled, rejected: Rejected) -> DeadLetter:
+    """The dead letter of a record of this poll."""
+    at = rejected.position
+    message = polled.messages[at]
+    return DeadLetter(
+        polled.topic,
+        polled.partitions[at],
+        polled.offsets[at],
+        message.key(),
+        polled.values[at],
+        message.headers() or (),
+        rejected.stage,
+        rejected.class_name,
+        rejected.reason,
+    )
 
 
 class DeadLetters(Protocol):

@@ -22,7 +22,7 @@ from ingest.decode import Opener
 from ingest.ledger import Ledger
 from ingest.record import PIPELINE_STAGE, Group, Polled, RecordBatch, Rejected, RejectKind
 from ingest.settle import error_of, settle
-from ingest.sink import DeadLetter, DeadLetters, Sink
+from ingest.sink import DeadLetters, Sink, letter_of
 from mesh.errors import DeadlineExceeded, InvalidInput, MeshError, NotFound, RowsFailed, Unavailable
 from mesh.routing.types import Answer, Batch, RowFailure, Variant
 from mesh.telemetry import names
@@ -231,7 +231,7 @@ class Worker:
 
     async def _give_up(self, polled: Polled, rejected: Sequence[Rejected]) -> None:
         """Dead-letter these records; returns when the letters are acknowledged."""
-        await self._dead_letters.send([_letter(polled, each) for each in rejected])
+        await self._dead_letters.send([letter_of(polled, each) for each in rejected])
         self.dead_lettered += len(rejected)
         for each in rejected:
             self._recorder.count(names.INGEST_DEAD_LETTERS, 1, (polled.topic, each.kind.value))
@@ -256,19 +256,3 @@ def _raised(group: Group, raised: Mapping[int, RowFailure]) -> list[Rejected]:
             )
         )
     return made
-
-
-def _letter(polled: Polled, rejected: Rejected) -> DeadLetter:
-    at = rejected.position
-    message = polled.messages[at]
-    return DeadLetter(
-        polled.topic,
-        polled.partitions[at],
-        polled.offsets[at],
-        message.key(),
-        polled.values[at],
-        message.headers() or (),
-        rejected.stage,
-        rejected.class_name,
-        rejected.reason,
-    )

@@ -22,6 +22,9 @@ KINDS: Final[Mapping[Kind, tuple[Value, Value]]] = {
 }
 """What each kind of stage takes and gives."""
 
+FEATURE_KINDS: Final[tuple[Kind, ...]] = ("decode", "synchronise", "denoise", "features")
+"""What makes features, the same ones at every level."""
+
 Finding = tuple[KeyPath, str]
 """A key of the file, and what is wrong there."""
 

@@ -132,6 +132,38 @@ STREAM_SECONDS: Final = Histogram(
     ("topic",),
 )
 
+# The telemetry chain.
+TELEMETRY_STAGE_SECONDS: Final = Histogram(
+    "mesh_telemetry_stage_seconds", "Time that a stage took for a batch", ("stage",), CALL_BUCKETS
+)
+TELEMETRY_ROWS: Final = Counter("mesh_telemetry_rows_total", "Windows whose features were computed")
+TELEMETRY_LATE: Final = Counter("mesh_telemetry_late_total", "Records that came too late for their step")
+TELEMETRY_ODD: Final = Counter(
+    "mesh_telemetry_odd_values_total", "Values that were flagged and taken for missing", ("kind",)
+)
+TELEMETRY_RESTARTED: Final = Counter(
+    "mesh_telemetry_restarted_total", "Assets whose clock was set back, and which began anew"
+)
+TELEMETRY_FORGOTTEN: Final = Counter(
+    "mesh_telemetry_forgotten_total", "Assets that were forgotten to make room for others"
+)
+TELEMETRY_ASSETS: Final = Gauge("mesh_telemetry_assets", "Assets that are remembered")
+TELEMETRY_LEVEL: Final = Gauge(
+    "mesh_telemetry_level", "Level of the chain: 0 runs all of it, 3 only stores features", (), "max"
+)
+TELEMETRY_LEFT_OUT: Final = Counter(
+    "mesh_telemetry_left_out_rows_total", "Rows for which an optional stage gave no answer", ("stage",)
+)
+TELEMETRY_STATE_BYTES: Final = Counter("mesh_telemetry_state_bytes_total", "Bytes of state that were written")
+TELEMETRY_STATE_LOST: Final = Counter(
+    "mesh_telemetry_state_lost_total", "Partitions whose state should have been there and was not"
+)
+READING_SECONDS: Final = Histogram(
+    "mesh_reading_to_alert_seconds",
+    "Time from the reading that closed a window to the decision whether it alerts",
+    ("level",),
+)
+
 # The processes.
 PROCESS_MEMORY: Final = Gauge("mesh_process_resident_bytes", "Resident memory", ("process", "pid"))
 PROCESS_CPU: Final = Gauge(

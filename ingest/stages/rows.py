@@ -1,0 +1,38 @@
+"""Rows: one window of an asset each, with what the stages have found out about it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """M windows, by asset and time.
+
+    `slot` int64 [M] rows of the state, `assets` their names, `time` int64 [M] epoch milliseconds of the last steps, `cause`
+    int64 [M] the reading of the batch that closed each, `features` float64 [M, S, F]. `columns` are further values by name,
+    [M] each: what later stages and rules read.
+    """
+
+    slot: np.ndarray
+    assets: Sequence[str]
+    time: np.ndarray
+    cause: np.ndarray
+    features: np.ndarray
+    columns: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.slot)
+
+    def also(self, columns: Mapping[str, np.ndarray]) -> "Rows":
+        """The same rows with more columns."""
+        return replace(self, columns={**self.columns, **columns})
+
+
+def joined(parts: Sequence[Rows]) -> Rows:
+    """The same windows with the columns of all parts; later parts win."""
+    whole = parts[0]
+    for part in parts[1:]:
+        whole = whole.also(part.columns)
+    return whole

@@ -1,0 +1,183 @@
+"""One reader of raw telemetry, put together: source, chain, models, topics, state."""
+
+import asyncio
+import logging
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from typing import Final
+
+from redis.asyncio import Redis
+
+from ingest.config import IngestConfig
+from ingest.deadletter import KafkaDeadLetters
+from ingest.health import check_health
+from ingest.kafka_client import Setting, consumer_settings, producer_settings
+from ingest.kafka_source import KafkaSource
+from ingest.ledger import Ledger
+from ingest.pool import DrainSummary
+from ingest.record import Polled
+from ingest.stages.score import Score
+from ingest.telemetry.chain import Chain
+from ingest.telemetry.following import StateFollower
+from ingest.telemetry.judging import Alerting, Judging
+from ingest.telemetry.metering import ChainMetering
+from ingest.telemetry.outputs import FeatureTopic, Topic
+from ingest.telemetry.snapshots import Snapshots
+from ingest.telemetry.state_store import RedisStates
+from ingest.telemetry.worker import Online, TelemetryWorker
+from ingest.worker import StreamEngine
+from mesh.pipeline.levels import LevelGauge
+from mesh.pipeline.plan import Level, PipelinePlan
+from mesh.settings import Settings
+from mesh.signals.features import feature_names
+from mesh.signals.sensors import Telemetry
+from mesh.telemetry.recorder import Recorder
+
+logger = logging.getLogger(__name__)
+
+MODEL_ID: Final = "telemetry"
+"""What feature records name as their model where the plan scores them with none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """Where the chain reads and writes."""
+
+    raw: str
+    features: str
+    alerts: str
+
+
+class TelemetryReader:
+    """Reads the raw topic until it is drained. Create it on the event loop that it is to live on."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        config: IngestConfig,
+        telemetry: Telemetry,
+        plan: PipelinePlan,
+        topics: Topics,
+        engine: StreamEngine,
+        recorder: Recorder,
+        *,
+        alerting: Alerting | None = None,
+        online: Online | None = None,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._config = config = replace(
+            config,
+            batch_records=plan.batch_records,
+            batches_in_flight=plan.in_flight,
+            linger_ms=plan.linger_ms,
+        )
+        self._parts = AsyncExitStack()
+        self._ledger = Ledger(config.open_batches)
+        client = Redis.from_url(settings.redis_url, socket_timeout=10, socket_connect_timeout=5)
+        self._parts.push_async_callback(client.aclose)
+        chain = Chain(telemetry, plan, config.max_record_bytes)
+        states = RedisStates(client, f"{plan.group}:{topics.raw}", chain.digest)
+        snapshots = Snapshots(states, self._ledger, plan.snapshot_ms / 1e3)
+        producer = _reliable(producer_settings(settings.kafka_bootstrap_servers, config))
+        names = feature_names([sensor.name for sensor in telemetry.sensors], telemetry.features)
+        metering = ChainMetering(recorder)
+        scores = {stage.name: Score(stage, engine, names) for stage in plan.stages if stage.kind == "score"}
+        self._worker = TelemetryWorker(
+            chain,
+            snapshots,
+            Judging(plan, scores, alerting, metering),
+            ledger=self._ledger,
+            gauge=LevelGauge(plan.levels),
+            features=FeatureTopic(self._topic(topics.features, producer), _model_of(plan), _digest(names)),
+            late=self._topic(plan.late_topic, producer) if plan.late_topic else None,
+            online=online,
+            dead_letters=self._dead_letters(settings, config),
+            metering=metering,
+        )
+        self._source = KafkaSource(
+            topics.raw,
+            consumer_settings(settings.kafka_bootstrap_servers, plan.group, config),
+            config,
+            self._ledger,
+            deliver=self._deliver,
+            recorder=recorder.for_thread(),
+            follower=StateFollower(self._loop, self._worker, snapshots),
+        )
+        self._drained: DrainSummary | None = None
+
+    def start(self) -> None:
+        """Begin to read; Kafka and Redis may appear later."""
+        self._source.start()
+
+    @property
+    def lag(self) -> int:
+        """Records in this reader's partitions after the committed offsets, a second ago at most."""
+        return self._source.lag
+
+    @property
+    def partitions(self) -> int:
+        """How many partitions this reader has."""
+        return len(self._ledger.partitions)
+
+    def summary(self) -> DrainSummary:
+        """The numbers so far; `answered` counts records all of whose consequences are written."""
+        left = self._ledger.open_records + self._source.left
+        return DrainSummary(self._source.read, self._worker.answered, self._worker.dead_lettered, left)
+
+    def check_health(self) -> None:
+        """Raises `StreamStalled` where the reader can do no more by itself. What waits for others is healthy."""
+        check_health(self._source, self._worker.failure, self._config.stall_after_s)
+
+    async def drain(self) -> DrainSummary:
+        """Read no more, finish what is in flight, write the state, commit, leave the group. Safe to call twice."""
+        if self._drained is None:
+            await asyncio.to_thread(self._source.stop, self._config.drain_timeout_s)
+            await self._worker.drain()
+            await self._parts.aclose()
+            self._drained = self.summary()
+            logger.info("telemetry drained: %s", self._drained)
+        return self._drained
+
+    def _topic(self, name: str, settings: dict[str, Setting]) -> Topic:
+        topic = Topic(name, settings)
+        self._parts.push_async_callback(topic.close)
+        return topic
+
+    def _dead_letters(self, settings: Settings, config: IngestConfig) -> KafkaDeadLetters:
+        letters = KafkaDeadLetters(
+            producer_settings(settings.kafka_bootstrap_servers, config),
+            config.dead_letter_suffix,
+            config.backoff_s,
+            config.max_backoff_s,
+        )
+        self._parts.push_async_callback(letters.close)
+        return letters
+
+    def _deliver(self, polled: Polled) -> None:
+        """From the polling thread to the loop."""
+        self._loop.call_soon_threadsafe(self._worker.accept, polled, self._source.release)
+
+
+def _model_of(plan: PipelinePlan) -> str:
+    scores = [stage.endpoint_at(Level.FULL) for stage in plan.stages if stage.kind == "score"]
+    return next((name for name in scores if name), MODEL_ID)
+
+
+def _digest(names: tuple[str, ...]) -> str:
+    return blake2b("\n".join(names).encode(), digest_size=8).hexdigest()
+
+
+def _reliable(settings: dict[str, Setting]) -> dict[str, Setting]:
+    """Nothing lost, nothing twice, in order; a few milliseconds are waited so that records travel together."""
+    own: dict[str, Setting] = {
+        "acks": "all",
+        "enable.idempotence": True,
+        "linger.ms": 5,
+        "compression.type": "lz4",
+        "delivery.timeout.ms": 30_000,
+        "queue.buffering.max.messages": 50_000,
+        "queue.buffering.max.kbytes": 262_144,
+        "client.id": "hyperstream-telemetry",
+    }
+    return own | settings

@@ -1,0 +1,189 @@
+"""The work on polls of raw telemetry: computed one after the other, then written, scored and judged several at a time.
+
+A poll is complete when the features of its windows are in Kafka, its late and refused records where they were declared to go,
+and its alerts are written. What is not required is left out where it cannot be had in time; everything else is tried again
+for as long as it takes, and holds its slot meanwhile.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from typing import Protocol, TypeVar
+
+from ingest.ledger import Ledger
+from ingest.record import Polled, Rejected
+from ingest.sink import DeadLetters, letter_of
+from ingest.stages.rows import Rows
+from ingest.telemetry.chain import Chain, Computed
+from ingest.telemetry.judging import Judging
+from ingest.telemetry.metering import ChainMetering
+from ingest.telemetry.outputs import FeatureTopic, Topic, late_records
+from ingest.telemetry.past import Past, parts_of
+from ingest.telemetry.snapshots import Cut, Snapshots
+from mesh.pipeline.levels import LevelGauge
+from mesh.pipeline.plan import Level
+
+Result = TypeVar("Result")
+
+logger = logging.getLogger(__name__)
+
+
+class Online(Protocol):
+    """Where the newest row of every asset is kept for readers."""
+
+    async def write(self, rows: Rows, /) -> None:
+        """Returns when they can be read; older rows than what is there change nothing."""
+        ...
+
+
+class TelemetryWorker:
+    """Works on polls on one event loop. Everything that touches the state of assets runs in one thread, in order."""
+
+    def __init__(
+        self,
+        chain: Chain,
+        snapshots: Snapshots,
+        judging: Judging,
+        *,
+        ledger: Ledger,
+        gauge: LevelGauge,
+        features: FeatureTopic,
+        late: Topic | None,
+        online: Online | None,
+        dead_letters: DeadLetters,
+        metering: ChainMetering,
+    ) -> None:
+        self._chain, self._snapshots, self._judging = chain, snapshots, judging
+        self._ledger, self._gauge = ledger, gauge
+        self._features, self._late, self._online, self._dead_letters = features, late, online, dead_letters
+        self._metering = metering
+        self._thread = ThreadPoolExecutor(1, "telemetry-chain")
+        self._turns: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue()
+        self._sequence = asyncio.get_running_loop().create_task(self._take_turns())
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.answered = 0
+        self.dead_lettered = 0
+        self.failure: BaseException | None = None
+
+    def accept(self, polled: Polled, done: Callable[[], None]) -> None:
+        """Begin to work on a poll; `done` is called when it needs its slot no more."""
+        self.in_turn(lambda: self._compute(polled, done))
+
+    def in_turn(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do this after every poll that was accepted before, and before every one that comes after."""
+        self._turns.put_nowait(work)
+
+    async def begin(self, partition: int, past: Past | None) -> None:
+        """Take over a partition: the chain and the alerts go on from the state that was kept of it."""
+        await self._judging.settled()
+        kept = await self._snapshots.begin(partition, past)
+        if past is not None and past.written and kept.resume is None:
+            self._metering.lost_state(partition, "there is none any more, or it is of another telemetry.yaml")
+        resume = 0 if past is None else past.resume
+        parts = {name: parts_of(asset.state) for name, asset in kept.assets.items()}
+        states = {name: replace(asset, state=parts[name][0]) for name, asset in kept.assets.items()}
+        await self._run(lambda: self._chain.begin(partition, states, resume))
+        self._judging.begin(partition, {name: alerts for name, (_, alerts) in parts.items()})
+        self._metering.remembers(len(self._chain))
+
+    async def save(self, partitions: Sequence[int]) -> None:
+        """Write the state of these partitions, all of whose records are done with. Raises `StoreAway`."""
+        cuts = await self._run(lambda: self._snapshots.cut(self._chain.dump, partitions))
+        await self._snapshots.write(self._judging.complete(cuts))
+
+    async def end(self, partitions: Sequence[int]) -> None:
+        """Forget these partitions."""
+        await self._judging.settled()
+        self._snapshots.end(partitions)
+        for partition in partitions:
+            self._judging.end(partition)
+            await self._run(partial(self._chain.end, partition))
+        self._metering.remembers(len(self._chain))
+
+    async def drain(self) -> None:
+        """Give up what is in flight, whose records stay uncommitted."""
+        for task in (self._sequence, *self._tasks):
+            task.cancel()
+        await asyncio.gather(self._sequence, *self._tasks, return_exceptions=True)
+        await self._snapshots.close()
+        self._thread.shutdown(wait=True, cancel_futures=True)
+
+    async def _take_turns(self) -> None:
+        while True:
+            work = await self._turns.get()
+            try:
+                await work()
+            except Exception as error:  # the state is not what it should be: nothing more may be built on it
+                self.failure = error
+                logger.exception("the telemetry chain has stopped; what it has read stays uncommitted")
+                return
+
+    async def _compute(self, polled: Polled, done: Callable[[], None]) -> None:
+        level = self._gauge.observe(_behind_ms(polled), time.monotonic())
+        computed = await self._run(lambda: self._chain.compute(polled, level))
+        self._metering.computed(computed, level, len(self._chain))
+        if computed.anew:
+            await self._snapshots.begin_anew(computed.anew)
+        self._snapshots.took(computed)
+        cuts: list[Cut] = []
+        if self._snapshots.due:
+            cuts = await self._run(lambda: self._snapshots.cut(self._chain.dump))
+        judged = self._judging.turn(polled, computed, level, cuts)
+        task = asyncio.get_running_loop().create_task(self._finish(polled, computed, level, judged, cuts))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: done())
+
+    async def _finish(
+        self, polled: Polled, computed: Computed, level: Level, judged: Awaitable[list[Cut]], cuts: list[Cut]
+    ) -> None:
+        try:
+            async with asyncio.TaskGroup() as together:
+                together.create_task(self._give_up(polled, computed.decoded.rejected))
+                together.create_task(self._write(polled, computed, level))
+                judging = together.create_task(_awaited(judged))
+            if cuts:
+                self._snapshots.write_later(judging.result())
+        except Exception as error:  # whatever it is, the records stay uncommitted, and health says why
+            self.failure = error
+            logger.exception("records %s are left uncommitted", polled.spans)
+        else:
+            if not polled.abandoned:
+                self._ledger.complete(polled.spans)
+                answered = len(polled) - len(computed.decoded.rejected)
+                self.answered += answered
+                self._metering.answered(polled.topic, answered)
+            self._snapshots.advance()
+
+    async def _write(self, polled: Polled, computed: Computed, level: Level) -> None:
+        rows = computed.windows
+        if len(rows):
+            await self._features.write(rows, level)
+            if self._online is not None:
+                await self._online.write(rows)
+        if self._late is not None and len(computed.late):
+            await self._late.write(late_records(polled, computed.late))
+
+    async def _give_up(self, polled: Polled, rejected: Sequence[Rejected]) -> None:
+        if not rejected:
+            return
+        await self._dead_letters.send([letter_of(polled, each) for each in rejected])
+        self.dead_lettered += len(rejected)
+        self._metering.dead_lettered(polled.topic, rejected)
+
+    async def _run(self, work: Callable[[], Result]) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+
+async def _awaited(work: Awaitable[Result]) -> Result:
+    return await work
+
+
+def _behind_ms(polled: Polled) -> float:
+    """How long the first record of the poll has waited in Kafka, by Kafka's clock and ours."""
+    kind, stamped = polled.messages[0].timestamp()
+    return polled.received_at * 1e3 - stamped if kind else 0.0
