@@ -1,13 +1,13 @@
 """The application `ingest`: the readers of the stream. The one place that binds."""
 
 import os
-from typing import Any, Final
+from typing import Final
 
 from ray import serve
 
 from ingest.config import IngestConfig
 from ingest.deployment import Ingest
-from ingest.scaling import POLICY
+from ingest.scaling import scaling_options
 from mesh.cluster.project import find_config
 from mesh.settings import Settings
 from mesh.spec import load_mesh
@@ -37,21 +37,5 @@ def _ingest(config: IngestConfig) -> serve.Deployment:
         graceful_shutdown_timeout_s=config.drain_timeout_s + 10.0,
         health_check_period_s=5.0,
         health_check_timeout_s=30.0,
-        **_scaling(config),
+        **scaling_options(config),
     )
-
-
-def _scaling(config: IngestConfig) -> dict[str, Any]:
-    if config.min_readers == config.max_readers:
-        return {"num_replicas": config.min_readers}
-    return {
-        "autoscaling_config": {
-            "min_replicas": config.min_readers,
-            "max_replicas": config.max_readers,
-            "upscale_delay_s": 5.0,
-            "downscale_delay_s": 60.0,
-            "metrics_interval_s": 1.0,
-            "look_back_period_s": 5.0,
-            "policy": {"policy_function": POLICY},
-        }
-    }

@@ -2,7 +2,9 @@
 
 import math
 from collections.abc import Mapping
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
+
+from ingest.config import IngestConfig
 
 LAG: Final = "ingest_lag_records"
 """Records in a reader's partitions after the committed offsets."""
@@ -40,3 +42,20 @@ def replicas_for_lag(context: Context) -> tuple[float, dict[str, object]]:
 def readers_for(lag: float, partitions: float, target_lag: float) -> int:
     """One for every `target_lag` records of lag, at least one, never more than partitions: the rest would idle."""
     return max(1, min(math.ceil(lag / target_lag), math.ceil(partitions)))
+
+
+def scaling_options(config: IngestConfig) -> dict[str, Any]:
+    """The options of a deployment whose replicas are readers."""
+    if config.min_readers == config.max_readers:
+        return {"num_replicas": config.min_readers}
+    return {
+        "autoscaling_config": {
+            "min_replicas": config.min_readers,
+            "max_replicas": config.max_readers,
+            "upscale_delay_s": 5.0,
+            "downscale_delay_s": 60.0,
+            "metrics_interval_s": 1.0,
+            "look_back_period_s": 5.0,
+            "policy": {"policy_function": POLICY},
+        }
+    }

@@ -30,7 +30,7 @@ from mesh.embedded.ports import check_free
 from mesh.embedded.reaper import VARIABLE
 from mesh.errors import InvalidConfig, MeshError
 from mesh.settings import Settings
-from mesh.spec import load_mesh
+from mesh.spec import load_mesh, load_pipeline, load_telemetry
 
 if TYPE_CHECKING:
     from mesh.cli.mesh_run import MeshRun
@@ -72,8 +72,11 @@ class Launch:
         """Until Ctrl-C or SIGTERM, which raise KeyboardInterrupt here; then drain. Raises `MeshError`."""
         os.environ.setdefault("ML_PROMETHEUS_PORT", str(PROMETHEUS_PORT))
         settings = Settings.from_environ(os.environ)
-        load_mesh(Path(settings.config_dir), settings)
-        document = serve_document(self.wish.serve_config, self.wish.stream)
+        folder = Path(settings.config_dir)
+        load_pipeline(folder, load_mesh(folder, settings))
+        document = serve_document(
+            self.wish.serve_config, self.wish.stream, telemetry=bool(load_telemetry(folder).sensors)
+        )
         serve = serve_ports(str(self.wish.serve_config), document, os.environ)
         with ExitStack() as owned:
             # Entered first, so that it goes last; gone already where the reaper was quicker.
@@ -138,7 +141,7 @@ class Launch:
         self.say("draining")
         if feeder is not None:
             feeder.stop(_FEED_STOP_S)
-        within(DRAIN_S + 1, lambda: run.drain_ingest(DRAIN_S))
+        within(DRAIN_S + 1, lambda: run.drain_readers(DRAIN_S))
         if self.wish.stream:
             unread = within(_ASK_S, lambda: _unread(settings))
             self.say(last_line(within(_ASK_S, run.summary), unread))
@@ -188,8 +191,11 @@ class Feeder:
             self.failed = f"feed: {error}"
 
 
-def serve_document(file: Path, stream: bool) -> Mapping[str, Any]:
-    """A Serve config as YAML says it; without `stream`, without the application that reads Kafka."""
+def serve_document(file: Path, stream: bool, *, telemetry: bool) -> Mapping[str, Any]:
+    """A Serve config as YAML says it, without the applications that read Kafka unless `stream`.
+
+    Without `telemetry`, without the one that reads raw telemetry: it has no sensors to read.
+    """
     try:
         document = yaml.safe_load(file.read_text(encoding="utf-8"))
     except OSError as error:
@@ -198,9 +204,6 @@ def serve_document(file: Path, stream: bool) -> Mapping[str, Any]:
         raise InvalidConfig(str(file), 0, "", f"is no YAML: {error}") from None
     if not isinstance(document, dict) or not isinstance(document.get("applications"), list):
         raise InvalidConfig(str(file), 0, "applications", "is missing: this is no Ray Serve config")
-    kept = [
-        one
-        for one in document["applications"]
-        if stream or not str(one.get("import_path")).startswith("ingest.")
-    ]
+    left_out = () if stream and telemetry else ("ingest.telemetry.",) if stream else ("ingest.",)
+    kept = [one for one in document["applications"] if not str(one.get("import_path")).startswith(left_out)]
     return {**document, "applications": kept}

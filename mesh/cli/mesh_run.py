@@ -27,6 +27,8 @@ from mesh.settings import Settings
 from mesh.telemetry.summary import Summary
 
 INGEST: Final = "ingest"
+READERS: Final = frozenset({INGEST, "telemetry"})
+"""The applications that read Kafka."""
 _POLL_S: Final = 0.2
 
 logger = logging.getLogger(__name__)
@@ -107,17 +109,17 @@ class MeshRun:
             logger.debug("no figures: %s", error)
             return None
 
-    def drain_ingest(self, timeout_s: float) -> None:
+    def drain_readers(self, timeout_s: float) -> None:
         """Let the readers of the stream finish what they have read; returns when they are gone."""
-        if INGEST not in self._applications:
-            return
+        readers = READERS & self._applications
         deadline = time.monotonic() + timeout_s
         try:
-            serve.delete(INGEST, _blocking=False)
-            while INGEST in serve.status().applications and time.monotonic() < deadline:
+            for name in readers:
+                serve.delete(name, _blocking=False)
+            while readers & serve.status().applications.keys() and time.monotonic() < deadline:
                 time.sleep(_POLL_S)
         except (RayError, TimeoutError) as error:
-            logger.warning("ingest could not be drained: %s", error)
+            logger.warning("the readers could not be drained: %s", error)
 
     def end(self, timeout_s: float) -> bool:
         """End Serve and Ray; True when done."""

@@ -1,6 +1,5 @@
 """The live view: a summary in, something to show out. Pure: what it shows depends on its arguments alone."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -9,6 +8,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from mesh.cli.chain_view import chain_table, chain_words
+from mesh.cli.figures import alarm, clock, count, milliseconds, pairs, rate
 from mesh.telemetry.summary import Flow, Latency, ModelState, RouteRows, Summary
 
 BREAKERS: Final = ("closed", "half open", "open")
@@ -34,7 +35,10 @@ def view(summary: Summary | None, board: Board) -> RenderableType:
         parts += [Text("waiting for the first figures", style="dim"), _addresses(board)]
     else:
         # What a short terminal cuts off stands last.
-        parts += [_stream(summary, board), Text(), _addresses(board), _routes(summary), _models(summary)]
+        parts += [_stream(summary, board), Text(), _addresses(board)]
+        if summary.chain is not None:
+            parts += [_topics(summary), chain_table(summary.chain)]
+        parts += [_routes(summary), _models(summary)]
         parts += [Text(_memory(summary), style="dim")] if summary.processes else []
     return Group(*parts, *(Text(note, style="dim") for note in board.notes))
 
@@ -45,15 +49,16 @@ def plain_line(summary: Summary | None, board: Board) -> str:
         return f"{clock(board.elapsed_s)}  waiting for the first figures"
     parts = [
         clock(board.elapsed_s),
-        f"in {_rate(summary.records)} ({summary.records.total:,})",
-        f"out {_rate(summary.answered)} ({summary.answered.total:,})",
+        f"in {rate(summary.records)} ({summary.records.total:,})",
+        f"out {rate(summary.answered)} ({summary.answered.total:,})",
         f"Kafka to Redis p50 {milliseconds(summary.stream.p50)} p95 {milliseconds(summary.stream.p95)}",
         f"errors {summary.errors.total:,}",
         f"dead letters {summary.dead_letters.total:,}",
-        f"lag {_count(summary.lag)}",
+        f"lag {count(summary.lag)}",
         "replicas " + (" ".join(f"{model.model} {model.replicas}" for model in summary.models) or "none yet"),
         "rows " + (" ".join(_route_words(route) for route in summary.routes) or "none yet"),
     ]
+    parts += [chain_words(summary.chain)] if summary.chain is not None else []
     return "  ".join([*parts, *(f"! {problem}" for problem in board.problems)])
 
 
@@ -86,11 +91,11 @@ def _stream(summary: Summary, board: Board) -> Table:
         ("HTTP and gRPC", summary.request),
     )
     right = (
-        ("errors", _alarm(summary.errors.total), ""),
-        ("dead letters", _alarm(summary.dead_letters.total), _pairs(summary.dead_letter_reasons)),
-        ("lag", _count(summary.lag), f"lost before reading {summary.gaps:,}" if summary.gaps else ""),
+        ("errors", alarm(summary.errors.total), ""),
+        ("dead letters", alarm(summary.dead_letters.total), pairs(summary.dead_letter_reasons)),
+        ("lag", count(summary.lag), f"lost before reading {summary.gaps:,}" if summary.gaps else ""),
         ("rows waiting", f"{summary.pending_rows:,}", _trouble(summary)),
-        ("fed", _count(board.fed), "waits for readers" if board.feed_waits else ""),
+        ("fed", count(board.fed), "waits for readers" if board.feed_waits else ""),
     )
     for (name, figure), cells in zip(left, right, strict=True):
         grid.add_row(name, *_figure(figure), *cells)
@@ -99,13 +104,21 @@ def _stream(summary: Summary, board: Board) -> Table:
 
 def _figure(figure: Flow | Latency) -> tuple[str, str]:
     if isinstance(figure, Flow):
-        return _rate(figure), f"{figure.total:,}"
+        return rate(figure), f"{figure.total:,}"
     return f"p50 {milliseconds(figure.p50)}", f"p95 {milliseconds(figure.p95)}"
 
 
+def _topics(summary: Summary) -> Text:
+    words = [
+        f"{one.topic} in {rate(one.records)} ({one.records.total:,}) lag {count(one.lag)} dead {one.dead_letters:,}"
+        for one in summary.topics
+    ]
+    return Text("\n".join(words), style="dim")
+
+
 def _trouble(summary: Summary) -> str:
-    retries = f"retries {_pairs(summary.retries)}" if summary.retries else ""
-    paused = f"paused partitions {_pairs(summary.paused)}" if summary.paused else ""
+    retries = f"retries {pairs(summary.retries)}" if summary.retries else ""
+    paused = f"paused partitions {pairs(summary.paused)}" if summary.paused else ""
     return "  ".join(word for word in (retries, paused) if word)
 
 
@@ -146,7 +159,7 @@ def _model_cells(model: ModelState) -> tuple[str, ...]:
         milliseconds(model.call.p95),
         f"{model.failed_calls.total:,}",
         breaker if breaker == "closed" else f"[bold red]{breaker}[/]",
-        _pairs(model.shadow_rows),
+        pairs(model.shadow_rows),
     )
 
 
@@ -168,33 +181,3 @@ def _memory(summary: Summary) -> str:
 
 def _route_words(route: RouteRows) -> str:
     return f"{route.endpoint}/{route.route}/{route.role} {route.rows.total:,}"
-
-
-def _alarm(count: int) -> str:
-    return f"[red]{count:,}[/]" if count else "0"
-
-
-def _pairs(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{name} {count:,}" for name, count in counts.items())
-
-
-def _rate(flow: Flow) -> str:
-    return f"{flow.per_s:,.0f}/s"
-
-
-def _count(number: int | None) -> str:
-    return "-" if number is None else f"{number:,}"
-
-
-def milliseconds(seconds: float | None) -> str:
-    """`8.2 ms`; `-` where nothing was measured."""
-    if seconds is None:
-        return "-"
-    return f"{seconds * 1000:.1f} ms" if seconds < 0.1 else f"{seconds * 1000:,.0f} ms"
-
-
-def clock(seconds: float) -> str:
-    """`1:02:03`, or `02:03` within the first hour."""
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes:02}:{rest:02}"

@@ -72,6 +72,41 @@ class ProcessState:
 
 
 @dataclass(frozen=True, slots=True)
+class StageState:
+    """One stage of the telemetry chain: batches, and the time that one took."""
+
+    stage: str
+    batches: Flow
+    seconds: Latency
+
+
+@dataclass(frozen=True, slots=True)
+class ChainState:
+    """The telemetry chain. `alert` is the time from a reading to the decision whether it alerts."""
+
+    rows: Flow
+    late: int
+    odd: Mapping[str, int]
+    assets: int
+    forgotten: int
+    level: int
+    left_out: Mapping[str, int]
+    alert: Latency
+    stages: tuple[StageState, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TopicState:
+    """One topic that is read: records, and those all of whose consequences are written."""
+
+    topic: str
+    records: Flow
+    answered: Flow
+    dead_letters: int
+    lag: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """The mesh in one value: `records` read, `answered` in Redis, `left` given back uncommitted."""
 
@@ -94,6 +129,8 @@ class Summary:
     routes: tuple[RouteRows, ...]
     models: tuple[ModelState, ...]
     processes: tuple[ProcessState, ...]
+    topics: tuple[TopicState, ...] = ()
+    chain: ChainState | None = None
 
 
 def summarise(before: Instant, now: Instant) -> Summary:
@@ -125,6 +162,8 @@ def summarise(before: Instant, now: Instant) -> Summary:
         routes=_routes(change),
         models=_models(change),
         processes=_processes(change),
+        topics=_topics(change),
+        chain=_chain(change),
     )
 
 
@@ -153,12 +192,22 @@ class _Change:
         """All series of a gauge, now."""
         return self.now.gauges.get(metric.name, {})
 
+    def observations(self, metric: Histogram, labels: LabelValues) -> Flow:
+        """How many values were observed."""
+        total, earlier = (
+            sum(_histogram(instant.histograms, metric, labels).counts) for instant in (self.now, self.before)
+        )
+        return Flow(total, (total - earlier) / self.seconds if self.seconds else 0.0)
+
     def latency(self, metric: Histogram, labels: LabelValues | None = None) -> Latency:
         """Quantiles of what was observed between the instants, over all series or the one of `labels`."""
         since = _histogram(self.now.histograms, metric, labels) - _histogram(
             self.before.histograms, metric, labels
         )
         return Latency(quantile(0.5, metric.buckets, since), quantile(0.95, metric.buckets, since))
+
+
+_NONE = Flow(0, 0.0)
 
 
 def _total(sums: CounterSums, metric: Counter, labels: LabelValues | None) -> float:
@@ -170,6 +219,53 @@ def _histogram(sums: HistogramSums, metric: Histogram, labels: LabelValues | Non
     series = sums.get(metric.name, {})
     empty = HistogramValue((0,) * (len(metric.buckets) + 1), 0.0)
     return sum(series.values(), start=empty) if labels is None else series.get(labels, empty)
+
+
+def _topics(change: _Change) -> tuple[TopicState, ...]:
+    records = change.by_label(names.INGEST_RECORDS, "topic")
+    answered = change.by_label(names.INGEST_ANSWERED, "topic")
+    dead = change.by_label(names.INGEST_DEAD_LETTERS, "topic")
+    lags = change.gauge(names.INGEST_LAG)
+    found = []
+    for topic in sorted(records.keys() | {labels[0] for labels in lags}):
+        lag = [value for labels, value in lags.items() if labels[0] == topic]
+        found.append(
+            TopicState(
+                topic,
+                records.get(topic, _NONE),
+                answered.get(topic, _NONE),
+                dead.get(topic, _NONE).total,
+                int(sum(lag)) if lag else None,
+            )
+        )
+    return tuple(found)
+
+
+def _chain(change: _Change) -> ChainState | None:
+    level = change.gauge(names.TELEMETRY_LEVEL)
+    if not level:
+        return None
+    stages = [labels[0] for labels in change.now.histograms.get(names.TELEMETRY_STAGE_SECONDS.name, {})]
+    return ChainState(
+        rows=change.flow(names.TELEMETRY_ROWS),
+        late=change.flow(names.TELEMETRY_LATE).total,
+        odd={kind: flow.total for kind, flow in change.by_label(names.TELEMETRY_ODD, "kind").items()},
+        assets=int(sum(change.gauge(names.TELEMETRY_ASSETS).values())),
+        forgotten=change.flow(names.TELEMETRY_FORGOTTEN).total,
+        level=int(max(level.values())),
+        left_out={
+            stage: flow.total for stage, flow in change.by_label(names.TELEMETRY_LEFT_OUT, "stage").items()
+        },
+        alert=change.latency(names.READING_SECONDS),
+        stages=tuple(
+            StageState(
+                stage,
+                change.observations(names.TELEMETRY_STAGE_SECONDS, (stage,)),
+                change.latency(names.TELEMETRY_STAGE_SECONDS, (stage,)),
+            )
+            for stage in stages
+        ),
+    )
 
 
 def _routes(change: _Change) -> tuple[RouteRows, ...]:

@@ -1,0 +1,82 @@
+"""The Serve deployment `telemetry`: its replicas are the actors that read raw telemetry, and hold the state of its assets."""
+
+import asyncio
+import gc
+import os
+from contextlib import AsyncExitStack
+from dataclasses import asdict
+from pathlib import Path
+
+from ray import serve
+
+from ingest.config import IngestConfig
+from ingest.deployment import GC_THRESHOLD
+from ingest.scaling import LAG, PARTITIONS, TARGET_LAG
+from ingest.telemetry.reader import TelemetryReader, Topics
+from mesh.cluster.connect import connect_engine
+from mesh.cluster.logs import log_with_serve
+from mesh.cluster.metering import Metering
+from mesh.cluster.scoreboard import Reporter
+from mesh.settings import Settings
+from mesh.spec import load_mesh, load_pipeline, load_telemetry
+from mesh.telemetry.recorder import Recorder
+
+
+class Telemetry:
+    """One reader with an engine of its own. Kafka, Redis and models may be away when it starts: it waits for them."""
+
+    async def __init__(self, config_dir: str, mesh_app: str) -> None:  # type: ignore[misc]  # Serve awaits it
+        """Connect an engine to the models of application `mesh_app` and begin to read.
+
+        By the engine's handles Serve knows that the models must outlive this deployment.
+        """
+        log_with_serve()
+        self._parts = AsyncExitStack()  # what is there so far; a reader that fails here has less to close
+        settings, folder = Settings.from_environ(os.environ), Path(config_dir)
+        context = serve.get_replica_context()
+        self._config = IngestConfig.from_environ(os.environ).of_replica(context.rank.rank)
+        mesh = await asyncio.to_thread(load_mesh, folder, settings)
+        recorder = Recorder()
+        reporter = Reporter("telemetry", context.replica_tag, recorder, settings)
+        reporter.start()
+        self._parts.push_async_callback(reporter.stop)
+        engine = await connect_engine(mesh, settings, mesh_app, Metering(recorder))
+        self._parts.push_async_callback(engine.close)
+        self._reader = TelemetryReader(
+            settings,
+            self._config,
+            load_telemetry(folder),
+            load_pipeline(folder, mesh),
+            Topics(**mesh.topics),
+            engine,
+            recorder,
+        )
+        self._reader.start()
+        self._parts.push_async_callback(self._reader.drain)
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(GC_THRESHOLD, 20, 20)
+
+    async def drain(self) -> dict[str, int]:
+        """Read no more and finish what was read: `read`, `answered`, `dead_lettered`, `left_uncommitted`."""
+        return asdict(await self._reader.drain())
+
+    async def summary(self) -> dict[str, int]:
+        """The same numbers so far."""
+        return asdict(self._reader.summary())
+
+    async def check_health(self) -> None:
+        """Raises where the reader is dead or stalled; Serve then replaces it. Waiting for others is healthy."""
+        self._reader.check_health()
+
+    async def record_autoscaling_stats(self) -> dict[str, float]:
+        """What `ingest.scaling` reads."""
+        return {
+            LAG: float(self._reader.lag),
+            PARTITIONS: float(self._reader.partitions),
+            TARGET_LAG: float(self._config.target_lag),
+        }
+
+    async def __del__(self) -> None:
+        """Drain, then let go of the models."""
+        await self._parts.aclose()
