@@ -98,7 +98,7 @@ class PipelineFile(Strict):
     late_topic: Name | None = None
     """Where records go that came too late for their step; without one they are only counted."""
     levels: LevelsEntry = LevelsEntry()
-    """When the chain does less."""
+    """The limits at which the chain does less, and more again."""
     stages: dict[Name, StageEntry] = Field(default_factory=dict)
     """The stages. Without any: decode, synchronise, denoise, features, detect, alert."""
 
