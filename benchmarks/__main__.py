@@ -9,7 +9,7 @@ from collections.abc import Callable
 import psutil
 from rich.console import Console
 
-from benchmarks import gpu, http, latency, memory, routing, stream, tensor
+from benchmarks import gpu, http, latency, memory, routing, stream, telemetry, tensor
 from benchmarks.results import Row, markdown, save, show
 
 PARTS = (
@@ -21,10 +21,11 @@ PARTS = (
     "stream-adapter",
     "latency",
     "tensor",
+    "telemetry",
     "gpu",
     "memory",
 )
-DEFAULT = ("routing", "http", "stream", "latency", "tensor", "gpu", "memory")
+DEFAULT = ("routing", "http", "stream", "latency", "tensor", "telemetry", "gpu", "memory")
 
 
 def run_part(part: str, rounds: int, seconds: int, console: Console) -> list[Row]:
@@ -36,6 +37,7 @@ def run_part(part: str, rounds: int, seconds: int, console: Console) -> list[Row
         "http": lambda: http.measure(http.Plan(rounds, seconds, min(5, seconds)), console),
         "latency": lambda: latency.measure(rounds, console),
         "tensor": lambda: tensor.measure(rounds, console),
+        "telemetry": lambda: telemetry.measure(rounds, console),
         "gpu": gpu.rows,
         "memory": lambda: memory.measure(console),
     }
