@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from mesh.cli import bench, check, explain, feed, pipeline, replay, send, tail, train_samples, up, version
+from mesh.cli import bench, check, explain, feed, pipeline, replay, send, simulate, tail, train_samples, up, version
 from mesh.errors import MeshError
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app.command()(explain.explain)
 app.command()(feed.feed)
 app.add_typer(pipeline.app, name="pipeline")
 app.command()(replay.replay)
+app.command()(simulate.simulate)
 app.command()(send.send)
 app.command()(tail.tail)
 app.command()(bench.bench)

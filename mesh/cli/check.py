@@ -8,8 +8,9 @@ from rich.console import Console
 from rich.table import Table
 
 from mesh.cli import environment
+from mesh.cli.scenarios import scenarios_table
 from mesh.signals.sensors import Telemetry
-from mesh.spec import MeshConfig, load_mesh, load_telemetry
+from mesh.spec import MeshConfig, load_mesh, load_scenarios, load_telemetry
 
 
 def check(
@@ -30,9 +31,12 @@ def check(
     settings = environment.settings()
     folder, console = config or Path(settings.config_dir), Console()
     mesh, telemetry = load_mesh(folder, settings), load_telemetry(folder)
+    scenarios = load_scenarios(folder, telemetry)
     console.print(overview(mesh))
     if telemetry.sensors:
         console.print(sensors(telemetry))
+    if scenarios:
+        console.print(scenarios_table(scenarios.values()))
 
 
 def overview(mesh: MeshConfig) -> Table:

@@ -26,7 +26,8 @@ def _nothing() -> None:
 class Feed:
     """One run of sending. `stop` may be set from anywhere; `sent` and `waiting` are current at any time.
 
-    `progress` is called after every record, and again and again while readers are waited for.
+    `progress` is called after every record, and again and again while readers are waited for: those of `group` on a demo
+    broker, KAFKA_CONSUMER_GROUP where it is None.
     """
 
     settings: Settings
@@ -36,6 +37,7 @@ class Feed:
     sent: int = 0
     waiting: bool = False
     progress: Callable[[], None] = _nothing
+    group: str | None = None
 
     def run(self, records: Iterable[Record]) -> int:
         """Send all of `records` and wait for their delivery; returns how many. Raises `KafkaAway`."""
@@ -73,10 +75,8 @@ class _Gate:
     def __init__(self, feed: Feed, outbox: Outbox, partitions: list[int]) -> None:
         settings = feed.settings
         self._feed, self._outbox, self._allowance = feed, outbox, Allowance()
-        self._group = settings.kafka_consumer_group
-        self._readers = Readers(
-            settings.kafka_bootstrap_servers, settings.kafka_consumer_group, feed.topic, partitions
-        )
+        self._group = feed.group or settings.kafka_consumer_group
+        self._readers = Readers(settings.kafka_bootstrap_servers, self._group, feed.topic, partitions)
 
     def passes(self, size: int) -> bool:
         """Wait for room for `size` bytes; False when it is time to stop. `KafkaAway` where nobody reads."""

@@ -1,5 +1,6 @@
 """When each record is due, and how much may lie unread. Pure: time and lag are arguments."""
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -61,14 +62,25 @@ def pace_of(speed: str | None, rate: float | None, has_time: bool) -> Pace:
         raise InvalidInput("--rate", "means nothing beside --speed; give one of them")
     if rate is not None:
         return AtRate(rate)
-    if speed in (None, "max"):
-        return AtOnce()
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)x?", speed or "")
+    factor = factor_of(speed or "max")
+    if math.isfinite(factor) and not has_time:
+        raise InvalidInput("--speed", f"'{speed}' needs --timestamp COLUMN; or use --rate, or --speed max")
+    return at_factor(factor)
+
+
+def factor_of(speed: str) -> float:
+    """How many times faster than it happened `1x`, `50x` or `max` (infinity) is."""
+    if speed == "max":
+        return math.inf
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)x?", speed)
     if not found or float(found[1]) <= 0:
         raise InvalidInput("--speed", f"'{speed}' is none of 1x, 50x, max")
-    if not has_time:
-        raise InvalidInput("--speed", f"'{speed}' needs --timestamp COLUMN; or use --rate, or --speed max")
-    return ByTimestamp(float(found[1]))
+    return float(found[1])
+
+
+def at_factor(factor: float) -> Pace:
+    """The pace that is so many times faster than the records' own times."""
+    return ByTimestamp(factor) if math.isfinite(factor) else AtOnce()
 
 
 class Allowance:

@@ -2,21 +2,26 @@
 
 import time
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-from mesh.cli.feeding import Feed
 
 _LINE_S: Final = 5.0
 _DRAW_S: Final = 0.1
 
 
-class SendingBar:
-    """Shows a `Feed` at work; call it after every record."""
+class Sending(Protocol):
+    """What the bar reads of a run of sending."""
 
-    def __init__(self, feed: Feed, total: int | None, console: Console) -> None:
+    sent: int
+    waiting: bool
+
+
+class SendingBar:
+    """Shows a run at work; call it after every record."""
+
+    def __init__(self, feed: Sending, total: int | None, console: Console) -> None:
         self._feed, self._console, self._total = feed, console, total
         self._began = self._drawn = time.monotonic()
         self._bar = Progress(

@@ -70,21 +70,21 @@ class Table:
 
     def count(self) -> int:
         """Lines after the header; reads the whole file once."""
-        with _opened(self.path) as file:
+        with opened(self.path) as file:
             return max(0, sum(1 for line in file if line.strip()) - 1)
 
     def check(self) -> tuple[str, ...]:
         """The feature columns; `InvalidInput` names a column that is not there, or an unreadable file."""
-        with _opened(self.path) as file:
+        with opened(self.path) as file:
             reader = csv.reader(file)
-            return self._features(_header(self.path, reader), next(reader, []))
+            return self._features(header_of(self.path, reader), next(reader, []))
 
     def records(self, first_row: int = 0) -> Iterator[Record]:
         """Every line once, as a record; `first_row` is the number of the first one."""
         features = self.check()
-        with _opened(self.path) as file:
+        with opened(self.path) as file:
             reader = csv.reader(file)
-            header = _header(self.path, reader)
+            header = header_of(self.path, reader)
             parse = _Parser(self, {name: index for index, name in enumerate(header)}, features)
             for row, cells in enumerate((cells for cells in reader if cells), first_row):
                 try:
@@ -99,7 +99,9 @@ class Table:
         options += ["--features"] * len(chosen.features)
         for option, name in zip(options, named, strict=True):
             if name is not None and name not in header:
-                raise InvalidInput(option, f"{self.path.name} has no column '{name}'{_nearest(name, header)}")
+                raise InvalidInput(
+                    option, f"{self.path.name} has no column '{name}'{nearest_of(name, header)}"
+                )
         if chosen.features:
             return chosen.features
         taken = set(named)
@@ -168,12 +170,14 @@ def _is_number(text: str) -> bool:
         return False
 
 
-def _nearest(name: str, header: Sequence[str]) -> str:
+def nearest_of(name: str, header: Sequence[str]) -> str:
+    """What to write instead of a column that is not there, for the end of a message."""
     close = difflib.get_close_matches(name, header, 1)
     return f"; did you mean '{close[0]}'?" if close else f"; it has {', '.join(header)}"
 
 
-def _header(path: Path, reader: "Iterator[list[str]]") -> list[str]:
+def header_of(path: Path, reader: "Iterator[list[str]]") -> list[str]:
+    """The names of the columns; `InvalidInput` where there are none or one is given twice."""
     header = [name.strip() for name in next(reader, [])]
     if not header:
         raise InvalidInput(str(path), "is empty: the first line must name the columns")
@@ -184,7 +188,8 @@ def _header(path: Path, reader: "Iterator[list[str]]") -> list[str]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[TextIO]:
+def opened(path: Path) -> Iterator[TextIO]:
+    """The text of a file, plain or .gz; `InvalidInput` where it cannot be read, also later."""
     opener = gzip.open if path.suffix == ".gz" else open
     try:
         with opener(path, "rt", encoding="utf-8-sig", newline="") as file:

@@ -3,18 +3,29 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 
-from mesh.simulation.machine import Fleet
+
+class Signals(Protocol):
+    """What machines say without faults."""
+
+    noise: np.ndarray
+    """Standard deviation of each sensor's noise: [S]."""
+
+    def clean(self, asset: np.ndarray, seconds: np.ndarray, cycles: np.ndarray | None = None) -> np.ndarray:
+        """Values [N, S] of machines [N] at `seconds` [N]; `cycles` [N] are seconds to be added for the sensors' own cycles."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One fault of one machine, from `begins_s` until before `ends_s`, on `sensors` (their places).
 
-    `size` counts standard deviations of the sensor's noise, except where a kind says otherwise.
+    `size` counts standard deviations of the sensor's noise, except where a kind says otherwise; `part` is the share of the
+    records that `duplicates` and `late` touch. A `unit_change` makes `scale` times the value plus `offset` of it; the record
+    says the unit at place `unit` of the run's units, and nothing at place 0.
     """
 
     kind: str
@@ -23,11 +34,30 @@ class Fault:
     begins_s: float
     ends_s: float
     size: float
+    part: float = 1.0
+    scale: float = 1.8
+    offset: float = 32.0
+    unit: int = 0
 
     @property
     def lasts_s(self) -> float:
         """Seconds from its beginning to its end."""
         return self.ends_s - self.begins_s
+
+    @property
+    def begins_ms(self) -> int:
+        """Its beginning, in milliseconds."""
+        return round(self.begins_s * 1e3)
+
+    @property
+    def ends_ms(self) -> int:
+        """Its end, in milliseconds."""
+        return round(self.ends_s * 1e3)
+
+    def rows(self, asset: np.ndarray, time_ms: np.ndarray) -> np.ndarray:
+        """Places of the readings in it: those of machines [N] at `time_ms` [N] since the beginning."""
+        inside = (asset == self.asset) & (time_ms >= self.begins_ms) & (time_ms < self.ends_ms)
+        return np.flatnonzero(inside)
 
 
 @dataclass(slots=True)
@@ -35,7 +65,7 @@ class Rows:
     """The rows of a block that a fault touches: `values` [n, C] of its sensors at `seconds` [n], `rng` its own random numbers."""
 
     fault: Fault
-    fleet: Fleet
+    signals: Signals
     seconds: np.ndarray
     values: np.ndarray
     rng: np.random.Generator
@@ -43,7 +73,7 @@ class Rows:
     @property
     def sigma(self) -> np.ndarray:
         """Noise of each touched sensor: [C]."""
-        return self.fleet.noise[list(self.fault.sensors)]
+        return self.signals.noise[list(self.fault.sensors)]
 
     @property
     def progress(self) -> np.ndarray:
@@ -53,10 +83,8 @@ class Rows:
     def clean(self, seconds: np.ndarray, cycles_s: float | np.ndarray = 0.0) -> np.ndarray:
         """What the touched sensors would say at these times [n], their own cycles shifted by `cycles_s` seconds: [n, C]."""
         asset = np.full(len(seconds), self.fault.asset)
-        shift = np.broadcast_to(
-            np.asarray(cycles_s, np.float64).reshape(-1, 1), (len(seconds), self.fleet.level.shape[1])
-        )
-        return self.fleet.clean(asset, seconds, shift)[:, list(self.fault.sensors)]
+        shift = np.broadcast_to(np.asarray(cycles_s, np.float64), len(seconds))
+        return self.signals.clean(asset, seconds, shift)[:, list(self.fault.sensors)]
 
 
 def stuck(rows: Rows) -> np.ndarray:
@@ -103,8 +131,8 @@ def frequency_change(rows: Rows) -> np.ndarray:
 
 
 def unit_change(rows: Rows) -> np.ndarray:
-    """Values in degrees Fahrenheit, sent as if they were Celsius: 1.8 times and 32 more."""
-    return np.asarray(rows.values * 1.8 + 32.0)
+    """Values in another unit: degrees Fahrenheit of Celsius, where the fault says no other scale and offset."""
+    return np.asarray(rows.values * rows.fault.scale + rows.fault.offset)
 
 
 def degradation(rows: Rows) -> np.ndarray:

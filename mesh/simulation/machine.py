@@ -26,7 +26,7 @@ class Behaviour:
 
 def typical(sensor: Sensor, place: int) -> Behaviour:
     """A behaviour that fits a sensor's declared range; `place` makes sensors differ in their cycles."""
-    low = sensor.low if np.isfinite(sensor.low) else 0.0
+    low = sensor.low if np.isfinite(sensor.low) else min(0.0, sensor.high - 100.0)
     high = sensor.high if np.isfinite(sensor.high) else low + 100.0
     width = high - low
     return Behaviour(
@@ -57,9 +57,11 @@ class Fleet:
     def clean(self, asset: np.ndarray, seconds: np.ndarray, cycles: np.ndarray | None = None) -> np.ndarray:
         """Values [N, S] of machines [N] at `seconds` [N] since the beginning, without noise.
 
-        `cycles` [N, S] are seconds to be added for the sensors' own cycles alone: they shift their phase.
+        `cycles` [N] are seconds to be added for the sensors' own cycles alone: they shift their phase.
         """
-        turned = seconds[:, None] + (0.0 if cycles is None else cycles)
-        own = self.swing[asset] * np.sin(2 * np.pi * turned / self.cycle_s[asset] + self._phase[asset])
+        turned = seconds if cycles is None else seconds + cycles
+        own = self.swing[asset] * np.sin(
+            2 * np.pi * turned[:, None] / self.cycle_s[asset] + self._phase[asset]
+        )
         waves = np.sin(2 * np.pi * seconds[:, None] / self._load_period_s[asset] + self._load_phase[asset])
         return np.asarray(self.level[asset] + own + waves.mean(axis=1, keepdims=True) * self.load)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mesh.simulation.faults import SIGNAL_FAULTS, Fault, Rows
+from mesh.simulation.faults import SIGNAL_FAULTS, Fault, Rows, Signals
 from mesh.simulation.machine import Fleet
 
 
@@ -19,6 +19,12 @@ class Block:
 
     def __len__(self) -> int:
         return len(self.asset)
+
+    @property
+    def time_ms(self) -> np.ndarray:
+        """The same times in whole milliseconds, int64 [N]: what records say, and what decides whether a fault has begun."""
+        # A rate's multiples come out a little below the millisecond that they mean.
+        return np.floor(self.seconds * 1e3 + 1e-6).astype(np.int64)
 
 
 class Simulation:
@@ -42,10 +48,9 @@ class Simulation:
             (len(asset), self._fleet.level.shape[1])
         )
         values = self._fleet.clean(asset, seconds) + noise * self._fleet.noise
-        for number, fault in enumerate(self._faults):
-            if fault.begins_s < n + 1 and fault.ends_s > n:
-                self._break(values, asset, seconds, fault, np.random.default_rng([self._seed, 2, number, n]))
-        return Block(asset, seconds, values)
+        block = Block(asset, seconds, values)
+        apply_faults(block, self._faults, self._fleet, self._seed, n)
+        return block
 
     def _moments(self, n: int) -> tuple[np.ndarray, np.ndarray]:
         first = np.ceil((n - self._lag) * self._rate_hz).astype(np.int64)
@@ -56,14 +61,15 @@ class Simulation:
         order = np.argsort(seconds, kind="stable")
         return asset[order], seconds[order]
 
-    def _break(
-        self,
-        values: np.ndarray,
-        asset: np.ndarray,
-        seconds: np.ndarray,
-        fault: Fault,
-        rng: np.random.Generator,
-    ) -> None:
-        rows = np.flatnonzero((asset == fault.asset) & (seconds >= fault.begins_s) & (seconds < fault.ends_s))
+
+def apply_faults(block: Block, faults: Sequence[Fault], signals: Signals, seed: int, n: int) -> None:
+    """Change the values of the `n`-th second's `block`, in place, to what they are with `faults` of signals."""
+    time_ms = block.time_ms
+    for number, fault in enumerate(faults):
+        if fault.begins_ms > 1_000 * (n + 1) or fault.ends_ms <= 1_000 * n:
+            continue
+        rows = fault.rows(block.asset, time_ms)
+        rng = np.random.default_rng([seed, 2, number, n])
         place = np.ix_(rows, np.array(fault.sensors))
-        values[place] = SIGNAL_FAULTS[fault.kind](Rows(fault, self._fleet, seconds[rows], values[place], rng))
+        touched = Rows(fault, signals, block.seconds[rows], block.values[place], rng)
+        block.values[place] = SIGNAL_FAULTS[fault.kind](touched)

@@ -49,16 +49,21 @@ def load_mesh(config_dir: Path, settings: Settings) -> MeshConfig:
         models.setdefault(default.name, default)
         facts.setdefault(default.name, default.facts())
         tables[DEFAULT_ENDPOINT] = plain_table(DEFAULT_ENDPOINT, default.name)
-    topics = _document(config_dir / TOPICS)
     return MeshConfig(
         models=models,
         facts=facts,
         tables=tables,
         default_endpoint=_default_endpoint(settings, (*tables, *models)),
         rules_hash=hash_of(table.rules_hash for table in tables.values()),
-        topics={stage: entry.topic for stage, entry in validate(TopicsFile, topics, topics.data)},
+        topics=load_topics(config_dir),
         project_root=root,
     )
+
+
+def load_topics(config_dir: Path) -> dict[str, str]:
+    """The Kafka topic of each stage by `topics.yml` in `config_dir`, or its default. Raises as `load_mesh` does."""
+    document = _document(config_dir / TOPICS)
+    return {stage: entry.topic for stage, entry in validate(TopicsFile, document, document.data)}
 
 
 def load_telemetry(config_dir: Path) -> Telemetry:

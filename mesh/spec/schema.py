@@ -9,6 +9,7 @@ from mesh.spec.fields import Strict
 from mesh.spec.model_file import ModelsFile
 from mesh.spec.pipeline_file import PipelineFile
 from mesh.spec.routing_file import RoutingFile
+from mesh.spec.scenario_file import ScenarioFile
 from mesh.spec.telemetry_file import TelemetryFile
 from mesh.spec.topics_file import TopicsFile
 
@@ -17,6 +18,7 @@ FILES: Final[Mapping[str, type[Strict]]] = {
     "models.json": ModelsFile,
     "pipeline.json": PipelineFile,
     "routing.json": RoutingFile,
+    "scenario.json": ScenarioFile,
     "telemetry.json": TelemetryFile,
     "topics.json": TopicsFile,
 }

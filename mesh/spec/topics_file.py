@@ -19,3 +19,5 @@ class TopicsFile(Strict):
     """Rows that are ready to be scored."""
     alerts: TopicEntry = TopicEntry(topic="hyperstream.alerts")
     """What people should look at."""
+    truth: TopicEntry = TopicEntry(topic="hyperstream.truth")
+    """What a simulation broke, and when."""

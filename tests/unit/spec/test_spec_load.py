@@ -60,6 +60,7 @@ def test_the_shipped_configuration() -> None:
         "raw": "hyperstream.raw",
         "features": "hyperstream.features",
         "alerts": "hyperstream.alerts",
+        "truth": "hyperstream.truth",
     }
     answered = (TensorSpec("probabilities", "FP32", (-1, 2)),)
     for name in ("rules", "anomaly", "degrader"):
