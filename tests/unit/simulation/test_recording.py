@@ -1,0 +1,56 @@
+"""A recording is played back as it is, and faults find in it what they find in a fleet: noise, and a value at any time."""
+
+import numpy as np
+
+from mesh.simulation.faults import Fault
+from mesh.simulation.recording import Playback, Recording
+
+
+def recording(seconds=(0.0, 0.0, 1.0, 1.0, 2.0, 2.0, 3.0), asset=(0, 1, 0, 1, 0, 1, 0)):
+    n = len(seconds)
+    values = np.stack([np.arange(n), np.full(n, 5.0)], axis=1).astype(float)
+    return Recording(
+        ("a", "b"),
+        np.array(asset),
+        np.array(seconds),
+        values,
+        ("", "psi"),
+        np.zeros(2, bool),
+    )
+
+
+def played(*faults, seconds=5):
+    playback = Playback(recording(), faults, 7)
+    return np.concatenate([playback.second(n).values for n in range(seconds)])
+
+
+def test_it_is_played_back_as_it_is():
+    np.testing.assert_array_equal(played(), recording().values)
+    block = Playback(recording(), [], 7).second(1)
+    np.testing.assert_array_equal(block.seconds, [1.0, 1.0])
+    assert recording().lasts_s == 3.001
+    assert recording().period_s == 1.0
+
+
+def test_a_fault_changes_its_machine_and_leaves_the_recording_alone():
+    kept = recording()
+    playback = Playback(kept, [Fault("stuck", 0, (0,), 1.0, 3.0, 0.0)], 7)
+    values = np.concatenate([playback.second(n).values for n in range(4)])
+    np.testing.assert_array_equal(values[:, 0], [0, 1, 2, 3, 2, 5, 6])
+    np.testing.assert_array_equal(kept.values, recording().values)
+
+
+def test_a_fast_cycle_plays_the_recording_faster():
+    values = played(Fault("frequency_change", 0, (0,), 0.0, 4.0, 2.0))
+    # At 0, 1, 2 and 3 seconds the machine says what it said at 0, 2, 4 and 6: the last is held.
+    np.testing.assert_array_equal(values[[0, 2, 4, 6], 0], [0, 4, 6, 6])
+
+
+def test_noise_is_that_of_the_steps_without_level_and_trend():
+    rng = np.random.default_rng(1)
+    n = 4_000
+    values = np.stack([1e6 + np.arange(n) * 0.01 + rng.standard_normal(n) * 3.0, np.full(n, 2.0)], axis=1)
+    values[::7, 0] = np.nan
+    noisy = Recording(("a",), np.zeros(n, int), np.arange(n) / 10, values, ("", ""), np.zeros(2, bool))
+    found = Playback(noisy, [], 7).noise
+    np.testing.assert_allclose(found, [3.0, 1.0], rtol=0.1)
