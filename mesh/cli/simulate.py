@@ -103,7 +103,7 @@ def simulate(
     root = environment.project_root(settings.config_dir)
     run = run_of(load_scenario(config, scenario, telemetry), telemetry, root, wanted, time.time())
     console = Console(stderr=True)
-    console.print(f"{run.scenario.name}: {run.scenario.description}", highlight=False)
+    console.print(f"{run.scenario.name}: {run.scenario.description}", highlight=False, soft_wrap=True)
     interrupts.arm()
     with ExitStack() as owned:
         tell = [] if truth is None else [_lines_of(owned.enter_context(_created(truth, "--truth")))]
