@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import Annotated, BinaryIO, Final
 
 import typer
 from rich.console import Console
@@ -24,7 +24,7 @@ from mesh.simulation.run import Run
 from mesh.simulation.truth import Truth
 from mesh.spec import load_scenario, load_scenarios, load_telemetry, load_topics
 
-STDOUT = "-"
+STDOUT: Final = "-"
 
 
 def simulate(

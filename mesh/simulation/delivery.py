@@ -23,12 +23,16 @@ class Source(Protocol):
         """The readings at or after `n` and before `n` + 1 seconds, the same whenever they are asked for."""
         ...
 
+    def next_second(self, n: int) -> int | None:
+        """The first second from `n` on that may have readings; None where none has."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """What `source` reads before `ends_ms`, sent with `faults` of transport by `seed`.
 
-    `absent` bool [S] and `units` int8 [S] are those of a record without faults; `period_ms` is the time between two readings
+    `absent` bool [S] and `units` int16 [S] are those of a record without faults; `period_ms` is the time between two readings
     of a machine.
     """
 
@@ -43,14 +47,14 @@ class Delivery:
     def seconds(self) -> Iterator[Records]:
         """The records of each second in the order of `sent_ms`, until all have left. `InvalidInput` past `MAX_RECORDS`."""
         held, n = no_records(len(self.units)), 0
-        while 1_000 * n < self.ends_ms or len(held):
+        while True:
+            if not len(held):
+                ahead = self.source.next_second(n)
+                if ahead is None or 1_000 * ahead >= self.ends_ms:
+                    return
+                n = ahead
             ready = joined([held, self._made(n)])
-            if len(ready) > MAX_RECORDS:
-                raise InvalidInput(
-                    "--rate",
-                    f"{len(ready):,} records at once are more than the {MAX_RECORDS:,} that are held: lower it, or the "
-                    "size or part of a flood or late fault",
-                )
+            _refuse_too_many(len(ready))
             due = ready.sent_ms < 1_000 * (n + 1)
             leaving = np.flatnonzero(due)
             # Ties leave in the order in which they were made, so that no second depends on how it was cut.
@@ -66,6 +70,8 @@ class Delivery:
             rows = fault.rows(records.asset, records.read_ms)
             if not len(rows):
                 continue
+            if fault.kind == "flood":
+                _refuse_too_many(len(records) + round(len(rows) * fault.size))
             rng = np.random.default_rng([self.seed, 3, number, n])
             touched = Touched(records, rows, fault, self.period_ms, rng)
             records = TRANSPORT_FAULTS[fault.kind](touched)
@@ -81,4 +87,13 @@ class Delivery:
             values=block.values,
             absent=np.broadcast_to(self.absent, shape),
             units=np.broadcast_to(self.units, shape),
+        )
+
+
+def _refuse_too_many(count: int) -> None:
+    if count > MAX_RECORDS:
+        raise InvalidInput(
+            "--rate",
+            f"{count:,} records at once are more than the {MAX_RECORDS:,} that are held: lower it, or the size or part of "
+            "a flood or late fault",
         )

@@ -60,6 +60,11 @@ class Playback:
         apply_faults(block, self._faults, self, self._seed, n)
         return block
 
+    def next_second(self, n: int) -> int | None:
+        """The first second from `n` on that has readings; None where there are no more."""
+        at = int(np.searchsorted(self._recording.seconds, n))
+        return None if at == len(self._recording.seconds) else int(self._recording.seconds[at])
+
     def clean(self, asset: np.ndarray, seconds: np.ndarray, cycles: np.ndarray | None = None) -> np.ndarray:
         """The newest recorded values [N, S] of machines [N] at `seconds` [N] + `cycles` [N]; before the first, the first."""
         wanted = seconds if cycles is None else seconds + cycles

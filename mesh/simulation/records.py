@@ -12,7 +12,7 @@ class Records:
 
     `asset` int64 [N]; `read_ms` int64 [N] when it was read; `said_ms` int64 [N] when it says so; `sent_ms` int64 [N] when it
     leaves; `values` float64 [N, S] with NaN for null; `absent` bool [N, S] where a record does not name the sensor; `units`
-    int8 [N, S] places in the run's units, 0 where a record says nothing of it.
+    int16 [N, S] places in the run's units, 0 where a record says nothing of it.
     """
 
     asset: np.ndarray
@@ -41,5 +41,5 @@ def no_records(sensors: int) -> Records:
     time = np.empty(0, np.int64)
     shape = (0, sensors)
     return Records(
-        time, time, time, time, np.empty(shape), np.empty(shape, np.bool_), np.empty(shape, np.int8)
+        time, time, time, time, np.empty(shape), np.empty(shape, np.bool_), np.empty(shape, np.int16)
     )

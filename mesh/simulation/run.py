@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Final
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from mesh.simulation.stream import Simulation
 from mesh.simulation.transport import TRANSPORT_FAULTS
 from mesh.simulation.truth import Truth
 
-_RECORDED_DECIMALS = 9
+_RECORDED_DECIMALS: Final = 9
 """Recorded values stay as they are; only what faults make of them is cut here."""
 
 
@@ -129,5 +130,5 @@ class Run:
             ends_ms=round(self.duration_s * 1e3),
             period_ms=1e3 / self.hz,
             absent=absent,
-            units=np.array([units.index(unit) for unit in said], np.int8),
+            units=np.array([units.index(unit) for unit in said], np.int16),
         )

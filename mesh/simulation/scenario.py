@@ -80,29 +80,38 @@ def place(
     `sensors` maps the names of those that the machines have to their places. `InvalidInput` for another one, or for a machine
     that there is not.
     """
-    units = scenario.units()
     faults: list[Fault] = []
+    # Each fault takes the next machines of one shuffled row, so that none meets another as long as there are enough.
+    shuffled = np.random.default_rng([seed, 4]).permutation(len(assets))
     for number, injection in enumerate(scenario.injections):
-        rng = np.random.default_rng([seed, 4, number])
-        chosen = _machines(injection, assets, rng)
-        begins = injection.begins_s + rng.random(len(chosen)) * injection.spread_s
+        chosen = _machines(injection, assets, shuffled)
+        if not injection.assets:
+            shuffled = np.roll(shuffled, -len(chosen))
+        unit = scenario.units().index(injection.unit or "")
+        later = np.random.default_rng([seed, 5, number]).random(len(chosen)) * injection.spread_s
+        begins = np.round(injection.begins_s + later, 3).tolist()
         places = _places(injection, sensors)
-        for asset, begin in zip(chosen, np.round(begins, 3).tolist(), strict=True):
-            faults.append(
-                Fault(
-                    kind=injection.kind,
-                    asset=asset,
-                    sensors=places,
-                    begins_s=begin,
-                    ends_s=begin + injection.lasts_s,
-                    size=injection.size,
-                    part=injection.part,
-                    scale=injection.scale,
-                    offset=injection.offset,
-                    unit=units.index(injection.unit or ""),
-                )
-            )
-    return tuple(fault for fault in faults if fault.begins_s < ends_s)
+        faults += [
+            _fault(injection, asset, places, begin, unit)
+            for asset, begin in zip(chosen, begins, strict=True)
+            if begin < ends_s
+        ]
+    return tuple(faults)
+
+
+def _fault(injection: Injection, asset: int, sensors: tuple[int, ...], begins_s: float, unit: int) -> Fault:
+    return Fault(
+        kind=injection.kind,
+        asset=asset,
+        sensors=sensors,
+        begins_s=begins_s,
+        ends_s=begins_s + injection.lasts_s,
+        size=injection.size,
+        part=injection.part,
+        scale=injection.scale,
+        offset=injection.offset,
+        unit=unit,
+    )
 
 
 def _places(injection: Injection, sensors: Mapping[str, int]) -> tuple[int, ...]:
@@ -116,11 +125,11 @@ def _places(injection: Injection, sensors: Mapping[str, int]) -> tuple[int, ...]
     return tuple(sensors[name] for name in injection.sensors or sensors)
 
 
-def _machines(injection: Injection, assets: Sequence[str], rng: np.random.Generator) -> list[int]:
-    """Places of the machines that a fault is put on, in order."""
+def _machines(injection: Injection, assets: Sequence[str], shuffled: np.ndarray) -> list[int]:
+    """Places of the machines that a fault is put on, in order: those it names, or the first of `shuffled` [A]."""
     if not injection.assets:
         count = 1 if injection.share is None else max(1, round(injection.share * len(assets)))
-        return sorted(rng.permutation(len(assets))[:count].tolist())
+        return sorted(shuffled[:count].tolist())
     unknown = [name for name in injection.assets if name not in assets]
     if unknown:
         raise InvalidInput(

@@ -52,6 +52,10 @@ class Simulation:
         apply_faults(block, self._faults, self._fleet, self._seed, n)
         return block
 
+    def next_second(self, n: int) -> int:
+        """The first second from `n` on that may have readings: it itself, for machines never rest."""
+        return n
+
     def _moments(self, n: int) -> tuple[np.ndarray, np.ndarray]:
         first = np.ceil((n - self._lag) * self._rate_hz).astype(np.int64)
         count = np.ceil((n + 1 - self._lag) * self._rate_hz).astype(np.int64) - first

@@ -15,7 +15,7 @@ def records(values, absent=None, units=None, asset=0):
     return Records(
         np.full(n, asset), time, time, time, values,
         np.zeros(shape, bool) if absent is None else np.array(absent),
-        np.zeros(shape, np.int8) if units is None else np.array(units, np.int8),
+        np.zeros(shape, np.int16) if units is None else np.array(units, np.int8),
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from mesh.simulation.delivery import Delivery
 from mesh.simulation.faults import Fault
 from mesh.simulation.recording import Playback, Recording
 
@@ -30,6 +31,24 @@ def test_it_is_played_back_as_it_is():
     np.testing.assert_array_equal(block.seconds, [1.0, 1.0])
     assert recording().lasts_s == 3.001
     assert recording().period_s == 1.0
+
+
+def test_seconds_without_readings_are_left_out():
+    seldom = Playback(recording(seconds=(0.0, 0.5, 7.2, 7.2, 900.0, 900.0, 4e6)), [], 7)
+    assert [seldom.next_second(n) for n in (0, 1, 7, 8, 901, 4_000_001)] == [0, 7, 7, 900, 4_000_000, None]
+    asked = []
+    seldom.second = lambda n, second=seldom.second: asked.append(n) or second(n)
+    way = Delivery(seldom, [], 7, 10**10, 1e3, np.zeros(2, bool), np.zeros(2, np.int16))
+    assert [sent for second in way.seconds() for sent in second.sent_ms] == [
+        0,
+        500,
+        7_200,
+        7_200,
+        900_000,
+        900_000,
+        4 * 10**9,
+    ]
+    assert asked == [0, 7, 900, 4_000_000]
 
 
 def test_a_fault_changes_its_machine_and_leaves_the_recording_alone():

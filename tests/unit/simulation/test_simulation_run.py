@@ -43,6 +43,12 @@ def test_a_share_of_the_machines_is_chosen_by_the_seed():
     assert len(run(injection()).truths) == 1
 
 
+def test_faults_take_different_machines_as_long_as_there_are_enough():
+    truths = run(injection(share=0.5), injection("stuck", share=0.25), injection("drift", share=0.25)).truths
+    assert len({truth.asset for truth in truths}) == len(truths) == 20
+    assert len(run(injection(share=1.0), injection("stuck", share=0.25)).truths) == 25
+
+
 def test_the_truth_ends_with_the_run_and_knows_nothing_after_it():
     cut = run(injection(), injection(begins_s=40.0), duration_s=25.0)
     assert [(truth.from_ms - START, truth.to_ms - START) for truth in cut.truths] == [(10_000, 25_000)]

@@ -19,9 +19,12 @@ class Ticks:
         asset = tenths % 2
         return Block(asset, tenths / 10, np.stack([tenths, -np.ones(10)], axis=1).astype(float))
 
+    def next_second(self, n):
+        return n
+
 
 def delivered(*faults, ends_ms=6_000):
-    way = Delivery(Ticks(), faults, 7, ends_ms, 200.0, np.zeros(2, bool), np.zeros(2, np.int8))
+    way = Delivery(Ticks(), faults, 7, ends_ms, 200.0, np.zeros(2, bool), np.zeros(2, np.int16))
     return joined(list(way.seconds()))
 
 
@@ -59,7 +62,7 @@ def test_duplicates_are_the_same_records_again_and_later():
 
 def test_a_part_of_the_records_is_about_that_part():
     way = Delivery(
-        Ticks(), [Fault("duplicates", 0, (), 0.0, 200.0, 0.0, 0.3)], 7, 200_000, 200.0, np.zeros(2, bool), np.zeros(2, np.int8)
+        Ticks(), [Fault("duplicates", 0, (), 0.0, 200.0, 0.0, 0.3)], 7, 200_000, 200.0, np.zeros(2, bool), np.zeros(2, np.int16)
     )  # fmt: skip
     assert len(joined(list(way.seconds()))) - 2_000 == pytest.approx(300, abs=45)
 
@@ -106,3 +109,5 @@ def test_what_is_held_is_bounded(monkeypatch):
     monkeypatch.setattr(delivery, "MAX_RECORDS", 15)
     with pytest.raises(InvalidInput, match=r"--rate: \d+ records at once are more than the 15 that are held"):
         delivered(Fault("late", 0, (1,), 0.0, 6.0, 60.0))
+    with pytest.raises(InvalidInput, match="--rate: 510 records"):
+        delivered(fault("flood", 100.0))
