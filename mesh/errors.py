@@ -5,9 +5,11 @@ MeshError
 ├── ArtifactError       a model's artifact is missing, corrupt or needs an extra that is not installed
 ├── InvalidInput        the caller's rows are wrong: field, reason
 ├── NotFound            no such endpoint, model or version
+├── WrongState          what is asked for does not fit the state that a thing is in
 ├── RowsFailed          a model raised on rows that it was given
 ├── Unavailable         no replica answers; worth trying again
-│   └── Overloaded      refused early: too many rows are waiting
+│   ├── Overloaded      refused early: too many rows are waiting
+│   └── StoreAway       a store does not answer
 └── DeadlineExceeded    the caller's time ran out
 
 All survive pickling, so they cross Ray unchanged.
@@ -56,6 +58,14 @@ class NotFound(MeshError):
     """No such endpoint, model or version; the message lists what there is."""
 
 
+class WrongState(MeshError):
+    """`thing` is in `state`, from which `action` does not start."""
+
+    def __init__(self, thing: str, state: str, action: str) -> None:
+        super().__init__(f"{thing} is {state}: it takes no '{action}'")
+        self.thing, self.state, self.action = thing, state, action
+
+
 class RowsFailed(MeshError):
     """A model raised on these rows; `rows` maps row → reason."""
 
@@ -80,6 +90,14 @@ class Overloaded(Unavailable):
     def __init__(self, model: str, reason: str, retry_after_s: float = 1.0) -> None:
         super().__init__(model, reason, retry_after_s)
         self.args = (f"'{model}' is overloaded: {reason}",)
+
+
+class StoreAway(Unavailable):
+    """A store does not answer, or says no; try again after `retry_after_s` seconds."""
+
+    def __init__(self, store: str, reason: str, retry_after_s: float = 1.0) -> None:
+        super().__init__(store, reason, retry_after_s)
+        self.args = (f"{store} does not answer: {reason}",)
 
 
 class DeadlineExceeded(MeshError):

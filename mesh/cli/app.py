@@ -4,7 +4,20 @@ import sys
 
 import typer
 
-from mesh.cli import bench, check, explain, feed, pipeline, replay, send, simulate, tail, train_samples, up, version
+from mesh.cli import (
+    bench,
+    check,
+    explain,
+    feed,
+    pipeline,
+    replay,
+    send,
+    simulate,
+    tail,
+    train_samples,
+    up,
+    version,
+)
 from mesh.errors import MeshError
 
 app = typer.Typer(

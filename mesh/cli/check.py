@@ -7,10 +7,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from mesh.alerts import Policy
+from mesh.alerts.digest import duration
 from mesh.cli import environment
 from mesh.cli.scenarios import scenarios_table
 from mesh.signals.sensors import Telemetry
-from mesh.spec import MeshConfig, load_mesh, load_scenarios, load_telemetry
+from mesh.spec import MeshConfig, load_alerts, load_mesh, load_pipeline, load_scenarios, load_telemetry
 
 
 def check(
@@ -31,10 +33,13 @@ def check(
     settings = environment.settings()
     folder, console = config or Path(settings.config_dir), Console()
     mesh, telemetry = load_mesh(folder, settings), load_telemetry(folder)
-    scenarios = load_scenarios(folder, telemetry)
+    load_pipeline(folder, mesh)
+    scenarios, policy = load_scenarios(folder, telemetry), load_alerts(folder)
     console.print(overview(mesh))
     if telemetry.sensors:
         console.print(sensors(telemetry))
+    if policy.rules:
+        console.print(alert_rules(policy))
     if scenarios:
         console.print(scenarios_table(scenarios.values()))
 
@@ -62,4 +67,18 @@ def sensors(telemetry: Telemetry) -> Table:
         table.add_column(name)
     for one in telemetry.sensors:
         table.add_row(one.name, one.unit, f"{one.low:g}", f"{one.high:g}", one.group, ", ".join(one.denoise))
+    return table
+
+
+def alert_rules(policy: Policy) -> Table:
+    """The alert rules of a valid configuration."""
+    budget = policy.budget
+    title = f"alerts: {budget.allowance} in {duration(budget.per_ms)}, then a digest"
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 2))
+    for name in ("rule", "severity", "when", "for", "hold off"):
+        table.add_column(name)
+    for rule in policy.rules:
+        table.add_row(
+            rule.name, rule.severity, rule.when.text, duration(rule.hold_ms), duration(rule.hold_off_ms)
+        )
     return table

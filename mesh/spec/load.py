@@ -3,11 +3,14 @@
 from collections.abc import Collection
 from pathlib import Path
 
+from mesh.alerts.rules import Policy
 from mesh.errors import InvalidConfig
 from mesh.pipeline.plan import PipelinePlan
 from mesh.routing.problems import nearest
 from mesh.settings import Settings
 from mesh.signals.sensors import Telemetry
+from mesh.spec.alerts_file import AlertsFile
+from mesh.spec.alerts_policy import compile_alerts
 from mesh.spec.default_model import default_model
 from mesh.spec.document import Document, read_document
 from mesh.spec.mesh_config import MeshConfig
@@ -21,13 +24,14 @@ from mesh.spec.telemetry_file import TelemetryFile
 from mesh.spec.topics_file import TopicsFile
 
 MODELS, ROUTING, TOPICS = "models.yaml", "routing.yaml", "topics.yml"
-TELEMETRY, PIPELINE = "telemetry.yaml", "pipeline.yaml"
+TELEMETRY, PIPELINE, ALERTS = "telemetry.yaml", "pipeline.yaml", "alerts.yaml"
 _MISTAKEN = {
     "models.yml": MODELS,
     "routing.yml": ROUTING,
     "topics.yaml": TOPICS,
     "telemetry.yml": TELEMETRY,
     "pipeline.yml": PIPELINE,
+    "alerts.yml": ALERTS,
 }
 
 
@@ -82,6 +86,13 @@ def load_pipeline(config_dir: Path, mesh: MeshConfig) -> PipelinePlan:
     if unknown:
         raise one_or_all(unknown)
     return plan
+
+
+def load_alerts(config_dir: Path) -> Policy:
+    """Read `alerts.yaml` in `config_dir`; without one there are no rules. Raises as `load_mesh` does."""
+    _refuse_mistaken_names(config_dir)
+    document = _document(config_dir / ALERTS)
+    return compile_alerts(document, validate(AlertsFile, document, document.data))
 
 
 def _refuse_mistaken_names(config_dir: Path) -> None:

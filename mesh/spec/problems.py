@@ -138,13 +138,16 @@ def _keys_at(model: type[BaseModel], loc: Sequence[str | int]) -> list[str]:
     for part in loc:
         found = _step(found, part)
     owner = _model_in(found)
-    return list(owner.model_fields) if owner is not None else []
+    return [field.alias or name for name, field in owner.model_fields.items()] if owner is not None else []
 
 
 def _step(annotation: object, part: str | int) -> object:
     owner = _model_in(annotation)
     if owner is not None and isinstance(part, str):
-        return owner.model_fields[part].annotation
+        return next(
+            (field.annotation for name, field in owner.model_fields.items() if part in (name, field.alias)),
+            None,
+        )
     # A mapping or list: its values are of the last type argument.
     return next((a for a in reversed(_arguments(annotation)) if _model_in(a) is not None), None)
 

@@ -164,6 +164,27 @@ READING_SECONDS: Final = Histogram(
     ("level",),
 )
 
+# Alerts. One that opened, cleared or was digested counts once, however often the stream is read again.
+ALERTS_OPENED: Final = Counter(
+    "mesh_alerts_opened_total", "Alerts that opened and stand alone", ("rule", "severity")
+)
+ALERTS_CLEARED: Final = Counter(
+    "mesh_alerts_cleared_total", "Alerts that cleared by themselves", ("rule", "severity")
+)
+ALERTS_DIGESTED: Final = Counter(
+    "mesh_alerts_digested_total", "Alerts past the budget, which a digest stands for", ("rule", "severity")
+)
+ALERT_DIGESTS: Final = Counter("mesh_alert_digests_total", "Digests that opened")
+ALERTS_HELD_OFF: Final = Counter(
+    "mesh_alerts_held_off_total", "Alerts that did not open because one of the same key had lately", ("rule",)
+)
+ALERT_KEYS_FORGOTTEN: Final = Counter(
+    "mesh_alert_keys_forgotten_total", "Keys whose condition was forgotten to make room for others"
+)
+ALERT_BUDGET_LEFT: Final = Gauge(
+    "mesh_alert_budget_left", "Alerts that may still stand alone in the budget's present window", (), "max"
+)
+
 # The processes.
 PROCESS_MEMORY: Final = Gauge("mesh_process_resident_bytes", "Resident memory", ("process", "pid"))
 PROCESS_CPU: Final = Gauge(

@@ -11,6 +11,7 @@ from mesh.errors import (
     Overloaded,
     RowsFailed,
     Unavailable,
+    WrongState,
 )
 from mesh.routing.types import Answer, RowFailure
 
@@ -26,6 +27,7 @@ class Status:
 _STATUS_OF: Final[tuple[tuple[type[MeshError], Status], ...]] = (
     (InvalidInput, Status(400, "INVALID_ARGUMENT")),
     (NotFound, Status(404, "NOT_FOUND")),
+    (WrongState, Status(409, "FAILED_PRECONDITION")),
     (Overloaded, Status(503, "RESOURCE_EXHAUSTED")),
     (Unavailable, Status(503, "UNAVAILABLE")),
     (DeadlineExceeded, Status(504, "DEADLINE_EXCEEDED")),

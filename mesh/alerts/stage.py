@@ -1,0 +1,183 @@
+"""Scored rows → alert events. Conditions are evaluated over whole batches; only rows that matter are looked at one by one."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Final
+
+import numpy as np
+
+from mesh.alerts.condition import Condition
+from mesh.alerts.events import AlertEvent, EventKind, Values, alert_id
+from mesh.alerts.rows import ScoredRows
+from mesh.alerts.rules import Rule
+from mesh.alerts.watchlist import Watchlist
+from mesh.routing.masks import Column
+from mesh.routing.sticky import key_text
+
+_MAX_TEXT: Final = 200
+_MAX_KEY: Final = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a batch of rows led to: events in the order of their rows.
+
+    `held_off` are rules whose alert was held off, once each time. `forgotten_keys` and `forgotten_assets` made room for others:
+    what they had open is not followed any more.
+    """
+
+    events: tuple[AlertEvent, ...]
+    held_off: tuple[str, ...]
+    forgotten_keys: int
+    forgotten_assets: tuple[str, ...]
+
+
+class AlertStage:
+    """The rules, and what is remembered of assets whose conditions are not idle.
+
+    The bound on assets is the only thing that depends on which assets share a stage: give it what the signal chain remembers.
+    """
+
+    def __init__(self, rules: Sequence[Rule], max_assets: int = 10_000, max_keys: int = 64) -> None:
+        self._rules = [_Judge(rule) for rule in rules]
+        self._watch = Watchlist([rule.name for rule in rules], max_assets, max_keys)
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """The attributes that rules, keys and summaries read: the columns that rows should bring."""
+        return frozenset().union(*(judge.reads for judge in self._rules))
+
+    def take(self, rows: ScoredRows) -> Judged:
+        """Judge N rows. Splitting a batch or joining two changes no event."""
+        found: list[tuple[int, AlertEvent]] = []
+        held_off: list[str] = []
+        forgotten = sum(judge.judge(rows, self._watch, found, held_off) for judge in self._rules)
+        found.sort(key=lambda pair: pair[0])
+        silent = self._watch.heard(rows.assets)
+        return Judged(tuple(event for _, event in found), tuple(held_off), forgotten, silent)
+
+    def dump(self, assets: Sequence[str]) -> dict[str, bytes]:
+        """The state of each of these assets; those that are idle, so nearly all, are left out."""
+        return self._watch.dump(assets)
+
+    def load(self, states: Mapping[str, bytes]) -> int:
+        """Put dumped states in place of what is known of these assets. Returns the keys of rules that there are no longer.
+
+        Raises:
+            ValueError: bytes that `dump` did not write.
+        """
+        return self._watch.load(states)
+
+    def forget(self, assets: Sequence[str]) -> None:
+        """Forget everything about these assets."""
+        self._watch.forget(assets)
+
+
+class _Judge:
+    """One rule at work."""
+
+    def __init__(self, rule: Rule) -> None:
+        self._rule = rule
+        self._shows = rule.shows
+        clears = frozenset() if rule.clear_when is None else rule.clear_when.reads
+        self.reads = frozenset(self._shows) | clears | ({rule.key} if rule.key else frozenset())
+
+    def judge(
+        self, rows: ScoredRows, watch: Watchlist, found: list[tuple[int, AlertEvent]], held_off: list[str]
+    ) -> int:
+        """Append this rule's events with their rows; returns how many keys were forgotten."""
+        rule, assets = self._rule, rows.assets
+        holds = rule.when.mask(len(rows), rows.column)
+        known, fresh = watch.of(rule.name), {assets[row] for row in np.flatnonzero(holds).tolist()}
+        if not known and not fresh:
+            return 0
+        # Once an asset has something to remember, every later row of it counts, in this batch too.
+        chosen = [row for row, asset in enumerate(assets) if asset in fresh or asset in known]
+        if not chosen:
+            return 0
+        places = np.array(chosen)
+        clears = ~holds if rule.clear_when is None else rule.clear_when.mask(len(rows), rows.column)
+        keys = self._keys(rows)
+        forgotten = 0
+        for row, time, held, clear in zip(
+            chosen, rows.time[places].tolist(), holds[places].tolist(), clears[places].tolist(), strict=True
+        ):
+            asset = assets[row]
+            key = asset if keys is None else _key(asset, keys[row])
+            condition = known[asset].get(key) if asset in known else None
+            if condition is None:
+                if not held:
+                    continue
+                condition = Condition()
+            change = condition.see(rule, time, holds=held, clears=clear)
+            if condition.first is None and held:
+                condition.first = rows.place(row)
+            if change == "held_off":
+                held_off.append(rule.name)
+            elif change is not None:
+                found.append((row, self._event(change, condition, rows, row, key)))
+            if change == "cleared":
+                condition.end()
+            forgotten += watch.put(rule.name, asset, key, condition)
+        return forgotten
+
+    def _keys(self, rows: ScoredRows) -> Sequence[object] | None:
+        if self._rule.key is None:
+            return None
+        column = rows.column(self._rule.key)
+        if column is None:
+            return [None] * len(rows)
+        return column.tolist() if isinstance(column, np.ndarray) else column
+
+    def _event(
+        self, kind: EventKind, condition: Condition, rows: ScoredRows, row: int, key: str
+    ) -> AlertEvent:
+        rule, first = self._rule, condition.first or rows.place(row)
+        opened = condition.last if condition.opened is None else condition.opened
+        values = _values(rows, row, self._shows)
+        return AlertEvent(
+            kind=kind,
+            id=alert_id(rule.name, key, first),
+            rule=rule.name,
+            severity=rule.severity,
+            asset=rows.assets[row],
+            key=key,
+            since=opened if condition.since is None else condition.since,
+            opened_at=opened,
+            at=condition.last,
+            count=condition.rows,
+            summary=rule.summary.fill(values),
+            runbook=rule.runbook,
+            values=values,
+            first=first,
+            record=rows.place(row),
+        )
+
+
+def _key(asset: str, value: object) -> str:
+    """`asset/value`; the asset alone where the row has no value. A long value is cut, and told apart by its hash."""
+    text = key_text(value)
+    if text is None:
+        return asset
+    if len(text) > _MAX_KEY:
+        text = f"{text[:_MAX_KEY]}~{blake2b(text.encode('utf-8', 'replace'), digest_size=4).hexdigest()}"
+    return f"{asset}/{text}"
+
+
+def _values(rows: ScoredRows, row: int, names: Sequence[str]) -> Values:
+    return {name: _plain(rows.column(name), row) for name in names}
+
+
+def _plain(column: Column, row: int) -> bool | float | str | None:
+    """One value as JSON can hold it; None for what is missing, not finite or no plain value."""
+    if column is None:
+        return None
+    value = column[row]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, str):
+        return value[:_MAX_TEXT]
+    if isinstance(value, bool | int):
+        return value
+    return value if isinstance(value, float) and np.isfinite(value) else None

@@ -1,0 +1,1 @@
+"""What outlives a process, each behind a port of few methods."""
