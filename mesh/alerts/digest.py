@@ -70,4 +70,6 @@ def _keys(group: Group) -> str:
 
 def duration(ms: int) -> str:
     """`10m`, in the largest unit that divides it."""
+    if not ms:
+        return "0s"
     return next(f"{ms // size}{unit}" for size, unit in _UNITS if ms % size == 0)
