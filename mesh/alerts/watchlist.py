@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import astuple
 from itertools import islice
-from typing import Final
+from typing import Any, Final
 
 from mesh.alerts.condition import Condition
 from mesh.alerts.events import Place
@@ -48,9 +48,10 @@ class Watchlist:
         """Note that these had rows; returns the assets that were forgotten to keep within the bound."""
         if not self._heard and not any(self._rules.values()):
             return ()
+        active = set[str]().union(*self._rules.values())
         for asset in dict.fromkeys(assets):
             self._heard.pop(asset, None)
-            if any(asset in keys for keys in self._rules.values()):
+            if asset in active:
                 self._heard[asset] = None
         spare = max(0, len(self._heard) - self._max_assets)
         forgotten = tuple(islice(self._heard, spare))
@@ -93,7 +94,7 @@ class Watchlist:
 
 
 def _encoded(rules: Mapping[str, Keys]) -> bytes:
-    told = {rule: {key: asdict(one) for key, one in keys.items()} for rule, keys in rules.items()}
+    told = {rule: {key: astuple(one) for key, one in keys.items()} for rule, keys in rules.items()}
     return json.dumps({"version": _VERSION, "rules": told}, separators=(",", ":")).encode()
 
 
@@ -111,7 +112,7 @@ def _decoded(asset: str, state: bytes) -> dict[str, Keys]:
         ) from None
 
 
-def _condition(told: dict[str, object]) -> Condition:
-    first = told.pop("first")
-    place = Place(**first) if isinstance(first, dict) else None
-    return Condition(first=place, **told)  # type: ignore[arg-type]
+def _condition(told: list[Any]) -> Condition:
+    """The condition of the values that `_encoded` wrote, in the order of its fields."""
+    since, first, *rest = told
+    return Condition(since, None if first is None else Place(*first), *rest)

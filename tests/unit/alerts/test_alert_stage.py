@@ -183,7 +183,7 @@ def test_a_dumped_asset_goes_on_where_it_was():
     stage.take(rows(["a", "a"], [0, 1], {"score": np.ones(2)}))
     dumped = stage.dump(["a", "unknown"])
     assert set(dumped) == {"a"}
-    assert len(dumped["a"]) < 300
+    assert len(dumped["a"]) < 120
     assert other.load(dumped) == 0
     (event,) = other.take(rows(["a"], [2], {"score": np.ones(1)}, first_offset=2)).events
     assert (event.count, event.first) == (3, Place("raw", 0, 0))
