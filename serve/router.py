@@ -4,10 +4,12 @@ import asyncio
 import gc
 import importlib.metadata
 import os
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Final
 
+from fastapi import APIRouter
 from ray import serve
 
 from mesh.cluster.autoscaling import ONGOING
@@ -16,8 +18,10 @@ from mesh.cluster.logs import log_with_serve
 from mesh.cluster.metering import Metering, set_engine_gauges
 from mesh.cluster.scoreboard import Reporter, read_summary
 from mesh.settings import Settings
-from mesh.spec import MeshConfig, load_mesh
+from mesh.spec import MeshConfig, load_alerts, load_mesh
+from mesh.stores.alerts import RedisAlerts
 from mesh.telemetry.recorder import Recorder
+from serve.api.alerts import alerts_router
 from serve.fast_lanes import FastLanes
 from serve.grpc_stubs import make_messages_picklable
 from serve.http.app import MeshApp
@@ -39,9 +43,9 @@ LIMITS: Final = Limits()
 class RouterApp(MeshApp):
     """The mesh's app, and `GET /mesh/status` beside it."""
 
-    def __init__(self, inference: Inference, status: Status) -> None:
-        """`status` answers at its own path, everything else goes to `inference`."""
-        super().__init__(inference)
+    def __init__(self, inference: Inference, status: Status, routers: Sequence[APIRouter]) -> None:
+        """`status` answers at its own path, everything else goes to `inference` or one of `routers`."""
+        super().__init__(inference, routers)
         self._status = status
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -81,7 +85,9 @@ class Router(InferenceService):
         inference = Inference(engine, server_facts(config), LIMITS, RequestMetering(recorder))
         super().__init__(inference)
         status = Status(config, settings, engine, lambda: read_summary(settings))
-        self._app = RouterApp(inference, status)
+        alerts = RedisAlerts(settings.redis_url, await asyncio.to_thread(load_alerts, Path(config_dir)))
+        self._parts.push_async_callback(alerts.close)
+        self._app = RouterApp(inference, status, [alerts_router(alerts)])
         lanes = FastLanes(settings, self._app, self, LIMITS)
         await lanes.open()
         self._parts.push_async_callback(lanes.close, DRAIN_S)

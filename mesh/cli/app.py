@@ -5,6 +5,7 @@ import sys
 import typer
 
 from mesh.cli import (
+    alerts,
     bench,
     check,
     explain,
@@ -36,6 +37,7 @@ app.command()(replay.replay)
 app.command()(simulate.simulate)
 app.command()(send.send)
 app.command()(tail.tail)
+app.add_typer(alerts.app, name="alerts")
 app.command()(bench.bench)
 app.command()(train_samples.train_samples)
 app.command()(version.version)

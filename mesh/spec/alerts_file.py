@@ -98,7 +98,7 @@ class AlertsFile(Strict):
     budget: BudgetEntry = BudgetEntry()
     """What people can look at; past it, alerts that are not critical are grouped into one."""
     retention: RetentionEntry = RetentionEntry()
-    """How long alerts are kept."""
+    """How many alerts are kept, and for how long."""
     max_keys: Count = 64
     """The keys of one asset that a rule remembers; past it the one that was silent for longest is forgotten."""
 

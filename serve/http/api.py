@@ -1,9 +1,10 @@
 """Everything over HTTP but inference: health, metadata, statistics, documentation. Built on FastAPI, never hot."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import orjson
-from fastapi import FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
@@ -40,8 +41,8 @@ _UNSUPPORTED: Final = (
 )
 
 
-def build_api(inference: Inference) -> FastAPI:
-    """The FastAPI application; every error it gives is `{"error": "..."}`."""
+def build_api(inference: Inference, routers: Sequence[APIRouter] = ()) -> FastAPI:
+    """The FastAPI application with further `routers` in it; every error it gives is `{"error": "..."}`."""
     api = FastAPI(
         title=inference.server.name,
         version=inference.server.version,
@@ -52,6 +53,8 @@ def build_api(inference: Inference) -> FastAPI:
     _add_server_routes(api, inference)
     for prefix in ("/v2/models/{name}", "/v2/models/{name}/versions/{version}"):
         _add_model_routes(api, inference, prefix)
+    for router in routers:
+        api.include_router(router)
     for path, method in _UNSUPPORTED:
         api.add_api_route(path, _unsupported, methods=[method], include_in_schema=False)
     standard = api.openapi

@@ -3,7 +3,10 @@
 Any ASGI server can host it, Ray Serve's ingress among them. `serve.http.fast_lane` asks it by a shorter way.
 """
 
+from collections.abc import Sequence
 from typing import Final
+
+from fastapi import APIRouter
 
 from serve.http.api import build_api
 from serve.http.body import Receive
@@ -20,10 +23,11 @@ _MAX_PATHS: Final = 1024
 class MeshApp:
     """`await app(scope, receive, send)`."""
 
-    def __init__(self, inference: Inference) -> None:
+    def __init__(self, inference: Inference, routers: Sequence[APIRouter] = ()) -> None:
+        """`routers` are what is answered beside inference and its metadata."""
         self.infer = InferRoute(inference)
         self.limits = inference.limits
-        self._api = build_api(inference)
+        self._api = build_api(inference, routers)
         self._targets: dict[str, tuple[str, str] | None] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

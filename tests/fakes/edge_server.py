@@ -2,10 +2,11 @@
 
 import asyncio
 import threading
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
 import uvloop
+from fastapi import APIRouter
 
 from serve.http.app import MeshApp
 from serve.http.fast_lane import FastLane
@@ -23,7 +24,11 @@ class EdgeServer:
     """Starts on construction, on ports that the system chooses; `close` drains and joins the thread."""
 
     def __init__(
-        self, engine: EchoEngine, limits: Limits | None = None, connections: ConnectionLimits | None = None
+        self,
+        engine: EchoEngine,
+        limits: Limits | None = None,
+        connections: ConnectionLimits | None = None,
+        routers: Sequence[APIRouter] = (),
     ) -> None:
         self.engine = engine
         self.inference = Inference(
@@ -35,7 +40,7 @@ class EdgeServer:
             ),
             limits,
         )
-        self.lane = FastLane(MeshApp(self.inference), connections)
+        self.lane = FastLane(MeshApp(self.inference, routers), connections)
         self._loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()

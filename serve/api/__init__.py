@@ -1,0 +1,1 @@
+"""What people and machines ask of the mesh beside inference, as routers for its FastAPI application."""

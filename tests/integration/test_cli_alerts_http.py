@@ -1,0 +1,104 @@
+"""`hyperstream alerts` against the mesh's own listener, over alerts in memory."""
+
+import json
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+
+import pytest
+from typer.testing import CliRunner
+
+from mesh.alerts import Budget, Policy
+from mesh.cli.app import app
+from mesh.errors import MeshError
+from mesh.stores.alerts import MemoryAlerts, RedisAlerts
+from serve.api.alerts import alerts_router
+from tests.fakes.alert_events import opened
+from tests.fakes.echo_engine import EchoEngine
+from tests.fakes.edge_server import EdgeServer
+
+
+class Mesh:
+    """The edges on ports of their own, with six alerts."""
+
+    def __init__(self) -> None:
+        self.store = MemoryAlerts(Policy(budget=Budget(600_000, 100)))
+        self._edge = EdgeServer(EchoEngine({}), routers=[alerts_router(self.store)])
+        self._edge.run(self.store.write([opened(n, at=1_000 * n) for n in range(6)]))
+        self.url = f"http://{self._edge.http}"
+
+    def __call__(self, *words: str) -> str:
+        done = CliRunner().invoke(app, ["alerts", *words, "--url", self.url], catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        return done.stdout
+
+    def acknowledge(self, alert: str) -> None:
+        self._edge.run(self.store.act(alert, "acknowledge", "ann", 0))
+
+    def close(self) -> None:
+        self._edge.close()
+
+
+@pytest.fixture
+def mesh() -> Iterator[Mesh]:
+    mesh = Mesh()
+    yield mesh
+    mesh.close()
+
+
+def test_a_list_is_newest_first_and_goes_on_at_its_cursor(mesh):
+    lines = [json.loads(line) for line in mesh("list", "--json", "--limit", "4").splitlines()]
+    assert [line["asset"] for line in lines] == ["pump-5", "pump-4", "pump-3", "pump-2"]
+    done = CliRunner().invoke(app, ["alerts", "list", "--limit", "4", "--url", mesh.url])
+    cursor = done.stderr.split()[-1]
+    rest = mesh("list", "--json", "--cursor", cursor).splitlines()
+    assert [json.loads(line)["asset"] for line in rest] == ["pump-1", "pump-0"]
+
+
+def test_filters_reach_the_api(mesh):
+    assert "pump-3 is hot" in mesh("list", "--asset", "pump-3", "--state", "open", "--rule", "hot")
+    assert mesh("list", "--severity", "critical") == ""
+    assert len(mesh("list", "--since", "2025-11-24T16:00:04Z").splitlines()) == 2
+
+
+def test_acknowledge_and_resolve(mesh):
+    alert = opened(2, at=2_000).id
+    assert "acknowledged by ann" in mesh("ack", alert, "--as", "ann", "--note", "looking")
+    done = json.loads(mesh("resolve", alert, "--as", "bob", "--json"))
+    assert (done["state"], done["acknowledged"]["note"]) == ("resolved", "looking")
+    with pytest.raises(MeshError, match="is resolved: it takes no 'acknowledge'"):
+        mesh("ack", alert, "--as", "cleo")
+    with pytest.raises(MeshError, match="there is no alert 'nope'"):
+        mesh("ack", "nope")
+
+
+def test_watch_shows_what_is_there_and_then_what_changes(mesh):
+    def change() -> None:
+        time.sleep(1.5)
+        mesh.acknowledge(opened(0).id)
+
+    changing = threading.Thread(target=change)
+    changing.start()
+    lines = mesh("watch", "--limit", "7").splitlines()
+    changing.join()
+    assert [line.split("  ")[2] for line in lines] == ["open"] * 6 + ["acknowledged by ann"]
+
+
+def test_a_store_that_is_away_is_said_and_takes_nothing_else_with_it():
+    away = RedisAlerts("redis://127.0.0.1:9/0")
+    edge = EdgeServer(EchoEngine({}), routers=[alerts_router(away)])
+    began = time.monotonic()
+    words = ["alerts", "list", "--url", f"http://{edge.http}"]
+    with pytest.raises(MeshError, match="the alert store does not answer: Redis at REDIS_URL"):
+        CliRunner().invoke(app, words, catch_exceptions=False)
+    assert time.monotonic() - began < 5
+    with urllib.request.urlopen(f"http://{edge.http}/healthz", timeout=5) as reply:
+        assert reply.status == 200
+    edge.run(away.close())
+    edge.close()
+
+
+def test_a_mesh_that_is_not_there_is_said():
+    with pytest.raises(MeshError, match=r"nothing answers at http://127\.0\.0\.1:9"):
+        CliRunner().invoke(app, ["alerts", "list", "--url", "http://127.0.0.1:9"], catch_exceptions=False)
