@@ -9,7 +9,7 @@ from collections.abc import Callable
 import psutil
 from rich.console import Console
 
-from benchmarks import gpu, http, latency, memory, routing, stream, telemetry, tensor
+from benchmarks import alerts, gpu, http, latency, memory, routing, stream, telemetry, tensor
 from benchmarks.results import Row, markdown, save, show
 
 PARTS = (
@@ -24,8 +24,9 @@ PARTS = (
     "telemetry",
     "gpu",
     "memory",
+    "alerts",
 )
-DEFAULT = ("routing", "http", "stream", "latency", "tensor", "telemetry", "gpu", "memory")
+DEFAULT = ("routing", "http", "stream", "latency", "tensor", "telemetry", "gpu", "memory", "alerts")
 
 
 def run_part(part: str, rounds: int, seconds: int, console: Console) -> list[Row]:
@@ -40,6 +41,7 @@ def run_part(part: str, rounds: int, seconds: int, console: Console) -> list[Row
         "telemetry": lambda: telemetry.measure(rounds, console),
         "gpu": gpu.rows,
         "memory": lambda: memory.measure(console),
+        "alerts": alerts.rows,
     }
     return parts[part]()
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from math import isfinite
 from typing import Final
 
 import numpy as np
@@ -17,6 +18,7 @@ from mesh.routing.sticky import key_text
 
 _MAX_TEXT: Final = 200
 _MAX_KEY: Final = 128
+_MAX_WHOLE: Final = 2**53
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +162,9 @@ def _key(asset: str, value: object) -> str:
     text = key_text(value)
     if text is None:
         return asset
+    text = _sendable(text)
     if len(text) > _MAX_KEY:
-        text = f"{text[:_MAX_KEY]}~{blake2b(text.encode('utf-8', 'replace'), digest_size=4).hexdigest()}"
+        text = f"{text[:_MAX_KEY]}~{blake2b(text.encode(), digest_size=4).hexdigest()}"
     return f"{asset}/{text}"
 
 
@@ -177,7 +180,14 @@ def _plain(column: Column, row: int) -> bool | float | str | None:
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, str):
-        return value[:_MAX_TEXT]
-    if isinstance(value, bool | int):
+        return _sendable(value[:_MAX_TEXT])
+    if isinstance(value, bool):
         return value
-    return value if isinstance(value, float) and np.isfinite(value) else None
+    if isinstance(value, int):
+        return value if abs(value) <= _MAX_WHOLE else None
+    return value if isinstance(value, float) and isfinite(value) else None
+
+
+def _sendable(text: str) -> str:
+    """The text with `?` for half a surrogate pair, which JSON can hold and UTF-8 cannot."""
+    return text.encode("utf-8", "replace").decode()

@@ -41,7 +41,8 @@ end
 
 local function trim()
   local all, resolved = index('all', ''), index('state', 'resolved')
-  while redis.call('ZCARD', all) > p.alerts do
+  for _ = 1, 100 do
+    if redis.call('ZCARD', all) <= p.alerts then break end
     drop(redis.call('ZRANGE', resolved, 0, 0)[1] or redis.call('ZRANGE', all, 0, 0)[1])
   end
   local horizon = tonumber(string.sub(redis.call('ZRANGE', all, -1, -1)[1], 1, 16)) - p.keep_ms

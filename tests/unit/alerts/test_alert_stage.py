@@ -206,3 +206,27 @@ def test_loading_replaces_forgetting_removes_and_rules_that_are_gone_are_counted
 def test_a_state_that_cannot_be_read_names_the_asset(state):
     with pytest.raises(ValueError, match="asset 'pump-7' cannot be read"):
         AlertStage([rule()]).load({"pump-7": state})
+
+
+def test_evidence_is_what_json_can_hold():
+    odd = {
+        "big": [10**400],
+        "half": ["\ud800x"],
+        "list": [[1]],
+        "inf": np.array([np.inf]),
+        "long": ["y" * 999],
+        "n": np.array([7]),
+    }
+    of = rule("score > 0.5", summary="{big}{half}{list}{inf}{long}{n}", key="half")
+    (event,) = AlertStage([of]).take(rows(["a"], [0], {"score": np.ones(1), **odd})).events
+    shown = {name: event.values[name] for name in ("big", "half", "list", "inf", "n")}
+    assert shown == {"big": None, "half": "?x", "list": None, "inf": None, "n": 7}
+    assert len(event.values["long"]) == 200
+    assert event.key == "a/?x"
+
+
+def test_a_long_key_is_cut_and_still_its_own():
+    batch = rows(["a", "a"], [0, 1], {"score": np.ones(2), "mode": ["m" * 5_000, "m" * 5_001]})
+    keys = [one.key for one in AlertStage([rule(key="mode")]).take(batch).events]
+    assert len(set(keys)) == 2
+    assert max(map(len, keys)) < 150
