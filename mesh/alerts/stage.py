@@ -1,14 +1,14 @@
 """Scored rows → alert events. Conditions are evaluated over whole batches; only rows that matter are looked at one by one."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from math import isfinite
 from typing import Final
 
 import numpy as np
 
-from mesh.alerts.condition import Condition
+from mesh.alerts.condition import Change, Condition
 from mesh.alerts.events import AlertEvent, EventKind, Values, alert_id
 from mesh.alerts.rows import ScoredRows
 from mesh.alerts.rules import Rule
@@ -52,12 +52,13 @@ class AlertStage:
 
     def take(self, rows: ScoredRows) -> Judged:
         """Judge N rows. Splitting a batch or joining two changes no event."""
-        found: list[tuple[int, AlertEvent]] = []
-        held_off: list[str] = []
-        forgotten = sum(judge.judge(rows, self._watch, found, held_off) for judge in self._rules)
-        found.sort(key=lambda pair: pair[0])
+        tally = _Tally()
+        for judge in self._rules:
+            judge.judge(rows, self._watch, tally)
+        tally.events.sort(key=lambda pair: pair[0])
         silent = self._watch.heard(rows.assets)
-        return Judged(tuple(event for _, event in found), tuple(held_off), forgotten, silent)
+        events = tuple(event for _, event in tally.events)
+        return Judged(events, tuple(tally.held_off), tally.forgotten_keys, silent)
 
     def dump(self, assets: Sequence[str]) -> dict[str, bytes]:
         """The state of each of these assets; those that are idle, so nearly all, are left out."""
@@ -76,6 +77,15 @@ class AlertStage:
         self._watch.forget(assets)
 
 
+@dataclass(slots=True)
+class _Tally:
+    """What the rules have said of a batch so far; events stand beside their rows."""
+
+    events: list[tuple[int, AlertEvent]] = field(default_factory=list)
+    held_off: list[str] = field(default_factory=list)
+    forgotten_keys: int = 0
+
+
 class _Judge:
     """One rule at work."""
 
@@ -85,27 +95,19 @@ class _Judge:
         clears = frozenset() if rule.clear_when is None else rule.clear_when.reads
         self.reads = frozenset(self._shows) | clears | ({rule.key} if rule.key else frozenset())
 
-    def judge(
-        self, rows: ScoredRows, watch: Watchlist, found: list[tuple[int, AlertEvent]], held_off: list[str]
-    ) -> int:
-        """Append this rule's events with their rows; returns how many keys were forgotten."""
-        rule, assets = self._rule, rows.assets
+    def judge(self, rows: ScoredRows, watch: Watchlist, tally: _Tally) -> None:
+        """Add what this rule says of the rows."""
+        rule, known = self._rule, watch.of(self._rule.name)
         holds = rule.when.mask(len(rows), rows.column)
-        known, fresh = watch.of(rule.name), {assets[row] for row in np.flatnonzero(holds).tolist()}
-        if not known and not fresh:
-            return 0
-        # Once an asset has something to remember, every later row of it counts, in this batch too.
-        chosen = [row for row, asset in enumerate(assets) if asset in fresh or asset in known]
+        chosen = _rows_that_matter(rows.assets, holds, known)
         if not chosen:
-            return 0
-        places = np.array(chosen)
+            return
         clears = ~holds if rule.clear_when is None else rule.clear_when.mask(len(rows), rows.column)
         keys = self._keys(rows)
-        forgotten = 0
-        for row, time, held, clear in zip(
-            chosen, rows.time[places].tolist(), holds[places].tolist(), clears[places].tolist(), strict=True
-        ):
-            asset = assets[row]
+        at = np.array(chosen)
+        judged = zip(chosen, rows.time[at].tolist(), holds[at].tolist(), clears[at].tolist(), strict=True)
+        for row, time, held, clear in judged:
+            asset = rows.assets[row]
             key = asset if keys is None else _key(asset, keys[row])
             condition = known[asset].get(key) if asset in known else None
             if condition is None:
@@ -113,16 +115,21 @@ class _Judge:
                     continue
                 condition = Condition()
             change = condition.see(rule, time, holds=held, clears=clear)
-            if condition.first is None and held:
+            if held and condition.first is None:
                 condition.first = rows.place(row)
-            if change == "held_off":
-                held_off.append(rule.name)
-            elif change is not None:
-                found.append((row, self._event(change, condition, rows, row, key)))
-            if change == "cleared":
-                condition.end()
-            forgotten += watch.put(rule.name, asset, key, condition)
-        return forgotten
+            if change is not None:
+                self._tell(change, condition, rows, row, key, tally)
+            tally.forgotten_keys += watch.put(rule.name, asset, key, condition)
+
+    def _tell(
+        self, change: Change, condition: Condition, rows: ScoredRows, row: int, key: str, tally: _Tally
+    ) -> None:
+        if change == "held_off":
+            tally.held_off.append(self._rule.name)
+            return
+        tally.events.append((row, self._event(change, condition, rows, row, key)))
+        if change == "cleared":
+            condition.end()
 
     def _keys(self, rows: ScoredRows) -> Sequence[object] | None:
         if self._rule.key is None:
@@ -155,6 +162,14 @@ class _Judge:
             first=first,
             record=rows.place(row),
         )
+
+
+def _rows_that_matter(assets: Sequence[str], holds: np.ndarray, known: Mapping[str, object]) -> list[int]:
+    """The rows of assets that have something to remember, or get it here: then every later row of theirs counts."""
+    fresh = {assets[row] for row in np.flatnonzero(holds).tolist()}
+    if not fresh and not known:
+        return []
+    return [row for row, asset in enumerate(assets) if asset in fresh or asset in known]
 
 
 def _key(asset: str, value: object) -> str:

@@ -2,11 +2,12 @@
 
 import asyncio
 import os
+import random
 import shutil
 import subprocess
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -404,3 +405,44 @@ async def test_a_redis_that_is_away_is_said_and_found_again(server):
     server.start()
     assert len((await store.write([opened(2)])).opened) == 1
     await store.close()
+
+
+@pytest.mark.redis
+@pytest.mark.parametrize("seed", range(4))
+async def test_the_one_in_memory_says_what_redis_says(server, seed):
+    """Random events, repeats, clears and acts: every answer and every page is the same."""
+    server.client.flushall()
+    draw = random.Random(seed)
+    policy = Policy(budget=Budget(10_000, 2), retention=Retention(40, MINUTE))
+    stores = (MemoryAlerts(policy), RedisAlerts(f"redis://127.0.0.1:{PORT}/0", policy))
+    events = [
+        opened(
+            n,
+            draw.choice(["info", "warning", "critical"]),
+            draw.choice(["hot", "dry"]),
+            at=draw.randrange(90_000),
+        )
+        for n in range(120)
+    ]
+    known: list[str] = ["nope"]
+    for _ in range(150):
+        some = [draw.choice(events) for _ in range(draw.randrange(1, 8))]
+        some += [follow(draw.choice(events), draw.choice(["updated", "cleared"]), draw.randrange(200_000), 5)]
+        written = [await store.write(some) for store in stores]
+        assert written[0] == written[1]
+        known += [one.id for one in written[0].publish]
+        alert, action = draw.choice(known), draw.choice(["acknowledge", "resolve"])
+        acts = [store.act(alert, action, "ann", BEGAN, "é") for store in stores]
+        assert len({repr(one) for one in await asyncio.gather(*acts, return_exceptions=True)}) == 1
+        query = AlertQuery(
+            draw.choice([None, "open", "resolved"]),
+            draw.choice([None, "warning"]),
+            None,
+            draw.choice([None, "hot"]),
+            limit=7,
+        )
+        pages = [await store.page(query) for store in stores]
+        for one, other in zip(pages[0].alerts, pages[1].alerts, strict=True):
+            assert asdict(one) == asdict(other)
+        assert await stores[0].budget_left(some[0].at) == await stores[1].budget_left(some[0].at)
+    await stores[1].close()

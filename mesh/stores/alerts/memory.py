@@ -147,14 +147,15 @@ class MemoryAlerts:
         alert = self._alerts.get(event.id)
         if alert is None:
             return self._followed_in_digest(event)
+        if event.kind == "cleared" and alert.cleared_at is not None:
+            return Outcome(event, ALONE, fresh=False)
         fresh = event.at > alert.last_at
         if fresh:
             alert = replace(alert, last_at=event.at, count=event.count)
         if event.kind == "cleared":
-            fresh = alert.cleared_at is None
-            if fresh:
-                alert = replace(alert, cleared_at=event.at)
-            if fresh and alert.state != "resolved":
+            fresh = True
+            alert = replace(alert, cleared_at=event.at)
+            if alert.state != "resolved":
                 alert = replace(alert, state="resolved", resolved=Mark(MESH, event.at))
         if fresh:
             self._keep(alert, event.kind)

@@ -130,14 +130,15 @@ if redis.call('EXISTS', key) == 0 then
   tell(verdict, 'cleared', redis.call('HGET', digest, 'state'))
   return {verdict, 1, 0}
 end
+if e.kind == 'cleared' and redis.call('HSETNX', key, 'cleared_at', e.at) == 0 then return {'alone', 0, 0} end
 local fresh = 0
 if e.at > tonumber(redis.call('HGET', key, 'at')) then
   redis.call('HSET', key, 'at', e.at, 'count', e.count)
   fresh = 1
 end
 if e.kind == 'cleared' then
-  fresh = redis.call('HSETNX', key, 'cleared_at', e.at)
-  if fresh == 1 and redis.call('HGET', key, 'state') ~= 'resolved' then
+  fresh = 1
+  if redis.call('HGET', key, 'state') ~= 'resolved' then
     move(key, 'state', 'resolved')
     redis.call('HSET', key, 'resolved_by', ARGV[3], 'resolved_at', e.at)
   end

@@ -6,10 +6,14 @@ from datetime import UTC, datetime
 import pytest
 from rich.console import Console
 
+from mesh.alerts import Policy, Rule
+from mesh.alerts.summary import read_summary
 from mesh.cli.alert_client import AlertClient, ApiFailed, shown
 from mesh.cli.alert_lines import alert_line, alert_table
 from mesh.cli.alert_watch import AlertWatch
+from mesh.cli.check import alert_rules
 from mesh.errors import InvalidInput
+from mesh.routing.when import compile_when
 
 AT = "2026-01-02T03:04:05.678Z"
 
@@ -62,3 +66,13 @@ def test_an_address_that_is_not_http_is_refused(url):
 def test_a_reply_that_is_no_alert_is_said():
     with pytest.raises(ApiFailed, match="is --url right"):
         shown(b"<html>")
+
+
+def test_check_shows_every_rule_with_its_times():
+    policy = Policy((Rule("hot", compile_when("score > 0.5"), "warning", read_summary("x"), 10_000, 90_000),))
+    console = Console(width=120)
+    with console.capture() as captured:
+        console.print(alert_rules(policy))
+    title, _, row = captured.get().splitlines()
+    assert title.strip() == "alerts: 1 in 10m, then a digest"
+    assert row.split() == ["hot", "warning", "score", ">", "0.5", "10s", "90s"]
