@@ -9,7 +9,8 @@ from rich.table import Table
 
 from mesh.cli import environment
 from mesh.signals.sensors import Telemetry
-from mesh.spec import MeshConfig, load_mesh, load_telemetry
+from mesh.spec import MeshConfig, load_features, load_mesh, load_telemetry
+from mesh.stores.views import FeatureStore
 
 
 def check(
@@ -30,9 +31,11 @@ def check(
     settings = environment.settings()
     folder, console = config or Path(settings.config_dir), Console()
     mesh, telemetry = load_mesh(folder, settings), load_telemetry(folder)
+    features = load_features(folder)
     console.print(overview(mesh))
     if telemetry.sensors:
         console.print(sensors(telemetry))
+    console.print(views(features))
 
 
 def overview(mesh: MeshConfig) -> Table:
@@ -58,4 +61,15 @@ def sensors(telemetry: Telemetry) -> Table:
         table.add_column(name)
     for one in telemetry.sensors:
         table.add_row(one.name, one.unit, f"{one.low:g}", f"{one.high:g}", one.group, ", ".join(one.denoise))
+    return table
+
+
+def views(store: FeatureStore) -> Table:
+    """The views of a valid configuration."""
+    table = Table(title=f"features, history in {store.history}", title_justify="left", box=None, padding=(0, 2))
+    for name in ("view", "columns", "transform", "topic", "ttl"):
+        table.add_column(name)
+    for view in store.views.values():
+        columns = str(len(view.columns)) if view.columns else "none: no sensors in telemetry.yaml"
+        table.add_row(view.name, columns, view.transform, view.topic, f"{view.ttl_ms / 1_000:g} s")
     return table

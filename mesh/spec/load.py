@@ -10,6 +10,7 @@ from mesh.settings import Settings
 from mesh.signals.sensors import Telemetry
 from mesh.spec.default_model import default_model
 from mesh.spec.document import Document, read_document
+from mesh.spec.features_file import FeaturesFile
 from mesh.spec.mesh_config import MeshConfig
 from mesh.spec.model_checks import model_problems
 from mesh.spec.model_file import ModelsFile, ModelSpec
@@ -19,15 +20,17 @@ from mesh.spec.routing_file import DEFAULT_ENDPOINT, RoutingFile
 from mesh.spec.tables import compile_tables, hash_of, plain_table
 from mesh.spec.telemetry_file import TelemetryFile
 from mesh.spec.topics_file import TopicsFile
+from mesh.stores.views import FeatureStore
 
 MODELS, ROUTING, TOPICS = "models.yaml", "routing.yaml", "topics.yml"
-TELEMETRY, PIPELINE = "telemetry.yaml", "pipeline.yaml"
+TELEMETRY, PIPELINE, FEATURES = "telemetry.yaml", "pipeline.yaml", "features.yaml"
 _MISTAKEN = {
     "models.yml": MODELS,
     "routing.yml": ROUTING,
     "topics.yaml": TOPICS,
     "telemetry.yml": TELEMETRY,
     "pipeline.yml": PIPELINE,
+    "features.yml": FEATURES,
 }
 
 
@@ -49,14 +52,13 @@ def load_mesh(config_dir: Path, settings: Settings) -> MeshConfig:
         models.setdefault(default.name, default)
         facts.setdefault(default.name, default.facts())
         tables[DEFAULT_ENDPOINT] = plain_table(DEFAULT_ENDPOINT, default.name)
-    topics = _document(config_dir / TOPICS)
     return MeshConfig(
         models=models,
         facts=facts,
         tables=tables,
         default_endpoint=_default_endpoint(settings, (*tables, *models)),
         rules_hash=hash_of(table.rules_hash for table in tables.values()),
-        topics={stage: entry.topic for stage, entry in validate(TopicsFile, topics, topics.data)},
+        topics=_topics(config_dir),
         project_root=root,
     )
 
@@ -77,6 +79,22 @@ def load_pipeline(config_dir: Path, mesh: MeshConfig) -> PipelinePlan:
     if unknown:
         raise one_or_all(unknown)
     return plan
+
+
+def load_features(config_dir: Path) -> FeatureStore:
+    """Read `features.yaml` in `config_dir`, with `telemetry.yaml` and `topics.yml`, which it follows; each may be absent.
+
+    Raises as `load_mesh` does.
+    """
+    telemetry = load_telemetry(config_dir)
+    document = _document(config_dir / FEATURES)
+    return validate(FeaturesFile, document, document.data).store(telemetry, _topics(config_dir))
+
+
+def _topics(config_dir: Path) -> dict[str, str]:
+    """Stage → Kafka topic."""
+    document = _document(config_dir / TOPICS)
+    return {stage: entry.topic for stage, entry in validate(TopicsFile, document, document.data)}
 
 
 def _refuse_mistaken_names(config_dir: Path) -> None:
