@@ -4,7 +4,22 @@ import sys
 
 import typer
 
-from mesh.cli import bench, check, explain, feed, pipeline, replay, send, tail, train_samples, up, version
+from mesh.cli import (
+    bench,
+    check,
+    explain,
+    features,
+    feed,
+    materialize,
+    pipeline,
+    replay,
+    send,
+    store,
+    tail,
+    train_samples,
+    up,
+    version,
+)
 from mesh.errors import MeshError
 
 app = typer.Typer(
@@ -25,6 +40,18 @@ app.command()(tail.tail)
 app.command()(bench.bench)
 app.command()(train_samples.train_samples)
 app.command()(version.version)
+
+feature_commands = typer.Typer(no_args_is_help=True, help="Features of an entity: newest, history, upkeep.")
+feature_commands.command()(features.get)
+feature_commands.command()(features.history)
+feature_commands.command()(materialize.materialize)
+feature_commands.command()(features.parity)
+app.add_typer(feature_commands, name="features")
+
+store_commands = typer.Typer(no_args_is_help=True, help="Age the history of features.")
+store_commands.command()(store.compact)
+store_commands.command()(store.expire)
+app.add_typer(store_commands, name="store")
 
 
 def main() -> None:

@@ -66,7 +66,9 @@ def sensors(telemetry: Telemetry) -> Table:
 
 def views(store: FeatureStore) -> Table:
     """The views of a valid configuration."""
-    table = Table(title=f"features, history in {store.history}", title_justify="left", box=None, padding=(0, 2))
+    table = Table(
+        title=f"features, history in {store.history}", title_justify="left", box=None, padding=(0, 2)
+    )
     for name in ("view", "columns", "transform", "topic", "ttl"):
         table.add_column(name)
     for view in store.views.values():

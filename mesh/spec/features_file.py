@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from mesh.signals.features import feature_names
 from mesh.signals.sensors import Telemetry
-from mesh.spec.fields import Count, Name, NotNegative, Positive, Several, Strict, Text
+from mesh.spec.fields import Name, NotNegative, Positive, Several, Strict, Text
 from mesh.stores.views import KAFKA_TIME, RESERVED, FeatureStore, FeatureView, Tiers, digest_of
 
 DAY_MS: Final = 86_400_000
@@ -19,7 +19,9 @@ def _a_column(name: str) -> str:
     if name in RESERVED:
         raise ValueError(f"'{name}' is a column of every table; take another name")
     if set(name) & set(" ,;{}()\n\t="):
-        raise ValueError(f"'{name}' holds a character that Delta tables do not take: one of blank , ; {{}} () =")
+        raise ValueError(
+            f"'{name}' holds a character that Delta tables do not take: one of blank , ; {{}} () ="
+        )
     return name
 
 

@@ -55,9 +55,7 @@ class DeltaReader:
         with told(self._address):
             self._table.update_incremental()
 
-    def history(
-        self, entity: str, start: int, end: int, known_at: int = FOREVER
-    ) -> Iterator[FeatureBatch]:
+    def history(self, entity: str, start: int, end: int, known_at: int = FOREVER) -> Iterator[FeatureBatch]:
         """Rows of an entity with start ≤ event time ≤ end that were known at `known_at`, day by day, in order of time."""
         for day in self._days(start, end):
             wanted = _within(day, day, start, end) & (ds.field("entity") == entity)
@@ -87,10 +85,19 @@ class DeltaReader:
             asked = np.fromiter((numbers[name] for name in questions.entities), np.int64, count)
             rows = PointInTime(versions).find(asked, questions.as_of, questions.known_at, self._view.ttl_ms)
             found = rows != NONE
-            event[found], created[found] = versions.event_time[rows[found]], versions.created_time[rows[found]]
+            event[found], created[found] = (
+                versions.event_time[rows[found]],
+                versions.created_time[rows[found]],
+            )
             unique, place = np.unique(rows[found], return_inverse=True)
             values[found] = self._values(dataset, wanted, unique)[place]
         return Joined(found, event, created, values)
+
+    def row_at(self, entity: str, as_of: int, known_at: int = FOREVER) -> FeatureBatch:
+        """The one row that stood at `as_of`, as far as was known at `known_at`; no row where none did."""
+        found = self.point_in_time(Questions([entity], np.array([as_of]), np.array([known_at])))
+        rows = FeatureBatch([entity], found.event_time, found.created_time, found.values)
+        return rows.take(np.flatnonzero(found.found))
 
     def newest(self, limit: int, days: int) -> FeatureBatch:
         """The newest row of at most `limit` entities, looking from the newest of the table's days back over `days`."""
@@ -162,7 +169,7 @@ def _day(day: int) -> pa.Scalar:
 
 def _batches(dataset: ds.Dataset, wanted: ds.Expression, columns: list[str]) -> Iterator[pa.RecordBatch]:
     """Rows in the order of the files, few at a time; the order is the same for whatever columns."""
-    return dataset.to_batches(
+    yield from dataset.to_batches(
         columns=columns, filter=wanted, batch_size=_BATCH_ROWS, batch_readahead=2, fragment_readahead=1
     )
 

@@ -1,13 +1,12 @@
 """The Delta table of one view: where it lies, its columns, and how rows become Arrow and come back.
 
-One table for each transform, `HISTORY/VIEW/DIGEST`: rows that were computed by other code never mix. Partitioned by the day
-(UTC) of the event time and by `tier` (`full` as it came, `cold` thinned out), which the log tells without opening a file.
+Partitioned by the day (UTC) of the event time and by `tier` (`full` as it came, `cold` thinned out), which the log tells without
+opening a file.
 Whoever can conditionally put an object can write at the same time as others; S3 does.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -27,12 +26,6 @@ _CONFIGURATION: Final = {
     "delta.dataSkippingStatsColumns": "entity,event_time,created_time",
     "delta.checkpointInterval": "50",
 }
-
-
-def table_address(history: str, view: FeatureView, root: Path) -> str:
-    """`HISTORY/VIEW/DIGEST`; a relative folder starts from `root`, an address with a scheme stays."""
-    place = history if "://" in history else str(root / history)
-    return f"{place.rstrip('/')}/{view.name}/{view.transform}"
 
 
 def schema_of(view: FeatureView) -> pa.Schema:

@@ -110,7 +110,7 @@ class DeltaTiers:
         period = self._view.tiers.cold_period_ms
 
         def choose(names: Sequence[str], entity: np.ndarray, time: np.ndarray) -> np.ndarray:
-            return last_of_each_period(entity, time, period) | inside(kept, names, entity, time)
+            return np.logical_or(last_of_each_period(entity, time, period), inside(kept, names, entity, time))
 
         return choose
 
@@ -181,7 +181,7 @@ def _chosen_rows(
 
 def _batches(dataset: ds.Dataset, day: int, columns: list[str]) -> Iterator[pa.RecordBatch]:
     wanted = ds.field("day") == pa.scalar(day, pa.int32()).cast(pa.date32())
-    return dataset.to_batches(
+    yield from dataset.to_batches(
         columns=columns, filter=wanted, batch_size=_BATCH_ROWS, batch_readahead=2, fragment_readahead=1
     )
 

@@ -6,7 +6,6 @@ that Kafka holds twice, at two offsets, is recognised by its entity and event ti
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -18,26 +17,12 @@ from deltalake.exceptions import CommitFailedError
 from mesh.stores.delta_table import milliseconds, open_table, schema_of, times, to_arrow, told
 from mesh.stores.errors import OffsetsMoved, StoreFailed
 from mesh.stores.novelty import Novelty
-from mesh.stores.rows import FeatureBatch
+from mesh.stores.rows import FeatureBatch, Piece
 from mesh.stores.views import DAY_MS, FeatureView
 
 _TRIES: Final = 5
 _NEVER: Final = int(np.iinfo(np.int64).min)
 _ALWAYS: Final = int(np.iinfo(np.int64).max)
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """Rows of several partitions in their order of arrival; `partition` and `offset` int64 [N] say where each was.
-
-    `ends` are the offsets to read on from once these rows are in the table, also where all of a partition's records in
-    between were refused.
-    """
-
-    batch: FeatureBatch
-    partition: np.ndarray
-    offset: np.ndarray
-    ends: Mapping[int, int]
 
 
 class DeltaWriter:
@@ -52,6 +37,9 @@ class DeltaWriter:
 
     def begin(self, partitions: Sequence[int]) -> Mapping[int, int]:
         """Take these partitions and no others: the offset to read each from, 0 where none of it is in the table."""
+        self._committed = {}
+        if not partitions:
+            return {}
         with told(self._address):
             self._table.update_incremental()
             self._committed = {partition: self._offset(partition) for partition in partitions}
@@ -73,7 +61,8 @@ class DeltaWriter:
                 except CommitFailedError:
                     self._table.update_incremental()
                     continue
-                self._committed |= piece.ends
+                for partition, end in piece.ends.items():
+                    self._committed[partition] = max(end, self._committed[partition])
                 self._novelty.note(piece.batch.entities, piece.batch.event_time)
                 return len(rows)
         raise StoreFailed(
@@ -139,8 +128,6 @@ class DeltaWriter:
             & ds.field("event_time").isin(times(np.unique(batch.event_time)))
         )
         found = self._table.to_pyarrow_dataset().to_table(columns=["entity", "event_time"], filter=wanted)
-        keys = set(
-            zip(found["entity"].to_pylist(), milliseconds(found["event_time"]).tolist(), strict=True)
-        )
+        keys = set(zip(found["entity"].to_pylist(), milliseconds(found["event_time"]).tolist(), strict=True))
         asked = zip(batch.entities, batch.event_time.tolist(), strict=True)
         return np.fromiter((key in keys for key in asked), bool, len(batch))

@@ -105,7 +105,9 @@ class KafkaFeatures:
             raise StreamAway(f"Kafka does not answer {self._where}: {error.args[0].str()}") from None
         if self._topic not in found.topics:
             self._consumer.close()
-            raise StreamAway(f"there is no such topic {self._where}: start what writes it, or correct topics.yml")
+            raise StreamAway(
+                f"there is no such topic {self._where}: start what writes it, or correct topics.yml"
+            )
 
     def _assigned(self, consumer: Any, places: list[TopicPartition]) -> None:
         self._at_end = set()

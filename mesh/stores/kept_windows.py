@@ -19,12 +19,16 @@ def read_kept_windows(path: Path) -> tuple[Window, ...]:
             rows = csv.DictReader(file)
             missing = [name for name in _COLUMNS if name not in (rows.fieldnames or ())]
             if missing:
-                raise InvalidInput(str(path), f"has no column {', '.join(missing)}: begin with entity,from,to")
+                raise InvalidInput(
+                    str(path), f"has no column {', '.join(missing)}: begin with entity,from,to"
+                )
             windows = [_window(f"{path}:{rows.line_num}", row) for row in rows]
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInput(str(path), f"cannot be read: {error}") from None
     if len(windows) > MAX_WINDOWS:
-        raise InvalidInput(str(path), f"holds {len(windows):,} windows: join those that overlap, {MAX_WINDOWS:,} are taken")
+        raise InvalidInput(
+            str(path), f"holds {len(windows):,} windows: join those that overlap, {MAX_WINDOWS:,} are taken"
+        )
     return tuple(windows)
 
 

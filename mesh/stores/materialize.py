@@ -1,7 +1,7 @@
 """From a features topic into the history: rows gather until they are worth a commit, then go in with their offsets.
 
-No Kafka and no Delta here: a source is polled, a writer is given pieces, `now` is an argument. Nothing is lost and nothing doubled
-whenever the process ends, because the offsets to go on from are those in the table.
+No Kafka and no Delta here: a source is polled, a writer is given pieces, `now` is an argument. Nothing is lost and nothing
+doubled whenever the process ends, because the offsets to go on from are those in the table.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,10 +10,9 @@ from typing import Protocol
 
 import numpy as np
 
-from mesh.stores.delta_writer import Piece
 from mesh.stores.errors import OffsetsMoved
 from mesh.stores.records import Decoded, FeatureRecord, RowDecoder
-from mesh.stores.rows import FeatureBatch
+from mesh.stores.rows import FeatureBatch, Piece
 from mesh.telemetry import names
 from mesh.telemetry.recorder import Recorder
 

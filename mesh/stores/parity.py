@@ -48,9 +48,7 @@ class Parity:
         return [one for one in self.compared if one.outcome in FAULTS]
 
 
-def compare(
-    view: FeatureView, offline: FeatureBatch, online: Sequence[OnlineRow | None], now: int
-) -> Parity:
+def compare(view: FeatureView, offline: FeatureBatch, online: Sequence[OnlineRow | None], now: int) -> Parity:
     """N newest rows of the history against N rows of the online store; `now` in milliseconds since 1970."""
     return Parity([_one(view, offline, row, found, now) for row, found in enumerate(online)])
 

@@ -1,6 +1,6 @@
 """The values that pass between the parts of the store. All are frozen; arrays inside them are shared, not copied."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +30,20 @@ class FeatureBatch:
             self.created_time[rows],
             self.values[rows],
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Rows of several partitions in their order of arrival; `partition` and `offset` int64 [N] say where each was.
+
+    `ends` are the offsets to read on from once these rows are in the table, also where all of a partition's records in
+    between were refused.
+    """
+
+    batch: FeatureBatch
+    partition: np.ndarray
+    offset: np.ndarray
+    ends: Mapping[int, int]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """What a view promises: whose features, which columns in which order, how long they stand, how long they are kept."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from pathlib import Path
 from typing import Final
 
 DAY_MS: Final = 86_400_000
@@ -60,4 +61,12 @@ class FeatureStore:
     """Everything that `features.yaml` declares. `history` is a folder or an `s3://` address, and may be relative."""
 
     history: str
-    views: dict[str, FeatureView]
+    views: Mapping[str, FeatureView]
+
+    def address_of(self, view: FeatureView, root: Path) -> str:
+        """`HISTORY/VIEW/DIGEST`; a relative folder starts from `root`, an address with a scheme stays.
+
+        One table for each transform: rows that were computed by other code never mix.
+        """
+        place = self.history if "://" in self.history else str(root / self.history)
+        return f"{place.rstrip('/')}/{view.name}/{view.transform}"

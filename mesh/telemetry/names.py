@@ -170,7 +170,9 @@ FEATURES_STORED: Final = Counter(
     "Records of features by outcome: added to the history, repeated, refused",
     ("view", "outcome"),
 )
-FEATURES_LAG: Final = Gauge("mesh_features_lag_records", "Records of features not in the history yet", ("view",))
+FEATURES_LAG: Final = Gauge(
+    "mesh_features_lag_records", "Records of features not in the history yet", ("view",)
+)
 FEATURES_PARITY: Final = Gauge(
     "mesh_features_parity_entities",
     "Entities whose newest row online and in the history were compared, by outcome",

@@ -5,6 +5,8 @@ Any ASGI server can host it, Ray Serve's ingress among them. `serve.http.fast_la
 
 from typing import Final
 
+from fastapi import APIRouter
+
 from serve.http.api import build_api
 from serve.http.body import Receive
 from serve.http.errors import HttpRefusal
@@ -25,6 +27,10 @@ class MeshApp:
         self.limits = inference.limits
         self._api = build_api(inference)
         self._targets: dict[str, tuple[str, str] | None] = {}
+
+    def include(self, router: APIRouter) -> None:
+        """Answer these routes too; before the first request."""
+        self._api.include_router(router)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request; lifespan events need nothing, WebSockets are not spoken."""
