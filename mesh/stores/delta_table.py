@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 from deltalake import DeltaTable
-from deltalake.exceptions import DeltaError, TableNotFoundError
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from mesh.stores.errors import StoreFailed
 from mesh.stores.rows import FeatureBatch
@@ -53,15 +53,17 @@ def open_table(address: str, view: FeatureView, *, create: bool = False) -> Delt
                     f"there is no history of view '{view.name}' with transform {view.transform} at {address}: "
                     "run hyperstream features materialize"
                 ) from None
-        # "ignore": of two that begin together, one makes it and both use it.
-        return DeltaTable.create(
-            address,
-            schema_of(view),
-            mode="ignore",
-            name=view.name,
-            partition_by=["day", "tier"],
-            configuration=_CONFIGURATION,
-        )
+        try:
+            return DeltaTable.create(
+                address,
+                schema_of(view),
+                mode="ignore",
+                name=view.name,
+                partition_by=["day", "tier"],
+                configuration=_CONFIGURATION,
+            )
+        except CommitFailedError:  # another writer was first to make it
+            return DeltaTable(address)
 
 
 @contextmanager
@@ -69,10 +71,10 @@ def told(address: str) -> Iterator[None]:
     """What goes wrong with files and objects becomes `StoreFailed`; conflicts of writers stay what they are."""
     try:
         yield
+    except CommitFailedError:
+        raise
     except (DeltaError, OSError) as error:
         kind = type(error).__name__
-        if kind == "CommitFailedError":
-            raise
         raise StoreFailed(
             f"the history at {address}: {kind}: {error}; look at `history` in features.yaml and, for s3://, "
             "at AWS_ENDPOINT_URL, AWS_REGION and the credentials"

@@ -110,7 +110,8 @@ class DeltaTiers:
         period = self._view.tiers.cold_period_ms
 
         def choose(names: Sequence[str], entity: np.ndarray, time: np.ndarray) -> np.ndarray:
-            return np.logical_or(last_of_each_period(entity, time, period), inside(kept, names, entity, time))
+            stay: np.ndarray = last_of_each_period(entity, time, period)
+            return stay | inside(kept, names, entity, time)
 
         return choose
 
