@@ -54,7 +54,9 @@ def materialize(
     materializer = Materializer(place.view.name, RowDecoder(place.view), place.writer(), policy, recorder)
     begin = Catching(materializer, from_beginning=from_beginning)
     bootstrap = place.settings.kafka_bootstrap_servers
-    source = KafkaFeatures(bootstrap, place.view.topic, f"{GROUP}-{place.view.name}", begin)
+    # Of its own for each table: readers for another transform need all partitions too.
+    group = f"{GROUP}.{place.view.name}.{place.view.transform}"
+    source = KafkaFeatures(bootstrap, place.view.topic, group, begin)
     stop = threading.Event()
     interrupts.call_once(stop.set)
     began = time.monotonic()

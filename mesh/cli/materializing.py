@@ -94,6 +94,9 @@ class MaterializeLoop:
             self._source.again()
 
     def _say(self, console: Console, rate: float) -> None:
+        if not self._source.assigned:
+            console.print("waiting for partitions: the group is still sharing them out", highlight=False)
+            return
         lag = self._source.lag()
         self._recorder.set(names.FEATURES_LAG, lag, (self._view,))
         left = f", caught up in {lag / rate:,.0f} s" if lag and rate >= 1 else ""

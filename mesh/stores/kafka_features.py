@@ -1,6 +1,7 @@
 """Reads a features topic. Where to begin each partition is said by whoever takes it, not by Kafka."""
 
 import contextlib
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -10,6 +11,8 @@ from mesh.stores.errors import StreamAway
 from mesh.stores.records import FeatureRecord
 
 ANSWER_S: Final = 10.0
+EMPTY_S: Final = 10.0
+"""A group that gives no partitions may not have heard of a new topic yet; after so long it means it."""
 Begin = Callable[[Sequence[int]], Mapping[int, int]]
 """Partitions that are ours now → the offset to read each from."""
 
@@ -24,6 +27,7 @@ class KafkaFeatures:
         self._mine: dict[int, int] | None = None
         self._ends: dict[int, int] = {}
         self._at_end: set[int] = set()
+        self._since = 0.0
         self._consumer = Consumer(
             {
                 "bootstrap.servers": bootstrap,
@@ -36,6 +40,7 @@ class KafkaFeatures:
                 "fetch.queue.backoff.ms": 5,  # the default of a second stalls reading whenever the queue was full
                 "queued.max.messages.kbytes": 65_536,
                 "session.timeout.ms": 10_000,
+                "topic.metadata.refresh.interval.ms": 5_000,
                 "log_level": 2,
             }
         )
@@ -50,7 +55,9 @@ class KafkaFeatures:
     @property
     def caught_up(self) -> bool:
         """Whether all is read that was there when the partitions became ours."""
-        return self._mine is not None and all(
+        if not self._mine:
+            return self._mine is not None and time.monotonic() - self._since >= EMPTY_S
+        return all(
             partition in self._at_end or offset >= self._ends[partition]
             for partition, offset in self._mine.items()
         )
@@ -110,7 +117,7 @@ class KafkaFeatures:
             )
 
     def _assigned(self, consumer: Any, places: list[TopicPartition]) -> None:
-        self._at_end = set()
+        self._at_end, self._since = set(), time.monotonic()
         self._ends = {place.partition: self._end_of(place) for place in places}
         self._mine = dict(self._begin([place.partition for place in places]))
         for place in places:
