@@ -110,8 +110,9 @@ class DeltaTiers:
         period = self._view.tiers.cold_period_ms
 
         def choose(names: Sequence[str], entity: np.ndarray, time: np.ndarray) -> np.ndarray:
-            stay: np.ndarray = last_of_each_period(entity, time, period)
-            return stay | inside(kept, names, entity, time)
+            last = last_of_each_period(entity, time, period)
+            stay: np.ndarray = last | inside(kept, names, entity, time)
+            return stay
 
         return choose
 

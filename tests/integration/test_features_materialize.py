@@ -66,7 +66,8 @@ class Plant:
         self.address = str(root / "history" / "telemetry" / VIEW.transform)
         # The records' times are in the past: Kafka would delete them at its next look.
         topic = NewTopic(self.topic, 4, 1, config={"retention.ms": "-1"})
-        for future in AdminClient({"bootstrap.servers": kafka.bootstrap}).create_topics([topic]).values():
+        admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+        for future in admin.create_topics([topic]).values():
             future.result(30)
 
     def produce(self, rows: list[tuple[str, int]]) -> None:
