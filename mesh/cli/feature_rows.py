@@ -85,8 +85,10 @@ def _table(view: FeatureView, rows: Iterator[Row]) -> Table:
     table = Table(
         title=f"{view.name}: {len(few)} rows{columns}{more}", title_justify="left", box=None, padding=(0, 2)
     )
-    for name in ("entity", "event time", "created time", *view.columns[:SHOWN_COLUMNS]):
-        table.add_column(name)
+    for name in ("entity", "event time", "created time"):
+        table.add_column(name, no_wrap=True)
+    for name in view.columns[:SHOWN_COLUMNS]:
+        table.add_column(name, justify="right")
     for entity, event, created, values in few:
         numbers = [f"{value:.6g}" for value in values[:SHOWN_COLUMNS]]
         table.add_row(entity, show_time(event), show_time(created), *numbers)

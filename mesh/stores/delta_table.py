@@ -25,6 +25,7 @@ _CONFIGURATION: Final = {
     # Statistics only of what reads filter by: those of hundreds of features would fill the log.
     "delta.dataSkippingStatsColumns": "entity,event_time,created_time",
     "delta.checkpointInterval": "50",
+    "delta.logRetentionDuration": "interval 7 days",
 }
 
 

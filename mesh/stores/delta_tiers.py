@@ -99,6 +99,7 @@ class DeltaTiers:
         if not dry_run:
             with told(self._address):
                 self._table.vacuum(_VACUUM_HOURS, dry_run=False)
+                self._table.cleanup_metadata()
 
     def _join(self, day: Day, dry_run: bool) -> Change:
         if not dry_run:

@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Sequence
 from typing import Any, Final, TypeVar
 
 import redis.asyncio as aioredis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
 
 from mesh.stores.errors import OnlineAway
@@ -37,7 +39,12 @@ class RedisOnlineStore:
         """`url` as in REDIS_URL; a call that takes longer than `timeout_s` has failed."""
         self._timeout_s = timeout_s
         pool = aioredis.BlockingConnectionPool.from_url(
-            url, max_connections=CONNECTIONS, timeout=timeout_s, socket_timeout=timeout_s
+            url,
+            max_connections=CONNECTIONS,
+            timeout=timeout_s,
+            socket_timeout=timeout_s,
+            # Once, for a connection that Redis has closed meanwhile; whoever asks knows best when to ask again.
+            retry=Retry(NoBackoff(), 1),
         )
         self._redis: Any = aioredis.Redis(connection_pool=pool)
         self._digest = ""

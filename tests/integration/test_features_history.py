@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import boto3
 import numpy as np
@@ -114,6 +115,25 @@ def test_repeats_alone_move_the_offset(folder):
     assert writer.append(piece([("a", 0)], 1)) == 0
     assert writer.append(Piece(a_batch([]), np.empty(0, int), np.empty(0, int), {0: 9})) == 0
     assert DeltaWriter(folder, VIEW).begin([0]) == {0: 9}
+
+
+def test_offsets_outlive_checkpoints_and_the_log_before_them(folder):
+    """A partition that has been silent for long is not read from its beginning again."""
+    writer = written(folder, piece([("b", 0)], partition=1))
+    for n in range(60):
+        writer.append(piece([("a", n)], n))
+    assert list(Path(folder).glob("_delta_log/*.checkpoint.parquet"))
+    list(DeltaTiers(folder, VIEW).expire(T0, [], dry_run=False))
+    assert DeltaWriter(folder, VIEW).begin([0, 1]) == {0: 60, 1: 1}
+
+
+def test_an_empty_history_answers_nothing(address):
+    DeltaWriter(address, VIEW)
+    reader = DeltaReader(address, VIEW)
+    assert keys(address) == []
+    assert len(reader.newest(5, 5)) == 0
+    assert len(reader.row_at("a", T0)) == 0
+    assert DeltaTiers(address, VIEW).days() == []
 
 
 def test_of_two_writers_of_a_partition_the_first_wins(address):

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from tests.fakes.feature_rows import COLUMNS, T0, a_batch, a_record, a_view
 
 pytestmark = [pytest.mark.kafka, pytest.mark.redis, pytest.mark.slow]
 
-KAFKA_PORT, REDIS_PORT = 21830, 21840
+KAFKA_PORT, REDIS_PORT, METRICS_PORT = 21830, 21840, 21850
 ASSETS, STEPS = 20, 200
 ROWS = 5_000
 VIEW = a_view()
@@ -152,9 +153,11 @@ def test_everything_again_adds_nothing(plant: Plant) -> None:
 
 def test_an_interrupt_commits_what_has_gathered(plant: Plant) -> None:
     plant.produce([("pump-0", step) for step in range(300)])
-    process = plant.start("materialize", "--commit-s", "3600")
+    process = plant.start("materialize", "--commit-s", "3600", "--metrics-port", str(METRICS_PORT))
     assert process.stderr is not None
     assert any(line.startswith("0 rows added") and "lag 0" in line for line in process.stderr)
+    with urllib.request.urlopen(f"http://127.0.0.1:{METRICS_PORT}/metrics", timeout=5) as page:
+        assert 'mesh_features_lag_records{view="telemetry"} 0.0' in page.read().decode()
     assert plant.stored() == 0
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=20)
