@@ -9,10 +9,10 @@ from rich.console import Console
 
 from mesh.cli import interrupts
 from mesh.cli.features import View
-from mesh.cli.materializing import Catching, MaterializeLoop, watched
+from mesh.cli.materializing import MaterializeLoop, watched
 from mesh.cli.stores import place_of
 from mesh.stores.kafka_features import KafkaFeatures
-from mesh.stores.materialize import CommitPolicy, Materializer
+from mesh.stores.materialize import CommitPolicy, FromBeginning, Materializer
 from mesh.stores.records import RowDecoder
 from mesh.telemetry.recorder import Recorder
 
@@ -52,15 +52,16 @@ def materialize(
     place, console, recorder = place_of(view), Console(stderr=True), Recorder()
     policy = CommitPolicy(commit_rows, commit_s)
     materializer = Materializer(place.view.name, RowDecoder(place.view), place.writer(), policy, recorder)
-    begin = Catching(materializer, from_beginning=from_beginning)
+    again = FromBeginning(materializer)
     bootstrap = place.settings.kafka_bootstrap_servers
     # Of its own for each table: readers for another transform need all partitions too.
     group = f"{GROUP}.{place.view.name}.{place.view.transform}"
+    begin = again.begin if from_beginning else materializer.begin
     source = KafkaFeatures(bootstrap, place.view.topic, group, begin)
     stop = threading.Event()
     interrupts.call_once(stop.set)
     began = time.monotonic()
-    loop = MaterializeLoop(source, materializer, recorder, place.view.name)
+    loop = MaterializeLoop(source, materializer, recorder, place.view.name, [source.tell, again.note])
     try:
         with watched(place, recorder, metrics_port):
             loop.run(stop, console, until_caught_up=until_caught_up)

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from rich.console import Console
@@ -30,31 +30,24 @@ _PARITY_SAMPLE: Final = 200
 _PARITY_DAYS: Final = 2
 _LINE_S: Final = 5.0
 
-
-class Catching:
-    """Where to begin each partition: where the table says, or at the topic's beginning the first time it is ours."""
-
-    def __init__(self, materializer: Materializer, *, from_beginning: bool) -> None:
-        self._materializer, self._from_beginning = materializer, from_beginning
-        self._begun: set[int] = set()
-
-    def __call__(self, partitions: Sequence[int]) -> Mapping[int, int]:
-        """Partition → offset."""
-        offsets = dict(self._materializer.begin(partitions))
-        if self._from_beginning:
-            offsets |= dict.fromkeys(set(partitions) - self._begun, 0)
-            self._begun |= set(partitions)
-        return offsets
+Committed = Callable[[Mapping[int, int]], object]
+"""Partition → the offset that the table is at now."""
 
 
 class MaterializeLoop:
     """Polls, commits, and says how far it is."""
 
     def __init__(
-        self, source: KafkaFeatures, materializer: Materializer, recorder: Recorder, view: str
+        self,
+        source: KafkaFeatures,
+        materializer: Materializer,
+        recorder: Recorder,
+        view: str,
+        committed: Sequence[Committed],
     ) -> None:
+        """`committed` hear of every commit."""
         self._source, self._materializer = source, materializer
-        self._recorder, self._view = recorder, view
+        self._recorder, self._view, self._committed = recorder, view, committed
 
     def run(self, stop: threading.Event, console: Console, *, until_caught_up: bool) -> None:
         """Until `stop`, or until all is read; what has gathered is committed at the end. Raises `StreamAway`, `StoreFailed`."""
@@ -89,9 +82,12 @@ class MaterializeLoop:
 
     def _flush(self) -> None:
         try:
-            self._source.tell(self._materializer.flush())
+            ends = self._materializer.flush()
         except OffsetsMoved:
             self._source.again()
+        else:
+            for hear in self._committed:
+                hear(ends)
 
     def _say(self, console: Console, rate: float) -> None:
         if not self._source.assigned:

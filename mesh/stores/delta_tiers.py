@@ -98,7 +98,8 @@ class DeltaTiers:
                     yield change
         if not dry_run:
             with told(self._address):
-                self._table.vacuum(_VACUUM_HOURS, dry_run=False)
+                # In full: also what a writer left that died before its commit.
+                self._table.vacuum(_VACUUM_HOURS, dry_run=False, full=True)
                 self._table.cleanup_metadata()
 
     def _join(self, day: Day, dry_run: bool) -> Change:

@@ -133,6 +133,25 @@ class Materializer:
         self._parts, self._ends, self._gathered = [], {}, 0
 
 
+class FromBeginning:
+    """Where to begin partitions whose whole topic is read again: where this process has got to, whatever the table holds."""
+
+    def __init__(self, materializer: Materializer) -> None:
+        self._materializer = materializer
+        self._reached: dict[int, int] = {}
+
+    def begin(self, partitions: Sequence[int]) -> Mapping[int, int]:
+        """As `Materializer.begin`. A partition that goes and comes back is read on, not from its beginning once more."""
+        offsets = self._materializer.begin(partitions)
+        return {
+            partition: min(offset, self._reached.get(partition, 0)) for partition, offset in offsets.items()
+        }
+
+    def note(self, ends: Mapping[int, int]) -> None:
+        """So far the commits have come."""
+        self._reached |= ends
+
+
 def _joined(parts: Sequence[Decoded], ends: Mapping[int, int]) -> Piece:
     batches = [part.rows for part in parts]
     batch = FeatureBatch(

@@ -303,6 +303,17 @@ def test_rows_that_come_while_a_day_is_rewritten_are_not_lost(folder):
     assert keys(folder, "late") == [1]
 
 
+def test_what_a_dead_writer_left_goes_after_a_week(folder):
+    written(folder, piece([("a", 0)]))
+    orphan = Path(folder) / "day=2026-01-02" / "tier=full" / "part-0-orphan.parquet"
+    orphan.write_bytes(b"half a file")
+    young = orphan.with_name("part-1-being-written.parquet")
+    young.write_bytes(b"half a file")
+    os.utime(orphan, (0, 0))
+    list(DeltaTiers(folder, VIEW).expire(T0, [], dry_run=False))
+    assert (orphan.exists(), young.exists(), keys(folder)) == (False, True, [0])
+
+
 def test_rows_become_a_parquet_file(folder, tmp_path):
     written(folder, piece([("a", 0), ("a", 1000)]))
     write_parquet(VIEW, DeltaReader(folder, VIEW).history("a", 0, FOREVER), tmp_path / "rows.parquet")

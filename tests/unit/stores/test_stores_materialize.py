@@ -3,7 +3,7 @@
 import pytest
 
 from mesh.stores.errors import OffsetsMoved
-from mesh.stores.materialize import CommitPolicy, Materializer
+from mesh.stores.materialize import CommitPolicy, FromBeginning, Materializer
 from mesh.stores.records import RowDecoder
 from mesh.telemetry import names
 from mesh.telemetry.recorder import Recorder
@@ -98,6 +98,18 @@ def test_a_new_assignment_drops_what_had_gathered(materializer, writer):
     materializer.begin([1])
     assert materializer.flush() == {}
     assert writer.rows == {}
+
+
+def test_reading_all_again_goes_on_where_it_had_got_to(materializer, writer):
+    again = FromBeginning(materializer)
+    writer.offsets |= {0: 10, 1: 3}
+    assert again.begin([0, 1]) == {0: 0, 1: 0}
+    materializer.take(records(range(4)), 0.0)
+    again.note(materializer.flush())
+    writer.offsets[0] = 10
+    assert again.begin([0]) == {0: 4}
+    again.note({0: 12})
+    assert again.begin([0]) == {0: 10}
 
 
 def test_another_writer_leaves_nothing_half_done(materializer, writer):
