@@ -9,7 +9,7 @@ from mesh.cluster.autoscaling import POLICY
 from mesh.cluster.project import find_config
 from mesh.errors import InvalidConfig
 from mesh.settings import Settings
-from mesh.spec import ModelSpec, load_alerts, load_mesh
+from mesh.spec import ModelSpec, load_alerts, load_features, load_mesh
 from serve.model_host import ModelHost
 from serve.router import Router
 
@@ -39,6 +39,7 @@ def build(args: dict[str, object]) -> serve.Application:
     settings = Settings.from_environ(os.environ)
     config = load_mesh(folder, settings)
     load_alerts(folder)  # what is wrong with it is said here, not by routers
+    load_features(folder)  # read again by each router; its mistakes stop the start
     if ROUTER in config.models:
         file = str(folder / "models.yaml")
         raise InvalidConfig(file, 0, f"models.{ROUTER}", "is the router's name; take another")

@@ -18,10 +18,12 @@ from mesh.cluster.logs import log_with_serve
 from mesh.cluster.metering import Metering, set_engine_gauges
 from mesh.cluster.scoreboard import Reporter, read_summary
 from mesh.settings import Settings
-from mesh.spec import MeshConfig, load_alerts, load_mesh
+from mesh.spec import MeshConfig, load_alerts, load_features, load_mesh
 from mesh.stores.alerts import RedisAlerts
+from mesh.stores.redis_online import RedisOnlineStore
 from mesh.telemetry.recorder import Recorder
 from serve.api.alerts import alerts_router
+from serve.api.features import features_router
 from serve.fast_lanes import FastLanes
 from serve.grpc_stubs import make_messages_picklable
 from serve.http.app import MeshApp
@@ -87,7 +89,10 @@ class Router(InferenceService):
         status = Status(config, settings, engine, lambda: read_summary(settings))
         alerts = RedisAlerts(settings.redis_url, await asyncio.to_thread(load_alerts, Path(config_dir)))
         self._parts.push_async_callback(alerts.close)
-        self._app = RouterApp(inference, status, [alerts_router(alerts)])
+        features = RedisOnlineStore(settings.redis_url)
+        self._parts.push_async_callback(features.close)
+        views = (await asyncio.to_thread(load_features, Path(config_dir))).views
+        self._app = RouterApp(inference, status, [alerts_router(alerts), features_router(views, features)])
         lanes = FastLanes(settings, self._app, self, LIMITS)
         await lanes.open()
         self._parts.push_async_callback(lanes.close, DRAIN_S)

@@ -4,7 +4,6 @@ import asyncio
 import logging
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
-from hashlib import blake2b
 from typing import Final
 
 from redis.asyncio import Redis
@@ -32,6 +31,7 @@ from mesh.pipeline.plan import Level, PipelinePlan
 from mesh.settings import Settings
 from mesh.signals.features import feature_names
 from mesh.signals.sensors import Telemetry
+from mesh.stores.views import digest_of
 from mesh.telemetry.recorder import Recorder
 
 logger = logging.getLogger(__name__)
@@ -89,7 +89,7 @@ class TelemetryReader:
             Judging(plan, scores, alerting, metering),
             ledger=self._ledger,
             gauge=LevelGauge(plan.levels),
-            features=FeatureTopic(self._topic(topics.features, producer), _model_of(plan), _digest(names)),
+            features=FeatureTopic(self._topic(topics.features, producer), _model_of(plan), digest_of(names)),
             late=self._topic(plan.late_topic, producer) if plan.late_topic else None,
             online=online,
             dead_letters=self._dead_letters(settings, config),
@@ -162,10 +162,6 @@ class TelemetryReader:
 def _model_of(plan: PipelinePlan) -> str:
     scores = [stage.endpoint_at(Level.FULL) for stage in plan.stages if stage.kind == "score"]
     return next((name for name in scores if name), MODEL_ID)
-
-
-def _digest(names: tuple[str, ...]) -> str:
-    return blake2b("\n".join(names).encode(), digest_size=8).hexdigest()
 
 
 def _reliable(settings: dict[str, Setting]) -> dict[str, Setting]:

@@ -9,11 +9,14 @@ from mesh.cli import (
     bench,
     check,
     explain,
+    features,
     feed,
+    materialize,
     pipeline,
     replay,
     send,
     simulate,
+    store,
     tail,
     train_samples,
     up,
@@ -41,6 +44,18 @@ app.add_typer(alerts.app, name="alerts")
 app.command()(bench.bench)
 app.command()(train_samples.train_samples)
 app.command()(version.version)
+
+feature_commands = typer.Typer(no_args_is_help=True, help="Features of an entity: newest, history, upkeep.")
+feature_commands.command()(features.get)
+feature_commands.command()(features.history)
+feature_commands.command()(materialize.materialize)
+feature_commands.command()(features.parity)
+app.add_typer(feature_commands, name="features")
+
+store_commands = typer.Typer(no_args_is_help=True, help="Age the history of features.")
+store_commands.command()(store.compact)
+store_commands.command()(store.expire)
+app.add_typer(store_commands, name="store")
 
 
 def main() -> None:

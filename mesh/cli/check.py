@@ -12,7 +12,16 @@ from mesh.alerts.digest import duration
 from mesh.cli import environment
 from mesh.cli.scenarios import scenarios_table
 from mesh.signals.sensors import Telemetry
-from mesh.spec import MeshConfig, load_alerts, load_mesh, load_pipeline, load_scenarios, load_telemetry
+from mesh.spec import (
+    MeshConfig,
+    load_alerts,
+    load_features,
+    load_mesh,
+    load_pipeline,
+    load_scenarios,
+    load_telemetry,
+)
+from mesh.stores.views import FeatureStore
 
 
 def check(
@@ -38,6 +47,7 @@ def check(
     console.print(overview(mesh))
     if telemetry.sensors:
         console.print(sensors(telemetry))
+    console.print(views(load_features(folder)))
     if policy.rules:
         console.print(alert_rules(policy))
     if scenarios:
@@ -81,4 +91,17 @@ def alert_rules(policy: Policy) -> Table:
         table.add_row(
             rule.name, rule.severity, rule.when.text, duration(rule.hold_ms), duration(rule.hold_off_ms)
         )
+    return table
+
+
+def views(store: FeatureStore) -> Table:
+    """The views of a valid configuration."""
+    table = Table(
+        title=f"features, history in {store.history}", title_justify="left", box=None, padding=(0, 2)
+    )
+    for name in ("view", "columns", "transform", "topic", "ttl"):
+        table.add_column(name)
+    for view in store.views.values():
+        columns = str(len(view.columns)) if view.columns else "none: no sensors in telemetry.yaml"
+        table.add_row(view.name, columns, view.transform, view.topic, f"{view.ttl_ms / 1_000:g} s")
     return table

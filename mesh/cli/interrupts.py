@@ -1,6 +1,7 @@
 """Ctrl-C and SIGTERM mean the same: KeyboardInterrupt in the main thread, once."""
 
 import signal
+from collections.abc import Callable
 from types import FrameType
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -25,3 +26,14 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 
 def _pass(_number: int, _frame: FrameType | None) -> None:
     return
+
+
+def call_once(stop: Callable[[], object]) -> None:
+    """Call `stop` on the first of either, so that work ends at a place of its own; a second one is KeyboardInterrupt."""
+
+    def first(_number: int, _frame: FrameType | None) -> None:
+        arm()
+        stop()
+
+    for number in _SIGNALS:
+        signal.signal(number, first)

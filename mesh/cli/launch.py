@@ -30,7 +30,7 @@ from mesh.embedded.ports import check_free
 from mesh.embedded.reaper import VARIABLE
 from mesh.errors import InvalidConfig, MeshError
 from mesh.settings import Settings
-from mesh.spec import load_alerts, load_mesh, load_pipeline, load_telemetry
+from mesh.spec import load_alerts, load_features, load_mesh, load_pipeline, load_telemetry
 
 if TYPE_CHECKING:
     from mesh.cli.mesh_run import MeshRun
@@ -75,6 +75,7 @@ class Launch:
         folder = Path(settings.config_dir)
         load_pipeline(folder, load_mesh(folder, settings))
         load_alerts(folder)
+        load_features(folder)
         document = serve_document(
             self.wish.serve_config, self.wish.stream, telemetry=bool(load_telemetry(folder).sensors)
         )

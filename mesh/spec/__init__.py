@@ -1,11 +1,19 @@
 """What do the YAML files say? The one room that knows pydantic: files in, routing objects out.
 
 `load_mesh` reads `models.yaml`, `routing.yaml` and `topics.yml` (as does `load_topics`), `load_telemetry` reads `telemetry.yaml`,
-`load_pipeline` `pipeline.yaml`, `load_alerts` `alerts.yaml`, `load_scenario` and `load_scenarios` read `scenarios/`. Every
-mistake in them is an `InvalidConfig` with file, line, key, reason and, for a misspelt name, the nearest valid one.
+`load_pipeline` `pipeline.yaml`, `load_alerts` `alerts.yaml`, `load_features` `features.yaml`, `load_scenario` and
+`load_scenarios` read `scenarios/`. Every mistake in them is an `InvalidConfig` with file, line, key, reason and, for a misspelt
+name, the nearest valid one.
 """
 
-from mesh.spec.load import load_alerts, load_mesh, load_pipeline, load_telemetry, load_topics
+from mesh.spec.load import (
+    load_alerts,
+    load_features,
+    load_mesh,
+    load_pipeline,
+    load_telemetry,
+    load_topics,
+)
 from mesh.spec.mesh_config import MeshConfig
 from mesh.spec.model_file import ModelSpec
 from mesh.spec.problems import InvalidConfigs
@@ -16,6 +24,7 @@ __all__ = [
     "MeshConfig",
     "ModelSpec",
     "load_alerts",
+    "load_features",
     "load_mesh",
     "load_pipeline",
     "load_scenario",

@@ -13,6 +13,7 @@ from mesh.spec.alerts_file import AlertsFile
 from mesh.spec.alerts_policy import compile_alerts
 from mesh.spec.default_model import default_model
 from mesh.spec.document import Document, read_document
+from mesh.spec.features_file import FeaturesFile
 from mesh.spec.mesh_config import MeshConfig
 from mesh.spec.model_checks import model_problems
 from mesh.spec.model_file import ModelsFile, ModelSpec
@@ -22,9 +23,10 @@ from mesh.spec.routing_file import DEFAULT_ENDPOINT, RoutingFile
 from mesh.spec.tables import compile_tables, hash_of, plain_table
 from mesh.spec.telemetry_file import TelemetryFile
 from mesh.spec.topics_file import TopicsFile
+from mesh.stores.views import FeatureStore
 
 MODELS, ROUTING, TOPICS = "models.yaml", "routing.yaml", "topics.yml"
-TELEMETRY, PIPELINE, ALERTS = "telemetry.yaml", "pipeline.yaml", "alerts.yaml"
+TELEMETRY, PIPELINE, ALERTS, FEATURES = "telemetry.yaml", "pipeline.yaml", "alerts.yaml", "features.yaml"
 _MISTAKEN = {
     "models.yml": MODELS,
     "routing.yml": ROUTING,
@@ -32,6 +34,7 @@ _MISTAKEN = {
     "telemetry.yml": TELEMETRY,
     "pipeline.yml": PIPELINE,
     "alerts.yml": ALERTS,
+    "features.yml": FEATURES,
 }
 
 
@@ -93,6 +96,16 @@ def load_alerts(config_dir: Path) -> Policy:
     _refuse_mistaken_names(config_dir)
     document = _document(config_dir / ALERTS)
     return compile_alerts(document, validate(AlertsFile, document, document.data))
+
+
+def load_features(config_dir: Path) -> FeatureStore:
+    """Read `features.yaml` in `config_dir`, with `telemetry.yaml` and `topics.yml`, which it follows; each may be absent.
+
+    Raises as `load_mesh` does.
+    """
+    telemetry = load_telemetry(config_dir)
+    document = _document(config_dir / FEATURES)
+    return validate(FeaturesFile, document, document.data).store(telemetry, load_topics(config_dir))
 
 
 def _refuse_mistaken_names(config_dir: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from mesh.spec.alerts_file import AlertsFile
+from mesh.spec.features_file import FeaturesFile
 from mesh.spec.fields import Strict
 from mesh.spec.model_file import ModelsFile
 from mesh.spec.pipeline_file import PipelineFile
@@ -17,6 +18,7 @@ from mesh.spec.topics_file import TopicsFile
 FOLDER: Final = Path(__file__).resolve().parents[2] / "docs/schema"
 FILES: Final[Mapping[str, type[Strict]]] = {
     "alerts.json": AlertsFile,
+    "features.json": FeaturesFile,
     "models.json": ModelsFile,
     "pipeline.json": PipelineFile,
     "routing.json": RoutingFile,

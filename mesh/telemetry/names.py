@@ -185,6 +185,22 @@ ALERT_BUDGET_LEFT: Final = Gauge(
     "mesh_alert_budget_left", "Alerts that may still stand alone in the budget's present window", (), "max"
 )
 
+# The feature store.
+FEATURES_STORED: Final = Counter(
+    "mesh_features_stored_total",
+    "Records of features by outcome: added to the history, repeated, refused",
+    ("view", "outcome"),
+)
+FEATURES_LAG: Final = Gauge(
+    "mesh_features_lag_records", "Records of features not in the history yet", ("view",)
+)
+FEATURES_PARITY: Final = Gauge(
+    "mesh_features_parity_entities",
+    "Entities whose newest row online and in the history were compared, by outcome",
+    ("view", "outcome"),
+    "max",
+)
+
 # The processes.
 PROCESS_MEMORY: Final = Gauge("mesh_process_resident_bytes", "Resident memory", ("process", "pid"))
 PROCESS_CPU: Final = Gauge(

@@ -66,6 +66,12 @@ def test_a_model_may_not_take_the_routers_name(config: Path, monkeypatch: pytest
         build({"config": str(config)})
 
 
+def test_a_mistake_in_the_views_stops_the_start(config: Path) -> None:
+    (config / "features.yaml").write_text("views: {telemetry: {ttl_s: -1}}")
+    with pytest.raises(InvalidConfig, match=r"features\.yaml:1: views\.telemetry\.ttl_s: must be above 0"):
+        build({"config": str(config)})
+
+
 @pytest.mark.parametrize(("text", "routers"), [("", 1), ("3", 3)])
 def test_as_many_routers_as_are_asked_for(
     config: Path, monkeypatch: pytest.MonkeyPatch, text: str, routers: int

@@ -1,0 +1,25 @@
+"""Times as people write them, and back: ISO 8601 or milliseconds since 1970, always UTC where no zone is given."""
+
+from datetime import UTC, datetime
+
+from mesh.errors import InvalidInput
+
+
+def parse_time(field: str, text: str) -> int:
+    """Milliseconds since 1970. `InvalidInput` names `field` where `text` is no time."""
+    text = text.strip()
+    if text.lstrip("-").isdecimal():
+        return int(text)
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidInput(
+            field, f"'{text}' is no time: write 2026-01-02T03:04:05Z or milliseconds since 1970"
+        ) from None
+    return round((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1_000)
+
+
+def show_time(milliseconds: int) -> str:
+    """`2026-01-02T03:04:05.678Z`."""
+    seconds, rest = divmod(milliseconds, 1_000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:03d}Z"
