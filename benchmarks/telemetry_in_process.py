@@ -16,9 +16,12 @@ import uvloop
 
 from ingest.config import IngestConfig
 from ingest.in_process import InProcessEngine
-from ingest.telemetry.reader import TelemetryReader, Topics
+from ingest.telemetry.configured import load_chain
+from ingest.telemetry.reader import Stores, TelemetryReader
 from mesh.settings import Settings
-from mesh.spec import load_mesh, load_pipeline, load_telemetry
+from mesh.spec import load_mesh
+from mesh.stores.alerts import RedisAlerts
+from mesh.stores.redis_online import RedisOnlineStore
 from mesh.telemetry.recorder import Recorder
 
 
@@ -29,15 +32,10 @@ async def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     settings = Settings.from_environ(os.environ)
     mesh = load_mesh(asked.config, settings)
-    reader = TelemetryReader(
-        settings,
-        IngestConfig.from_environ(os.environ),
-        load_telemetry(asked.config),
-        load_pipeline(asked.config, mesh),
-        Topics(**mesh.topics),
-        InProcessEngine({}),
-        Recorder(),
-    )
+    chain = load_chain(asked.config, mesh)
+    stores = Stores(RedisAlerts(settings.redis_url, chain.policy), RedisOnlineStore(settings.redis_url))
+    config = IngestConfig.from_environ(os.environ)
+    reader = TelemetryReader(settings, config, chain, InProcessEngine({}), stores, Recorder())
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

@@ -7,11 +7,12 @@ from ray import serve
 from ingest.app import MESH_APP
 from ingest.config import IngestConfig
 from ingest.scaling import scaling_options
+from ingest.telemetry.configured import load_chain
 from ingest.telemetry.deployment import Telemetry
 from mesh.cluster.project import find_config
 from mesh.errors import InvalidConfig
 from mesh.settings import Settings
-from mesh.spec import load_mesh, load_pipeline, load_telemetry
+from mesh.spec import load_mesh
 
 
 def build(args: dict[str, object]) -> serve.Application:
@@ -21,8 +22,8 @@ def build(args: dict[str, object]) -> serve.Application:
     """
     folder = find_config(args, os.environ)
     config = IngestConfig.from_environ(os.environ)
-    load_pipeline(folder, load_mesh(folder, Settings.from_environ(os.environ)))
-    if not load_telemetry(folder).sensors:
+    chain = load_chain(folder, load_mesh(folder, Settings.from_environ(os.environ)))
+    if not chain.telemetry.sensors:
         reason = "declare sensors, or take the application `telemetry` out of serve_config.yaml"
         raise InvalidConfig(str(folder / "telemetry.yaml"), 0, "sensors", reason)
     return _telemetry(config).bind(str(folder), MESH_APP)

@@ -12,13 +12,16 @@ from ray import serve
 from ingest.config import IngestConfig
 from ingest.deployment import GC_THRESHOLD
 from ingest.scaling import LAG, PARTITIONS, TARGET_LAG
-from ingest.telemetry.reader import TelemetryReader, Topics
+from ingest.telemetry.configured import load_chain
+from ingest.telemetry.reader import Stores, TelemetryReader
 from mesh.cluster.connect import connect_engine
 from mesh.cluster.logs import log_with_serve
 from mesh.cluster.metering import Metering
 from mesh.cluster.scoreboard import Reporter
 from mesh.settings import Settings
-from mesh.spec import load_mesh, load_pipeline, load_telemetry
+from mesh.spec import load_mesh
+from mesh.stores.alerts import RedisAlerts
+from mesh.stores.redis_online import RedisOnlineStore
 from mesh.telemetry.recorder import Recorder
 
 
@@ -42,15 +45,13 @@ class Telemetry:
         self._parts.push_async_callback(reporter.stop)
         engine = await connect_engine(mesh, settings, mesh_app, Metering(recorder))
         self._parts.push_async_callback(engine.close)
-        self._reader = TelemetryReader(
-            settings,
-            self._config,
-            load_telemetry(folder),
-            load_pipeline(folder, mesh),
-            Topics(**mesh.topics),
-            engine,
-            recorder,
-        )
+        chain = await asyncio.to_thread(load_chain, folder, mesh)
+        alerts = RedisAlerts(settings.redis_url, chain.policy)
+        online = RedisOnlineStore(settings.redis_url)
+        self._parts.push_async_callback(alerts.close)
+        self._parts.push_async_callback(online.close)
+        stores = Stores(alerts, online)
+        self._reader = TelemetryReader(settings, self._config, chain, engine, stores, recorder)
         self._reader.start()
         self._parts.push_async_callback(self._reader.drain)
         gc.collect()

@@ -16,21 +16,26 @@ from ingest.kafka_source import KafkaSource
 from ingest.ledger import Ledger
 from ingest.pool import DrainSummary
 from ingest.record import Polled
+from ingest.stages.alert import Alert
 from ingest.stages.score import Score
+from ingest.telemetry.alerting import AlertOutput
 from ingest.telemetry.chain import Chain
+from ingest.telemetry.configured import ChainConfig
 from ingest.telemetry.following import StateFollower
 from ingest.telemetry.judging import Alerting, Judging
+from ingest.telemetry.latest import LatestRows
 from ingest.telemetry.metering import ChainMetering
 from ingest.telemetry.outputs import FeatureTopic, Topic
 from ingest.telemetry.snapshots import Snapshots
 from ingest.telemetry.state_store import RedisStates
-from ingest.telemetry.worker import Online, TelemetryWorker
+from ingest.telemetry.worker import TelemetryWorker
 from ingest.worker import StreamEngine
 from mesh.pipeline.levels import LevelGauge
 from mesh.pipeline.plan import Level, PipelinePlan
 from mesh.settings import Settings
-from mesh.signals.features import feature_names
-from mesh.signals.sensors import Telemetry
+from mesh.stores.alerts import AlertWriter
+from mesh.stores.alerts.metering import AlertMetering
+from mesh.stores.online import OnlineStore
 from mesh.stores.views import digest_of
 from mesh.telemetry.recorder import Recorder
 
@@ -41,12 +46,11 @@ MODEL_ID: Final = "telemetry"
 
 
 @dataclass(frozen=True, slots=True)
-class Topics:
-    """Where the chain reads and writes."""
+class Stores:
+    """What outlives the reader beside its own state."""
 
-    raw: str
-    features: str
-    alerts: str
+    alerts: AlertWriter
+    online: OnlineStore
 
 
 class TelemetryReader:
@@ -56,16 +60,13 @@ class TelemetryReader:
         self,
         settings: Settings,
         config: IngestConfig,
-        telemetry: Telemetry,
-        plan: PipelinePlan,
-        topics: Topics,
+        chain: ChainConfig,
         engine: StreamEngine,
+        stores: Stores,
         recorder: Recorder,
-        *,
-        alerting: Alerting | None = None,
-        online: Online | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
+        plan = chain.plan
         self._config = config = replace(
             config,
             batch_records=plan.batch_records,
@@ -76,27 +77,30 @@ class TelemetryReader:
         self._ledger = Ledger(config.open_batches)
         client = Redis.from_url(settings.redis_url, socket_timeout=10, socket_connect_timeout=5)
         self._parts.push_async_callback(client.aclose)
-        chain = Chain(telemetry, plan, config.max_record_bytes)
-        states = RedisStates(client, f"{plan.group}:{topics.raw}", chain.digest)
+        stages = Chain(chain.telemetry, plan, config.max_record_bytes)
+        states = RedisStates(client, f"{plan.group}:{chain.topics.raw}", stages.digest)
         snapshots = Snapshots(states, self._ledger, plan.snapshot_ms / 1e3)
-        producer = _reliable(producer_settings(settings.kafka_bootstrap_servers, config))
-        names = feature_names([sensor.name for sensor in telemetry.sensors], telemetry.features)
+        self._producer = _reliable(producer_settings(settings.kafka_bootstrap_servers, config))
         metering = ChainMetering(recorder)
-        scores = {stage.name: Score(stage, engine, names) for stage in plan.stages if stage.kind == "score"}
+        scores = {
+            stage.name: Score(stage, engine, chain.features) for stage in plan.stages if stage.kind == "score"
+        }
         self._worker = TelemetryWorker(
-            chain,
+            stages,
             snapshots,
-            Judging(plan, scores, alerting, metering),
+            Judging(plan, scores, self._alerting(chain, stores, recorder), metering),
             ledger=self._ledger,
             gauge=LevelGauge(plan.levels),
-            features=FeatureTopic(self._topic(topics.features, producer), _model_of(plan), digest_of(names)),
-            late=self._topic(plan.late_topic, producer) if plan.late_topic else None,
-            online=online,
+            features=FeatureTopic(
+                self._topic(chain.topics.features), _model_of(plan), digest_of(chain.features)
+            ),
+            late=self._topic(plan.late_topic) if plan.late_topic else None,
+            online=LatestRows(stores.online, chain.view) if chain.view else None,
             dead_letters=self._dead_letters(settings, config),
             metering=metering,
         )
         self._source = KafkaSource(
-            topics.raw,
+            chain.topics.raw,
             consumer_settings(settings.kafka_bootstrap_servers, plan.group, config),
             config,
             self._ledger,
@@ -139,8 +143,12 @@ class TelemetryReader:
             logger.info("telemetry drained: %s", self._drained)
         return self._drained
 
-    def _topic(self, name: str, settings: dict[str, Setting]) -> Topic:
-        topic = Topic(name, settings)
+    def _alerting(self, chain: ChainConfig, stores: Stores, recorder: Recorder) -> Alerting:
+        alert = Alert(chain.policy.rules, chain.telemetry, chain.features)
+        return AlertOutput(alert, stores.alerts, self._topic(chain.topics.alerts), AlertMetering(recorder))
+
+    def _topic(self, name: str) -> Topic:
+        topic = Topic(name, self._producer)
         self._parts.push_async_callback(topic.close)
         return topic
 

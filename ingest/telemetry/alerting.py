@@ -1,0 +1,70 @@
+"""Alerts on their way out: to the store, which knows the budget, then to the topic what is left to tell."""
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import Final
+
+from ingest.backoff import Backoff
+from ingest.record import Headers, Polled
+from ingest.stages.alert import Alert
+from ingest.stages.rows import Rows
+from ingest.telemetry.outputs import Topic
+from mesh.alerts import AlertEvent
+from mesh.errors import StoreAway
+from mesh.pipeline.plan import Level
+from mesh.stores.alerts import AlertWriter, Written
+from mesh.stores.alerts.documents import event_json
+from mesh.stores.alerts.metering import AlertMetering
+
+logger = logging.getLogger(__name__)
+
+_BACKOFF_S: Final = (0.1, 5.0)
+
+
+class AlertOutput:
+    """The `Alerting` of the chain: rules, then store and topic. Writes of several polls keep their order."""
+
+    def __init__(self, alert: Alert, writer: AlertWriter, topic: Topic, metering: AlertMetering) -> None:
+        self._alert, self._writer, self._topic, self._metering = alert, writer, topic, metering
+        self._in_order = asyncio.Lock()
+
+    def step(self, rows: Rows, polled: Polled, level: Level) -> Coroutine[None, None, None]:
+        """See `Alerting`."""
+        judged = self._alert.step(rows, polled, level)
+        for each in judged:
+            self._metering.judged(each)
+        return self._write([event for each in judged for event in each.events])
+
+    def dump(self, partition: int, assets: Sequence[str]) -> Mapping[str, bytes]:
+        """See `Alerting`."""
+        return self._alert.dump(partition, assets)
+
+    def begin(self, partition: int, states: Mapping[str, bytes]) -> None:
+        """See `Alerting`."""
+        self._alert.begin(partition, states)
+
+    def end(self, partition: int) -> None:
+        """See `Alerting`."""
+        self._alert.end(partition)
+
+    async def _write(self, events: Sequence[AlertEvent]) -> None:
+        if not events:
+            return
+        async with self._in_order:
+            written = await self._stored(events)
+            none: Headers = ()
+            await self._topic.write([(one.asset.encode(), event_json(one), none) for one in written.publish])
+
+    async def _stored(self, events: Sequence[AlertEvent]) -> Written:
+        """Kept, for as long as that takes."""
+        backoff = Backoff(*_BACKOFF_S)
+        while True:
+            try:
+                written = await self._writer.write(events)
+                self._metering.written(written)
+                self._metering.budget_left(await self._writer.budget_left(events[-1].at))
+                return written
+            except StoreAway as error:
+                logger.warning("%d alerts are kept and written again: %s", len(events), error)
+                await asyncio.sleep(backoff.delay(error.retry_after_s))

@@ -1,0 +1,47 @@
+"""Everything that the files say of the telemetry chain, in one value."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mesh.alerts import Policy
+from mesh.pipeline.plan import PipelinePlan
+from mesh.signals.features import feature_names
+from mesh.signals.sensors import Telemetry
+from mesh.spec import MeshConfig, load_alerts, load_features, load_pipeline, load_telemetry
+from mesh.stores.views import FeatureView, digest_of
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """Where the chain reads and writes."""
+
+    raw: str
+    features: str
+    alerts: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChainConfig:
+    """`view` is the feature view that the chain's rows are of; None where `features.yaml` has none for them."""
+
+    telemetry: Telemetry
+    plan: PipelinePlan
+    topics: Topics
+    policy: Policy
+    view: FeatureView | None
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The columns of a flattened row."""
+        return feature_names([sensor.name for sensor in self.telemetry.sensors], self.telemetry.features)
+
+
+def load_chain(folder: Path, mesh: MeshConfig) -> ChainConfig:
+    """Read `telemetry.yaml`, `pipeline.yaml`, `alerts.yaml` and `features.yaml` in `folder`. Raises `InvalidConfig`."""
+    telemetry = load_telemetry(folder)
+    topics = Topics(mesh.topics["raw"], mesh.topics["features"], mesh.topics["alerts"])
+    names = feature_names([sensor.name for sensor in telemetry.sensors], telemetry.features)
+    digest = digest_of(names)
+    views = load_features(folder).views.values()
+    view = next((one for one in views if (one.topic, one.transform) == (topics.features, digest)), None)
+    return ChainConfig(telemetry, load_pipeline(folder, mesh), topics, load_alerts(folder), view)
