@@ -31,8 +31,8 @@ run: $(VENV)/.core  ## Start everything, feed real telemetry, show a live view; 
 stack-up: $(VENV)/.core  ## The mesh and all that it needs, without a feed
 	@exec $(BIN)/hyperstream up --no-feed
 
-run-sim: $(VENV)/.core  ## Feed the shipped turbofan telemetry into a running stack
-	@exec $(BIN)/hyperstream feed
+run-sim: $(VENV)/.core  ## Simulate a fleet with faults into a running stack; SCENARIO=drift SPEED=1x choose
+	@exec $(BIN)/hyperstream simulate --scenario $(or $(SCENARIO),level-shift) --speed $(or $(SPEED),10x) --group hyperstream-telemetry
 
 api: $(VENV)/.core  ## The HTTP and gRPC side alone: no broker, no Redis, no feed
 	@exec $(BIN)/hyperstream up --no-feed --no-stream
