@@ -70,7 +70,7 @@ class Alert:
 
     def _columns(self, rows: Rows, level: Level) -> dict[str, Column]:
         """What the rules read: columns of earlier stages, features, the level and the asset's criticality."""
-        flat = rows.features.reshape(len(rows), -1)
+        flat = rows.flat
         found: dict[str, Column] = {}
         for name in self._reads:
             if name in rows.columns:

@@ -25,6 +25,11 @@ class Rows:
     def __len__(self) -> int:
         return len(self.slot)
 
+    @property
+    def flat(self) -> np.ndarray:
+        """The features as float64 [M, S·F], sensor by sensor."""
+        return self.features.reshape(len(self), self.features.shape[1] * self.features.shape[2])
+
     def also(self, columns: Mapping[str, np.ndarray]) -> "Rows":
         """The same rows with more columns."""
         return replace(self, columns={**self.columns, **columns})

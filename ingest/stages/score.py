@@ -75,7 +75,7 @@ class Score:
             elif name in rows.columns:
                 known[name] = rows.columns[name].tolist()
             elif name in self._places:
-                flat = rows.features.reshape(len(rows), -1)
+                flat = rows.flat
                 known[name] = flat[:, self._places[name]].tolist()
         return known
 
@@ -108,5 +108,5 @@ def _without(values: np.ndarray, failed: Mapping[int, object]) -> np.ndarray:
 def _tensor(signature: Signature, rows: Rows) -> np.ndarray:
     wanted = signature.inputs[0]
     dtype = np.float32 if wanted.datatype == "FP32" else np.float64
-    flat = rows.features.reshape(len(rows), -1).astype(dtype)
+    flat = rows.flat.astype(dtype)
     return flat.reshape(rows.features.shape) if len(wanted.shape) == 3 else flat

@@ -28,7 +28,7 @@ class LatestRows:
     async def write(self, rows: Rows, /) -> None:
         """Returns when they can be read; older rows than what is there change nothing."""
         created = np.full(len(rows), int(time.time() * 1e3), np.int64)
-        batch = FeatureBatch(rows.assets, rows.time, created, rows.features.reshape(len(rows), -1))
+        batch = FeatureBatch(rows.assets, rows.time, created, rows.flat)
         backoff = Backoff(*_BACKOFF_S)
         while True:
             try:

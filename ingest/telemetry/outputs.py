@@ -80,7 +80,7 @@ class FeatureTopic:
         await self._topic.write(self._records(rows, level))
 
     def _records(self, rows: Rows, level: Level) -> list[tuple[bytes, bytes, Headers]]:
-        features = rows.features.reshape(len(rows), -1).tolist()
+        features = rows.flat.tolist()
         return [
             (
                 asset.encode(),

@@ -113,7 +113,7 @@ class TelemetryWorker:
         self._thread.shutdown(wait=True, cancel_futures=True)
 
     async def _take_turns(self) -> None:
-        while True:
+        while self.failure is None:
             work = await self._turns.get()
             try:
                 await work()

@@ -74,7 +74,7 @@ class LevelRules:
     they were younger than `recover` times that.
     """
 
-    behind_ms: tuple[int, int, int] = (1_000, 3_000, 30_000)
+    behind_ms: tuple[int, int, int] = (1_000, 3_000, 600_000)
     recover: float = 0.5
     hold_ms: int = 10_000
 

@@ -70,7 +70,7 @@ class BatchEntry(Strict):
 class LevelsEntry(Strict):
     """When the chain does less."""
 
-    behind_ms: tuple[Count, Count, Count] = (1_000, 3_000, 30_000)
+    behind_ms: tuple[Count, Count, Count] = (1_000, 3_000, 600_000)
     """L1, L2 and L3 begin when readings are this old as they arrive."""
     recover: Annotated[float, Field(strict=True, gt=0, lt=1)] = 0.5
     """A level ends once readings are younger than this part of what began it."""
