@@ -50,12 +50,12 @@ class FeatureExtractor:
 
     def extract(self, values: np.ndarray) -> np.ndarray:
         """Features of windows [M, S, W]: float64 [M, S, F] in the order of `names`; 0 for a sensor without any value."""
+        if not len(values):
+            return np.empty((0, values.shape[1], len(self.names)))
         window = _Window(values)
         found: Named = {}
         for compute in self._families:
             found |= compute(window)
-        if not len(values):
-            return np.empty((0, values.shape[1], len(self.names)))
         return np.stack([found[name] for name in self.names], axis=-1)
 
     def _relations(self, window: "_Window") -> Named:

@@ -1,0 +1,163 @@
+"""Raw telemetry through the whole mesh: simulated, alerted on, read over the API, while the reader is killed."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from confluent_kafka import Consumer
+from full_stack import LANE_HTTP, ROOT, FullStack, echo_config, full_stack
+from ray_mesh import until
+
+pytestmark = [pytest.mark.ray, pytest.mark.kafka, pytest.mark.redis, pytest.mark.slow]
+
+API = f"http://127.0.0.1:{LANE_HTTP}"
+ASSETS, SECONDS = 20, 400
+ALERTS = """
+budget: {per: 10m, alerts: 100}
+rules:
+  - name: unusual
+    when: "z >= 20"
+    severity: warning
+    hold_off: 10m
+    clear_when: "z < 5"
+    clear_for: 30s
+    summary: "{asset}: {sensor} is {z:.0f} deviations from usual"
+"""
+SCENARIO = f"""
+description: One flow shifts far.
+duration_s: {SECONDS}
+faults:
+  - {{kind: level_shift, assets: [pump-3], sensors: [flow], begins_s: 300, lasts_s: 60, size: 40}}
+"""
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FullStack]:
+    folder = tmp_path_factory.mktemp("telemetry")
+    config = echo_config(folder)
+    (config / "telemetry.yaml").write_text((ROOT / "config/telemetry.yaml").read_text())
+    (config / "alerts.yaml").write_text(ALERTS)
+    (config / "pipeline.yaml").write_text("snapshot_ms: 500\n")
+    (folder / "shift.yaml").write_text(SCENARIO)
+    readers = {
+        "INGEST_COMMIT_INTERVAL_S": "0.1",
+        "KAFKA_CLIENT_SESSION_TIMEOUT_MS": "6000",
+        "KAFKA_CLIENT_HEARTBEAT_INTERVAL_MS": "1000",
+    }
+    with full_stack(folder, config, **readers) as running:
+        raw, features = "hyperstream.raw", "hyperstream.features"
+        running.kafka.create(raw, f"{raw}.dlq", features, "hyperstream.alerts", "hyperstream.truth")
+        until(lambda: len(running.up.actors("ServeReplica:telemetry")) == 1, 60)
+        yield running
+
+
+def simulate(stack: FullStack, scenario: Path) -> subprocess.Popen[str]:
+    words = [
+        "simulate",
+        "--scenario",
+        str(scenario),
+        "--assets",
+        str(ASSETS),
+        "--speed",
+        "20x",
+        "--seed",
+        "3",
+    ]
+    return subprocess.Popen(
+        [sys.executable, "-m", "mesh.cli", *words],
+        env=stack.up.environ,
+        cwd=scenario.parent,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def read_all(stack: FullStack, topic: str) -> list[dict[str, Any]]:
+    consumer = Consumer(
+        {
+            "bootstrap.servers": stack.kafka.bootstrap,
+            "group.id": f"{topic}.check",
+            "auto.offset.reset": "earliest",
+            "enable.partition.eof": True,
+        }
+    )
+    consumer.subscribe([topic])
+    found: list[dict[str, Any]] = []
+    ended: set[int] = set()
+    try:
+        while len(ended) < 4:
+            for message in consumer.consume(1_000, 1.0):
+                error = message.error()
+                if error is None:
+                    found.append(json.loads(message.value()))
+                else:
+                    ended.add(message.partition())
+    finally:
+        consumer.close()
+    return found
+
+
+def alerts() -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = httpx.get(f"{API}/alerts", timeout=5).json()["alerts"]
+    return found
+
+
+@pytest.mark.timeout(240)
+def test_a_fault_becomes_one_alert_though_its_reader_is_killed(stack: FullStack, tmp_path: Path) -> None:
+    scenario = tmp_path / "shift.yaml"
+    scenario.write_text(SCENARIO)
+    group = "hyperstream-telemetry"
+
+    def done() -> int:
+        return sum(max(0, at) for at in stack.kafka.committed("hyperstream.raw", group).values())
+
+    feeding = simulate(stack, scenario)
+    until(lambda: done() >= ASSETS * SECONDS // 3, 60, stack.up.said)
+    victim = stack.up.actor("ServeReplica:telemetry")
+    victim.kill()
+    said, _ = feeding.communicate(timeout=90)
+    assert feeding.returncode == 0, said
+    until(lambda: done() == ASSETS * SECONDS, 90, stack.up.said)
+    assert stack.up.actor("ServeReplica:telemetry").pid != victim.pid
+
+    until(lambda: len(alerts()) > 0, 20)
+    (alert,) = alerts()
+    assert (alert["rule"], alert["asset"]) == ("unusual", "pump-3")
+    assert "flow is" in alert["summary"]
+    told = read_all(stack, "hyperstream.alerts")
+    assert {one["id"] for one in told} == {alert["id"]}
+
+    windows = [
+        (one["metadata"]["asset"], one["metadata"]["ts"]) for one in read_all(stack, "hyperstream.features")
+    ]
+    per_asset = {asset: sorted({ts for name, ts in windows if name == asset}) for asset, _ in windows}
+    assert len(per_asset) == ASSETS
+    for asset, times in per_asset.items():
+        gaps = {after - before for before, after in pairwise(times)}
+        assert gaps == {8_000}, f"{asset} misses windows: {gaps}"
+
+
+def test_the_newest_features_and_the_alert_are_served_and_the_alert_can_be_resolved(stack: FullStack) -> None:
+    row = httpx.get(f"{API}/features/pump-3", timeout=5)
+    assert row.status_code == 200, row.text
+    assert len(row.json()["features"]) == 16 * 21
+    assert httpx.get(f"{API}/features/nobody", timeout=5).status_code == 404
+    (alert,) = alerts()
+    if alert["state"] == "open":
+        done = httpx.post(
+            f"{API}/alerts/{alert['id']}/resolve", json={"actor": "ann", "note": "valve"}, timeout=5
+        )
+        assert done.json()["state"] == "resolved"
+    assert httpx.get(f"{API}/alerts", params={"state": "open"}, timeout=5).json()["alerts"] == []
+
+
+def test_it_drains(stack: FullStack) -> None:
+    assert stack.up.end() < 20
+    assert "left uncommitted: 0" in stack.up.lines[-1]
