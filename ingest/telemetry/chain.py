@@ -6,7 +6,8 @@ stream was cut into polls, nor on the assets beside it.
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -91,7 +92,9 @@ class Chain:
 
     def compute(self, polled: Polled, level: Level) -> Computed:
         """Every record of partitions that are still ours is taken, refused or late; the next poll must come after it."""
-        ours = [span for span in polled.spans if not span.abandoned]  # asked once: a partition may go meanwhile
+        ours = [
+            span for span in polled.spans if not span.abandoned
+        ]  # asked once: a partition may go meanwhile
         anew = [span.partition for span in ours if span.first < self._next.get(span.partition, 0)]
         for partition in anew:
             self.begin(partition, {}, 0)
@@ -140,18 +143,22 @@ class Chain:
         found = self._assets.dump([f"{partition}/{asset}" for asset in assets])
         return {split(key)[1]: state for key, state in found.items()}
 
-    def begin(self, partition: int, states: Mapping[str, AssetState], resume: int) -> None:
+    def begin(
+        self, partition: int, states: Mapping[str, AssetState], resume: int
+    ) -> Sequence[tuple[int, str]]:
         """A partition is ours now, to be read from `resume`: what is remembered of it gives way to `states`.
 
-        Records that an asset's state holds already are passed over as they are read again.
+        Records that an asset's state holds already are passed over as they are read again. Returns the assets, by partition,
+        that were forgotten to make room.
 
         Raises:
             ValueError: states of another layout.
         """
         self.end(partition)
-        self._assets.load({f"{partition}/{asset}": kept.state for asset, kept in states.items()})
+        forgotten = self._assets.load({f"{partition}/{asset}": kept.state for asset, kept in states.items()})
         self._next[partition] = resume
         self._ahead[partition] = {asset: kept.upto for asset, kept in states.items()}
+        return [split(key) for key in forgotten]
 
     def end(self, partition: int) -> None:
         """A partition is another's now: forget its assets."""
@@ -159,7 +166,7 @@ class Chain:
         self._next.pop(partition, None)
         self._assets.forget([key for key in self._assets.names if split(key)[0] == partition])
 
-    def _not_yet_taken(self, polled: Polled, decoded: Decoded, gone: Set[int]) -> Decoded:
+    def _not_yet_taken(self, polled: Polled, decoded: Decoded, gone: AbstractSet[int]) -> Decoded:
         """Without records of partitions that have moved away, and those that a loaded state holds."""
         if not gone and not any(self._ahead.values()):
             return decoded

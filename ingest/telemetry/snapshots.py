@@ -92,12 +92,16 @@ class Snapshots:
         for partition, assets in computed.touched.items():
             self._changed[partition] |= assets
             self._forgotten[partition] -= assets
-        for partition, asset in computed.forgotten:
-            self._changed[partition].discard(asset)
-            self._forgotten[partition].add(asset)
+        self.forgot(computed.forgotten)
         for partition, first in computed.since.items():
             self._resume.setdefault(partition, first)
         self._upto.update(computed.upto)
+
+    def forgot(self, assets: Iterable[tuple[int, str]]) -> None:
+        """These made room for others: what the store keeps of them would miss records."""
+        for partition, asset in assets:
+            self._changed[partition].discard(asset)
+            self._forgotten[partition].add(asset)
 
     @property
     def due(self) -> bool:

@@ -86,7 +86,7 @@ class TelemetryWorker:
         resume = 0 if past is None else past.resume
         parts = {name: parts_of(asset.state) for name, asset in kept.assets.items()}
         states = {name: replace(asset, state=parts[name][0]) for name, asset in kept.assets.items()}
-        await self._run(lambda: self._chain.begin(partition, states, resume))
+        self._snapshots.forgot(await self._run(lambda: self._chain.begin(partition, states, resume)))
         self._judging.begin(partition, {name: alerts for name, (_, alerts) in parts.items()})
         self._metering.remembers(len(self._chain))
 
