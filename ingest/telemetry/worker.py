@@ -91,8 +91,9 @@ class TelemetryWorker:
         self._metering.remembers(len(self._chain))
 
     async def save(self, partitions: Sequence[int]) -> None:
-        """Write the state of these partitions, all of whose records are done with. Raises `StoreAway`."""
-        cuts = await self._run(lambda: self._snapshots.cut(self._chain.dump, partitions))
+        """Write the state of those of these partitions all of whose records are done with. Raises `StoreAway`."""
+        await self._snapshots.recall(partitions)
+        cuts = await self._run(lambda: self._snapshots.cut_of(self._chain.dump, partitions))
         await self._snapshots.write(self._judging.complete(cuts))
 
     async def end(self, partitions: Sequence[int]) -> None:
@@ -158,6 +159,7 @@ class TelemetryWorker:
                 self.answered += answered
                 self._metering.answered(polled.topic, answered)
             self._snapshots.advance()
+            self._metering.state_written(self._snapshots.written_bytes)
 
     async def _write(self, polled: Polled, computed: Computed, level: Level) -> None:
         rows = computed.windows
