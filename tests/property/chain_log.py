@@ -47,26 +47,28 @@ class StampedMessage:
 STAMPED = StampedMessage()
 
 
-def log(seed: int, records: int = RECORDS) -> Log:
-    """Two assets of the same names in each partition at 10 Hz: jitter, disorder, a gap, missing values, garbage, repeats."""
-    return {
-        partition: _partition(np.random.default_rng([seed, partition]), records) for partition in PARTITIONS
-    }
+def log(seed: int, turn: int = 1) -> Log:
+    """Two assets of the same names in each partition: jitter, disorder, a gap, missing values, garbage, repeats.
+
+    They take turns of so many records, each at 10 Hz.
+    """
+    return {partition: _partition(np.random.default_rng([seed, partition]), turn) for partition in PARTITIONS}
 
 
-def _partition(rng: np.random.Generator, records: int) -> list[bytes]:
-    n = np.arange(records)
-    time = BEGAN_MS - 60_000 + n // 2 * 100 + rng.integers(-150, 150, records)
-    time[n > records // 2] += 2_000
-    values = np.round(rng.normal(10, 2, (records, 2)), 3)
+def _partition(rng: np.random.Generator, turn: int) -> list[bytes]:
+    n = np.arange(RECORDS)
+    time = BEGAN_MS - 60_000 + (n // 2 if turn == 1 else n) * 100 + rng.integers(-150, 150, RECORDS)
+    time[n > RECORDS // 2] += 2_000
+    values = np.round(rng.normal(10, 2, (RECORDS, 2)), 3)
     found = []
     for at in n.tolist():
         sensors = dict(zip("ab", values[at].tolist(), strict=True))
         if rng.random() < 0.1:
             del sensors["a"]
-        value = json.dumps({"asset": f"pump-{at % 2}", "ts": int(time[at]), "sensors": sensors}).encode()
+        record = {"asset": f"pump-{at // turn % 2}", "ts": int(time[at]), "sensors": sensors}
         odd = rng.random()
-        found.append(b"garbage" if odd < 0.03 else found[-1] if odd > 0.97 and found else value)
+        repeated = odd > 0.97 and found
+        found.append(b"garbage" if odd < 0.03 else found[-1] if repeated else json.dumps(record).encode())
     return found
 
 
