@@ -21,7 +21,7 @@ from ingest.stages.rows import Rows
 from ingest.telemetry.chain import Chain, Computed
 from ingest.telemetry.judging import Judging
 from ingest.telemetry.metering import ChainMetering
-from ingest.telemetry.outputs import FeatureTopic, Topic, late_records
+from ingest.telemetry.outputs import Destination, FeatureTopic, late_records
 from ingest.telemetry.past import Past, parts_of
 from ingest.telemetry.snapshots import Cut, Snapshots
 from mesh.pipeline.levels import LevelGauge
@@ -52,7 +52,7 @@ class TelemetryWorker:
         ledger: Ledger,
         gauge: LevelGauge,
         features: FeatureTopic,
-        late: Topic | None,
+        late: Destination | None,
         online: Online | None,
         dead_letters: DeadLetters,
         metering: ChainMetering,
