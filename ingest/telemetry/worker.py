@@ -150,7 +150,7 @@ class TelemetryWorker:
             if cuts:
                 self._snapshots.write_later(judging.result())
         except Exception as error:  # whatever it is, the records stay uncommitted, and health says why
-            self.failure = error
+            self.failure = _first(error)
             logger.exception("records %s are left uncommitted", polled.spans)
         else:
             if not polled.abandoned:
@@ -183,6 +183,13 @@ class TelemetryWorker:
 
 async def _awaited(work: Awaitable[Result]) -> Result:
     return await work
+
+
+def _first(error: Exception) -> Exception:
+    """What went wrong first: a group of tasks says no more than that something did."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def _behind_ms(polled: Polled) -> float:
