@@ -46,7 +46,7 @@ class StateFollower:
             logger.warning(
                 "the state of partitions %s was not written: %s",
                 sorted(partitions),
-                error or "no time was left",
+                str(error) or "no time was left",
             )
 
     def end(self, partitions: Sequence[int], /) -> None:
