@@ -116,7 +116,6 @@ async def test_a_poll_of_a_partition_that_has_moved_away_completes_nothing() -> 
     bench.features.available.set()
     await bench.settle()
     assert bench.ledger.due() == {0: 10}
-    assert bench.worker.answered == 20, "of the poll that was ours alone in part, not of the other"
     assert len(bench.chain) == 1
 
 
