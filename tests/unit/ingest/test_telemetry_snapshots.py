@@ -170,6 +170,26 @@ async def test_a_forgotten_asset_leaves_the_store_with_the_cut_unless_it_came_ba
     assert await stream.kept(0) == {"b": 9}
 
 
+async def test_who_could_not_leave_while_the_store_was_away_leaves_with_the_next_cut_unless_back_by_then() -> (
+    None
+):
+    stream = Stream()
+
+    async def cut_after(*assets: str) -> None:
+        made = [stream.take(asset, 0) for asset in assets]
+        stream.snapshots.write_later(stream.snapshots.cut(stream.chain.dump))
+        for each in made:
+            await stream.done(each)
+
+    await cut_after("a", "b")
+    stream.snapshots.forgot([(0, "a"), (0, "b")])
+    stream.store.away = True
+    await cut_after("c")
+    stream.store.away = False
+    await cut_after("b")
+    assert await stream.kept(0) == {"b": 12, "c": 12}
+
+
 async def test_a_store_that_is_away_is_waited_for_as_a_partition_comes_and_as_its_topic_is_made_anew() -> (
     None
 ):
