@@ -8,8 +8,8 @@ reaches the cluster that the old one cannot, the new one takes over.
 
 import logging
 import threading
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Final
 
 from confluent_kafka import Consumer, KafkaException, Producer
 
@@ -23,9 +23,9 @@ _ANSWER_S: Final = 2.0
 class Reach:
     """Watches a consumer of one topic. Lives on the polling thread."""
 
-    def __init__(self, settings: Mapping[str, Any], topic: str) -> None:
-        """`settings` are those of the consumer, to make another like it."""
-        self._settings, self._topic = settings, topic
+    def __init__(self, make: Callable[[], Consumer], topic: str) -> None:
+        """`make` gives another consumer like the one that is watched."""
+        self._make, self._topic = make, topic
         self._next = float("inf")
 
     def heard(self, now: float) -> None:
@@ -42,7 +42,7 @@ class Reach:
         self._next = now + SILENT_S
         if _reaches(consumer, self._topic):
             return None
-        other = Consumer(dict(self._settings))
+        other = self._make()
         if _reaches(other, self._topic):
             return other
         other.close()

@@ -62,7 +62,7 @@ class KafkaSource:
             "logger": logger,
         }
         self._settings = {**settings, **callbacks}
-        self._reach = Reach(self._settings, topic)
+        self._reach = Reach(lambda: Consumer(self._settings), topic)
         self._consumer: Consumer | None = None
         self._slots = threading.Semaphore(config.batches_in_flight)
         self._stopping = threading.Event()
@@ -239,15 +239,25 @@ class KafkaSource:
     def _on_assign(self, consumer: Consumer, places: list[TopicPartition]) -> None:
         if self._retired(consumer):
             return
-        try:
-            found = consumer.committed(places, timeout=_KAFKA_TIMEOUT_S) if places else []
-        except KafkaException as error:
-            self._complaints.tell(error.args[0])
-            found = places
-        self._begin(consumer, found)
+        self._begin(consumer, self._committed(consumer, places))
         self._fresh.update(place.partition for place in places)
         self._complaints.clear()
         logger.info("reading %s: given partitions %s", self._topic, sorted(p.partition for p in places))
+
+    def _committed(self, consumer: Consumer, places: list[TopicPartition]) -> list[TopicPartition]:
+        """The committed offsets, waited for while nobody stops us: without them state would begin at the wrong record.
+
+        Health looks after a wait that does not end, as after any silence of this thread.
+        """
+        while places and not self._stopping.is_set():
+            try:
+                found: list[TopicPartition] = consumer.committed(places, timeout=_KAFKA_TIMEOUT_S)
+            except KafkaException as error:
+                self._complaints.tell(error.args[0])
+                self._stopping.wait(_IDLE_S)
+            else:
+                return found
+        return []
 
     def _begin(self, consumer: Consumer, found: list[TopicPartition]) -> None:
         moved = False

@@ -1,6 +1,7 @@
 """Rows to an endpoint of the mesh, and its answers back as columns."""
 
 import asyncio
+import time
 from collections.abc import Mapping
 from typing import Final
 
@@ -46,9 +47,10 @@ class Score:
                 return rows.also(columns_of(answer))
             except (Unavailable, DeadlineExceeded) as error:
                 attempts += 1
-                if not self._plan.required and attempts > self._plan.retries:
-                    raise LeftOut(f"{endpoint}: {error}") from error
                 wait = backoff.delay(getattr(error, "retry_after_s", None) or 0.0)
+                over = attempts > self._plan.retries or time.monotonic() + wait >= deadline
+                if over and not self._plan.required:
+                    raise LeftOut(f"{endpoint}: {error}") from error
             except MeshError as error:
                 if self._plan.required:
                     raise
@@ -56,6 +58,7 @@ class Score:
             await asyncio.sleep(wait)
 
     async def _ask(self, endpoint: str, rows: Rows, deadline: float | None) -> Answer:
+        """Rows that failed in passing count as no answer; where some were answered, a stage that can do without has enough."""
         signature = self._engine.signature(endpoint)
         if signature is None:
             raise Unavailable(endpoint, "no replica has said what it takes", retry_after_s=0.1)
@@ -65,7 +68,12 @@ class Score:
             rows.assets,
             self._attributes(rows, self._engine.attributes_read(endpoint)),
         )
-        return await self._engine.infer(endpoint, batch, deadline=deadline)
+        answer = await self._engine.infer(endpoint, batch, deadline=deadline)
+        failure = next((each for each in answer.failed.values() if each.kind != "raised"), None)
+        if failure is not None and (self._plan.required or len(answer.failed) == len(rows)):
+            reason = f"{failure.kind}: {failure.reason}"
+            raise Unavailable(failure.model, reason, failure.retry_after_s or 0.0)
+        return answer
 
     def _attributes(self, rows: Rows, names: frozenset[str]) -> Mapping[str, list[object]]:
         known: dict[str, list[object]] = {}

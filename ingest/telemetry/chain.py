@@ -7,6 +7,7 @@ stream was cut into polls, nor on the assets beside it.
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -91,11 +92,15 @@ class Chain:
 
     def compute(self, polled: Polled, level: Level) -> Computed:
         """Every record of partitions that are still ours is taken, refused or late; the next poll must come after it."""
-        anew = [span.partition for span in polled.spans if span.first < self._next.get(span.partition, 0)]
+        ours = [
+            span for span in polled.spans if not span.abandoned
+        ]  # asked once: a partition may go meanwhile
+        anew = [span.partition for span in ours if span.first < self._next.get(span.partition, 0)]
         for partition in anew:
             self.begin(partition, {}, 0)
         began = time.perf_counter()
-        decoded = self._not_yet_taken(polled, self._decode.open(polled))
+        gone = {span.partition for span in polled.spans}.difference(span.partition for span in ours)
+        decoded = self._not_yet_taken(polled, self._decode.open(polled), gone)
         seconds = {"decode": time.perf_counter() - began}
         partitions = [polled.partitions[at] for at in decoded.positions]
         keys = [f"{partition}/{asset}" for partition, asset in zip(partitions, decoded.assets, strict=True)]
@@ -118,13 +123,13 @@ class Chain:
                 result = self._named(result, decoded)
             values[stage.name] = result
             seconds[stage.name] = time.perf_counter() - began
-        upto = {span.partition: span.last + 1 for span in polled.spans if not span.abandoned}
+        upto = {span.partition: span.last + 1 for span in ours}
         self._next.update(upto)
         return Computed(
             decoded,
             {name: value for name, value in values.items() if isinstance(value, Rows)},
             np.array(decoded.positions, np.int64)[late],
-            {span.partition: span.first for span in polled.spans if not span.abandoned},
+            {span.partition: span.first for span in ours},
             upto,
             anew,
             _touched(keys),
@@ -138,18 +143,22 @@ class Chain:
         found = self._assets.dump([f"{partition}/{asset}" for asset in assets])
         return {split(key)[1]: state for key, state in found.items()}
 
-    def begin(self, partition: int, states: Mapping[str, AssetState], resume: int) -> None:
+    def begin(
+        self, partition: int, states: Mapping[str, AssetState], resume: int
+    ) -> Sequence[tuple[int, str]]:
         """A partition is ours now, to be read from `resume`: what is remembered of it gives way to `states`.
 
-        Records that an asset's state holds already are passed over as they are read again.
+        Records that an asset's state holds already are passed over as they are read again. Returns the assets, by partition,
+        that were forgotten to make room.
 
         Raises:
             ValueError: states of another layout.
         """
         self.end(partition)
-        self._assets.load({f"{partition}/{asset}": kept.state for asset, kept in states.items()})
+        forgotten = self._assets.load({f"{partition}/{asset}": kept.state for asset, kept in states.items()})
         self._next[partition] = resume
         self._ahead[partition] = {asset: kept.upto for asset, kept in states.items()}
+        return [split(key) for key in forgotten]
 
     def end(self, partition: int) -> None:
         """A partition is another's now: forget its assets."""
@@ -157,9 +166,8 @@ class Chain:
         self._next.pop(partition, None)
         self._assets.forget([key for key in self._assets.names if split(key)[0] == partition])
 
-    def _not_yet_taken(self, polled: Polled, decoded: Decoded) -> Decoded:
+    def _not_yet_taken(self, polled: Polled, decoded: Decoded, gone: AbstractSet[int]) -> Decoded:
         """Without records of partitions that have moved away, and those that a loaded state holds."""
-        gone = {span.partition for span in polled.spans if span.abandoned}
         if not gone and not any(self._ahead.values()):
             return decoded
         kept = []

@@ -22,6 +22,10 @@ class StateFollower:
 
     def begin(self, partition: int, committed: int | None, note: str, /) -> int | None:
         """Where the state of the partition ends, which is where its records must be read again."""
+        if (
+            committed is None
+        ):  # nothing was ever done with: what is kept under this name is of a topic that is gone
+            self._in_turn(lambda: self._snapshots.begin_anew([partition]))
         past = past_of(note)
         if past is None or committed is None or past.resume > committed:
             past = None
@@ -42,7 +46,7 @@ class StateFollower:
             logger.warning(
                 "the state of partitions %s was not written: %s",
                 sorted(partitions),
-                error or "no time was left",
+                str(error) or "no time was left",
             )
 
     def end(self, partitions: Sequence[int], /) -> None:

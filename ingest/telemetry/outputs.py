@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 import numpy as np
@@ -36,6 +36,18 @@ class _FeatureRecord(msgspec.Struct, gc=False):
     metadata: _Metadata
 
 
+Records = Sequence[tuple[bytes | None, bytes | None, Headers]]
+"""Keys, values and headers."""
+
+
+class Destination(Protocol):
+    """Takes records."""
+
+    async def write(self, records: Records) -> None:
+        """Returns when every one is there for good; waits and tries again for as long as that takes."""
+        ...
+
+
 class Topic:
     """Writes to one topic, trying again for as long as it takes."""
 
@@ -44,8 +56,8 @@ class Topic:
         self._name = name
         self._deliveries = Deliveries(settings)
 
-    async def write(self, records: Sequence[tuple[bytes | None, bytes | None, Headers]]) -> None:
-        """Keys, values and headers; returns when all in-sync replicas have every one."""
+    async def write(self, records: Records) -> None:
+        """See `Destination`; returns when all in-sync replicas have every one."""
         async with asyncio.TaskGroup() as group:
             for key, value, headers in records:
                 group.create_task(self._write_one(key, value, headers))
@@ -70,7 +82,7 @@ class Topic:
 class FeatureTopic:
     """The features topic: a record for each window, keyed by asset."""
 
-    def __init__(self, topic: Topic, model_id: str, names_digest: str) -> None:
+    def __init__(self, topic: Destination, model_id: str, names_digest: str) -> None:
         """`model_id` is the endpoint that scores such a record; `names_digest` names the columns of its features."""
         self._topic, self._model_id, self._names = topic, model_id, names_digest
         self._encode = msgspec.json.Encoder().encode
@@ -103,7 +115,7 @@ def row_id(asset: str, time_ms: int) -> str:
     return f"{asset}@{time_ms}"
 
 
-def late_records(polled: Polled, late: np.ndarray) -> list[tuple[bytes | None, bytes | None, Headers]]:
+def late_records(polled: Polled, late: np.ndarray) -> Records:
     """The late records of a poll, untouched, with their place in a header."""
     found: list[tuple[bytes | None, bytes | None, Headers]] = []
     for at in late.tolist():

@@ -180,6 +180,7 @@ def _reliable(settings: dict[str, Setting]) -> dict[str, Setting]:
         "linger.ms": 5,
         "compression.type": "lz4",
         "delivery.timeout.ms": 30_000,
+        "message.max.bytes": 100_000_000,  # a late record may be as large as the broker took it
         "queue.buffering.max.messages": 50_000,
         "queue.buffering.max.kbytes": 262_144,
         "client.id": "hyperstream-telemetry",

@@ -29,6 +29,14 @@ for at = 2, #ARGV, 2 do
 end
 redis.call('EXPIRE', KEYS[1], ARGV[1])
 """
+_REMOVE: Final = """
+for at = 2, #ARGV do
+  local old = redis.call('HGET', KEYS[1], ARGV[at])
+  if old and struct.unpack('>I8', old) <= struct.unpack('>I8', ARGV[1]) then
+    redis.call('HDEL', KEYS[1], ARGV[at])
+  end
+end
+"""
 
 
 class StoreAway(Exception):
@@ -54,8 +62,8 @@ class StateStore(Protocol):
         """Assets as they are once every record before `resume` was taken; older writes than what is kept change nothing."""
         ...
 
-    async def remove(self, partition: int, assets: Sequence[str]) -> None:
-        """Forget assets."""
+    async def remove(self, partition: int, upto: int, assets: Sequence[str]) -> None:
+        """Forget assets, but for those of which more is kept than what came before `upto`."""
         ...
 
     async def clear(self, partition: int) -> None:
@@ -72,7 +80,7 @@ class RedisStates:
     def __init__(self, client: Redis, name: str, digest: str) -> None:
         """`name` is of the topic and the group, `digest` of the layout: states of another layout are not found."""
         self._client, self._prefix = client, f"hyperstream:state:{name}:{digest}"
-        self._write = client.register_script(_WRITE)
+        self._write, self._remove = client.register_script(_WRITE), client.register_script(_REMOVE)
 
     async def read(self, partition: int) -> Kept:
         """See `StateStore`."""
@@ -94,11 +102,12 @@ class RedisStates:
             await self._put(partition, [part for name, state in piece for part in (name, head + state)])
         await self._put(partition, ["", head])
 
-    async def remove(self, partition: int, assets: Sequence[str]) -> None:
+    async def remove(self, partition: int, upto: int, assets: Sequence[str]) -> None:
         """See `StateStore`."""
-        if assets:
+        left = iter(assets)
+        while piece := list(islice(left, _ASSETS_A_WRITE)):
             with _away():
-                await self._client.hdel(self._key(partition), *assets)
+                await self._remove(keys=[self._key(partition)], args=[_HEAD.pack(upto), *piece])
 
     async def clear(self, partition: int) -> None:
         """See `StateStore`."""
@@ -140,10 +149,12 @@ class MemoryStates:
                 kept[name] = AssetState(resume, state)
         self._resume[partition] = max(resume, self._resume.get(partition, resume))
 
-    async def remove(self, partition: int, assets: Sequence[str]) -> None:
+    async def remove(self, partition: int, upto: int, assets: Sequence[str]) -> None:
         """See `StateStore`."""
+        kept = self._assets.get(partition, {})
         for name in assets:
-            self._assets.get(partition, {}).pop(name, None)
+            if name in kept and kept[name].upto <= upto:
+                del kept[name]
 
     async def clear(self, partition: int) -> None:
         """See `StateStore`."""

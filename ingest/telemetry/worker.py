@@ -21,7 +21,7 @@ from ingest.stages.rows import Rows
 from ingest.telemetry.chain import Chain, Computed
 from ingest.telemetry.judging import Judging
 from ingest.telemetry.metering import ChainMetering
-from ingest.telemetry.outputs import FeatureTopic, Topic, late_records
+from ingest.telemetry.outputs import Destination, FeatureTopic, late_records
 from ingest.telemetry.past import Past, parts_of
 from ingest.telemetry.snapshots import Cut, Snapshots
 from mesh.pipeline.levels import LevelGauge
@@ -52,7 +52,7 @@ class TelemetryWorker:
         ledger: Ledger,
         gauge: LevelGauge,
         features: FeatureTopic,
-        late: Topic | None,
+        late: Destination | None,
         online: Online | None,
         dead_letters: DeadLetters,
         metering: ChainMetering,
@@ -86,13 +86,14 @@ class TelemetryWorker:
         resume = 0 if past is None else past.resume
         parts = {name: parts_of(asset.state) for name, asset in kept.assets.items()}
         states = {name: replace(asset, state=parts[name][0]) for name, asset in kept.assets.items()}
-        await self._run(lambda: self._chain.begin(partition, states, resume))
+        self._snapshots.forgot(await self._run(lambda: self._chain.begin(partition, states, resume)))
         self._judging.begin(partition, {name: alerts for name, (_, alerts) in parts.items()})
         self._metering.remembers(len(self._chain))
 
     async def save(self, partitions: Sequence[int]) -> None:
-        """Write the state of these partitions, all of whose records are done with. Raises `StoreAway`."""
-        cuts = await self._run(lambda: self._snapshots.cut(self._chain.dump, partitions))
+        """Write the state of those of these partitions all of whose records are done with. Raises `StoreAway`."""
+        await self._snapshots.recall(partitions)
+        cuts = await self._run(lambda: self._snapshots.cut_of(self._chain.dump, partitions))
         await self._snapshots.write(self._judging.complete(cuts))
 
     async def end(self, partitions: Sequence[int]) -> None:
@@ -149,7 +150,7 @@ class TelemetryWorker:
             if cuts:
                 self._snapshots.write_later(judging.result())
         except Exception as error:  # whatever it is, the records stay uncommitted, and health says why
-            self.failure = error
+            self.failure = _first(error)
             logger.exception("records %s are left uncommitted", polled.spans)
         else:
             if not polled.abandoned:
@@ -158,6 +159,7 @@ class TelemetryWorker:
                 self.answered += answered
                 self._metering.answered(polled.topic, answered)
             self._snapshots.advance()
+            self._metering.state_written(self._snapshots.written_bytes)
 
     async def _write(self, polled: Polled, computed: Computed, level: Level) -> None:
         rows = computed.windows
@@ -181,6 +183,13 @@ class TelemetryWorker:
 
 async def _awaited(work: Awaitable[Result]) -> Result:
     return await work
+
+
+def _first(error: Exception) -> Exception:
+    """What went wrong first: a group of tasks says no more than that something did."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def _behind_ms(polled: Polled) -> float:

@@ -130,7 +130,7 @@ def problems(stages: Sequence[StagePlan]) -> list[Finding]:
     found = list(_wiring(stages))
     if found:
         return found
-    return [*_single(stages), *_alerts(stages), *_late(stages)]
+    return [*_single(stages), *_alone(stages), *_before_models(stages), *_late(stages)]
 
 
 def _wiring(stages: Sequence[StagePlan]) -> Iterator[Finding]:
@@ -153,7 +153,8 @@ def _wiring(stages: Sequence[StagePlan]) -> Iterator[Finding]:
     try:
         TopologicalSorter({stage.name: stage.after for stage in stages}).prepare()
     except CycleError as error:
-        yield ("stages", error.args[1][0], "after"), f"stages in a circle: {' after '.join(error.args[1])}"
+        circle = error.args[1][::-1]  # graphlib says each before the one that waits for it
+        yield ("stages", circle[0], "after"), f"stages in a circle: {' after '.join(circle)}"
 
 
 def _single(stages: Sequence[StagePlan]) -> Iterator[Finding]:
@@ -165,7 +166,8 @@ def _single(stages: Sequence[StagePlan]) -> Iterator[Finding]:
             yield ("stages",), f"there is no {kind} stage"
 
 
-def _alerts(stages: Sequence[StagePlan]) -> Iterator[Finding]:
+def _alone(stages: Sequence[StagePlan]) -> Iterator[Finding]:
+    """What a stage says that its kind cannot be."""
     for stage in stages:
         if stage.kind == "score" and not stage.endpoints:
             yield ("stages", stage.name, "endpoints"), "say whom to ask, as {L0: NAME}"
@@ -175,6 +177,22 @@ def _alerts(stages: Sequence[StagePlan]) -> Iterator[Finding]:
             yield (
                 ("stages", stage.name, "required"),
                 f"without {stage.kind} there are no features: it is required",
+            )
+        if stage.kind in FEATURE_KINDS and stage.upto < Level.STORE:
+            yield (
+                ("stages", stage.name, "upto"),
+                f"features are the same at every level: {stage.kind} runs up to {Level.STORE.label}",
+            )
+
+
+def _before_models(stages: Sequence[StagePlan]) -> Iterator[Finding]:
+    """The detector keeps state, so that it runs poll after poll, before models are waited for."""
+    scores = {stage.name for stage in stages if stage.kind == "score"}
+    for stage in stages:
+        if stage.kind == "detect" and scores.intersection(stage.after):
+            yield (
+                ("stages", stage.name, "after"),
+                "detect runs before models are asked: put it after features, and the score after it",
             )
 
 

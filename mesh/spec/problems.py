@@ -27,6 +27,7 @@ _KINDS: Final = {
 _BOUNDS: Final = {
     "greater_than": ("above", "gt"),
     "greater_than_equal": ("at least", "ge"),
+    "less_than": ("below", "lt"),
     "less_than_equal": ("at most", "le"),
 }
 
