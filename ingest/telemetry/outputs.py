@@ -1,11 +1,14 @@
 """What the chain writes: feature records, late records, dead letters. Each call returns when Kafka has it all."""
 
 import asyncio
+import logging
+import time
 from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
 import msgspec
 import numpy as np
+from confluent_kafka import KafkaError
 
 from ingest.backoff import Backoff
 from ingest.kafka_client import Setting
@@ -14,7 +17,10 @@ from ingest.record import Headers, Polled
 from ingest.stages.rows import Rows
 from mesh.pipeline.plan import Level
 
+logger = logging.getLogger(__name__)
+
 _FULL_S: Final = 0.005
+_COMPLAIN_EVERY_S: Final = 10.0
 _BACKOFF_S: Final = (0.05, 2.0)
 
 
@@ -55,6 +61,7 @@ class Topic:
         """`settings` are librdkafka's."""
         self._name = name
         self._deliveries = Deliveries(settings)
+        self._complained = -_COMPLAIN_EVERY_S
 
     async def write(self, records: Records) -> None:
         """See `Destination`; returns when all in-sync replicas have every one."""
@@ -76,7 +83,15 @@ class Topic:
                 continue
             if error is None:
                 return
+            self._complain(error)
             await asyncio.sleep(backoff.delay())
+
+    def _complain(self, error: KafkaError) -> None:
+        """Say what is waited for, now and then."""
+        now = time.monotonic()
+        if now - self._complained >= _COMPLAIN_EVERY_S:
+            self._complained = now
+            logger.warning("records for %s are kept and sent again: %s", self._name, error.str())
 
 
 class FeatureTopic:
