@@ -1,6 +1,7 @@
 """`hyperstream`: the one entry point, and what every command shares: errors without a stack trace."""
 
 import sys
+from importlib.metadata import entry_points
 
 import typer
 
@@ -22,6 +23,7 @@ from mesh.cli import (
     up,
     version,
 )
+from mesh.cli.plugins import plugged_in
 from mesh.errors import MeshError
 
 app = typer.Typer(
@@ -56,6 +58,10 @@ store_commands = typer.Typer(no_args_is_help=True, help="Age the history of feat
 store_commands.command()(store.compact)
 store_commands.command()(store.expire)
 app.add_typer(store_commands, name="store")
+
+
+for plugin in entry_points(group="hyperstream.commands"):
+    app.command(plugin.name)(plugged_in(plugin))
 
 
 def main() -> None:

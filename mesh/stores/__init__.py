@@ -4,7 +4,7 @@
 importer of its client: `redis_online`, `delta_*`, `kafka_features`. Times are milliseconds since 1970 (UTC), int64.
 """
 
-from mesh.stores.rows import FeatureBatch, OnlineRow, Window
+from mesh.stores.rows import FeatureBatch, OnlineRow, Piece, Window
 from mesh.stores.views import FeatureView, Tiers, digest_of
 
-__all__ = ["FeatureBatch", "FeatureView", "OnlineRow", "Tiers", "Window", "digest_of"]
+__all__ = ["FeatureBatch", "FeatureView", "OnlineRow", "Piece", "Tiers", "Window", "digest_of"]
