@@ -8,6 +8,7 @@ from mesh.cli import (
     alerts,
     bench,
     check,
+    cost,
     explain,
     features,
     feed,
@@ -35,6 +36,7 @@ app.command()(up.up)
 app.command()(check.check)
 app.command()(explain.explain)
 app.command()(feed.feed)
+app.command()(cost.cost)
 app.add_typer(pipeline.app, name="pipeline")
 app.command()(replay.replay)
 app.command()(simulate.simulate)

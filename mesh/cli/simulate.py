@@ -136,7 +136,9 @@ def _sampling(telemetry: Telemetry, wanted: bool, watch: str | None, console: Co
         return None
     if watch is None:
         return Sampling(telemetry.sampling)
-    return Sampling(telemetry.sampling, WatchedAssets(watch, lambda words: console.print(words, markup=False)))
+    return Sampling(
+        telemetry.sampling, WatchedAssets(watch, lambda words: console.print(words, markup=False))
+    )
 
 
 def _to_kafka(

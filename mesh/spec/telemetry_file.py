@@ -154,7 +154,7 @@ class SamplingEntry(Strict):
 
     enabled: Flag = False
     """Whether they do; the chain then holds each sensor's last value for a heartbeat."""
-    noises: NotNegative = 8.0
+    noises: NotNegative = 5.0
     """A value is sent that is so many standard deviations of its sensor's noise from the last one sent."""
     heartbeat_ms: Count = 10_000
     """The longest silence of a sensor; `tolerance_ms` bounds it too."""
