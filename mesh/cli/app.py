@@ -6,6 +6,7 @@ import typer
 
 from mesh.cli import (
     alerts,
+    backfill,
     bench,
     check,
     cost,
@@ -36,6 +37,7 @@ app.command()(up.up)
 app.command()(check.check)
 app.command()(explain.explain)
 app.command()(feed.feed)
+app.command()(backfill.backfill)
 app.command()(cost.cost)
 app.add_typer(pipeline.app, name="pipeline")
 app.command()(replay.replay)
