@@ -3,7 +3,7 @@
 Scoring and the keeping of results know no Ray; `run` alone does.
 """
 
-from mesh.backfill.plan import Backfill, Slice, day_key, slices_of
+from mesh.backfill.plan import Backfill, day_key
 from mesh.backfill.sinks import DaySink
 
-__all__ = ["Backfill", "DaySink", "Slice", "day_key", "slices_of"]
+__all__ = ["Backfill", "DaySink", "day_key"]

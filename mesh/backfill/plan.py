@@ -1,15 +1,11 @@
-"""What a backfill is to do, cut into slices that are scored for themselves. Pure."""
+"""What a backfill is to do, and what names its results. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Final
 
 from mesh.runtimes.base import Artifact
 from mesh.stores.views import DAY_MS, FeatureView
-
-SLICE_MS: Final = 3_600_000
-"""An hour: what one task reads and holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,22 +22,6 @@ class Backfill:
     start: int
     end: int
     batch_rows: int = 1_024
-
-
-@dataclass(frozen=True, slots=True)
-class Slice:
-    """The rows with start ≤ event time < end, all of one `day` (days since 1970)."""
-
-    day: int
-    start: int
-    end: int
-
-
-def slices_of(day: int, start: int, end: int) -> tuple[Slice, ...]:
-    """The part of a day that lies between start and end, hour by hour."""
-    begin, stop = max(start, day * DAY_MS), min(end, (day + 1) * DAY_MS)
-    edges = [begin, *range((begin // SLICE_MS + 1) * SLICE_MS, stop, SLICE_MS), stop]
-    return tuple(Slice(day, low, high) for low, high in zip(edges, edges[1:], strict=False) if low < high)
 
 
 def day_key(job: Backfill, day: int, files: Sequence[str], artifact_digest: str) -> int:

@@ -8,11 +8,12 @@ import numpy as np
 import pyarrow as pa
 import ray
 
-from mesh.backfill.plan import Backfill, Slice, day_key, slices_of
+from mesh.backfill.plan import Backfill, day_key
 from mesh.backfill.scoring import RowScorer
 from mesh.backfill.sinks import DaySink
 from mesh.stores.delta_reader import DeltaReader
 from mesh.stores.delta_table import day_name
+from mesh.stores.slices import Slice, slices_of
 
 _BLOCKS_AHEAD: Final = 2
 
