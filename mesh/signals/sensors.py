@@ -74,7 +74,7 @@ class SamplingRules:
 
     enabled: bool = False
     heartbeat_ms: int = 10_000
-    hold_ms: int = 120_000
+    hold_ms: int = 60_000
 
 
 @dataclass(frozen=True, slots=True)

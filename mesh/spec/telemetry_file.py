@@ -158,7 +158,7 @@ class SamplingEntry(Strict):
     """A value is sent that is so many standard deviations of its sensor's noise from the last one sent."""
     heartbeat_ms: Count = 10_000
     """The longest silence of a sensor; `tolerance_ms` bounds it too."""
-    hold_ms: Annotated[int, Field(strict=True, ge=0)] = 120_000
+    hold_ms: Annotated[int, Field(strict=True, ge=0)] = 60_000
     """After an alert or drift of an asset has ended, it sends everything for so long."""
 
     def tolerance_ms(self, period_ms: int) -> int:
