@@ -26,8 +26,9 @@ def measure(console: Console) -> list[Row]:
     """Every row; those whose data is not there are skipped."""
     rows: list[Row] = []
     for part in (_nab, _turbofans, _scenarios):
-        rows += part()
-        console.print(f"  {rows[-1].id.rpartition('-')[0]}: done")
+        found = part()
+        console.print(f"  {', '.join(row.id for row in found)}: done")
+        rows += found
     return rows
 
 

@@ -6,7 +6,7 @@ strangest `1 - STRANGE` of healthy ones is watched, as one with an open alert is
 another seed than faults.
 """
 
-from collections.abc import Iterator, Set
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -91,7 +91,7 @@ class _Watch:
     threshold: float
     names: set[str] = field(default_factory=set)
 
-    def __call__(self) -> Set[str]:
+    def __call__(self) -> set[str]:
         return self.names
 
     def see(self, computed: Computed) -> None:
