@@ -2,7 +2,7 @@
 
 Each series is a machine with one sensor, a row its period. Its noise comes from the rows that do not count (probation): the
 robust standard deviation of a difference of neighbours, over the square root of two. A series whose newest score is suspicious
-is watched, before an alert would open. `NOISES`, `HOLD` and `SUSPICIOUS` were chosen among seven settings on these very files.
+is watched, before an alert would open. `NOISES`, `HOLD` and `SUSPICIOUS` were chosen among a dozen settings on these very files.
 """
 
 from collections.abc import Sequence

@@ -41,7 +41,8 @@ SCENARIOS: Final = (
 ASSETS: Final = tuple(f"pump-{number}" for number in range(1, 41))
 SHARE: Final = 0.25
 """Of the machines, in each scenario: more than as shipped, so that there are faults enough to count."""
-SEED: Final = 7
+SEED: Final = 20261127
+"""None that the shipped sampling was chosen with."""
 START_MS: Final = 1_767_225_600_000
 SETTLED_MS: Final = START_MS + 300_000
 """No fault begins before; the detector has warmed up by then."""

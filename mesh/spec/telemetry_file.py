@@ -185,7 +185,7 @@ class TelemetryFile(Strict):
     assets: AssetsEntry = AssetsEntry()
     """The machines."""
     sampling: SamplingEntry = SamplingEntry()
-    """How senders spare readings that say nothing new."""
+    """Which readings senders may spare."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
