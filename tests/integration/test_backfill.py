@@ -1,5 +1,7 @@
 """A backfill on a real, small Ray: every row of history is scored once, and a second run has nothing left to do."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,9 +36,21 @@ def one_core() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def writer(tmp_path_factory: pytest.TempPathFactory) -> DeltaWriter:
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with the view and the model."""
+    root = tmp_path_factory.mktemp("project")
+    (root / "config").mkdir()
+    (root / "config/models.yaml").write_text("models: {echo: {runtime: identity}}\n")
+    (root / "config/features.yaml").write_text(
+        f"history: store\nviews: {{telemetry: {{columns: [{', '.join(VIEW.columns)}]}}}}\n"
+    )
+    return root
+
+
+@pytest.fixture(scope="module")
+def writer(project: Path) -> DeltaWriter:
     """A history of three days, in which the hours are uneven."""
-    made = DeltaWriter(str(tmp_path_factory.mktemp("history")), VIEW)
+    made = DeltaWriter(str(project / "store/telemetry" / VIEW.transform), VIEW)
     made.begin([0])
     append(made, [(f"pump-{n % 7}", round(n * days(3) / ROWS), float(n)) for n in range(ROWS)], 0)
     return made
@@ -77,3 +91,28 @@ def test_all_of_history_is_scored_once_and_what_changed_is_scored_anew(
 def test_to_parquet_a_file_a_day(one_core: None, writer: DeltaWriter, tmp_path: Path) -> None:
     done = backfill(job_on(writer), ParquetSink(tmp_path / "scores", "echo"), "", Workers(), lambda _: None)
     assert len(list((tmp_path / "scores").iterdir())) == done.days >= 3
+
+
+def test_the_command_scores_a_stretch_and_says_what_it_did(
+    one_core: None, writer: DeltaWriter, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MESH_CONFIG", str(project / "config"))
+    address = ray.get_runtime_context().gcs_address
+    words = [
+        "backfill",
+        "--model",
+        "echo",
+        "--from",
+        "2026-01-02",
+        "--to",
+        "2026-01-03",
+        "--address",
+        address,
+    ]
+    done = subprocess.run(
+        [sys.executable, "-m", "mesh.cli", *words], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "of 1 days in" in done.stderr
+    scores = DeltaTable(f"{writer._address}.scores").to_pyarrow_table()
+    assert {str(day) for day in scores["day"].to_pylist()} == {"2026-01-02"}
