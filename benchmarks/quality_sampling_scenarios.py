@@ -2,8 +2,8 @@
 
 The same faults on the same machines, at full rate and sampled. The two are compared at the same rate of false alarms: each has
 the threshold above which `ALARMS` of the windows of machines without a fault lie, because a held signal is calmer than a noisy
-one. A machine whose newest window is stranger than `STRANGE` of those of a healthy fleet, of another seed, is watched, as one with
-an open alert is, and sends everything.
+one. A machine whose newest window is stranger than `STRANGE` of those of a healthy fleet, of another seed, is watched, as one
+with an open alert is, and sends everything.
 """
 
 from collections.abc import Iterator
