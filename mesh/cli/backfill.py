@@ -15,13 +15,18 @@ from mesh.errors import InvalidInput, MeshError, NotFound
 from mesh.routing.problems import nearest
 from mesh.spec import ModelSpec, load_mesh
 from mesh.stores.times import parse_time
+from mesh.stores.views import DAY_MS
 
 
 def backfill(
     *,
     model: Annotated[str, typer.Option(help="A model of models.yaml.")],
-    start: Annotated[str, typer.Option("--from", help="Event time from which on.")],
-    end: Annotated[str, typer.Option("--to", help="Event time before which.")],
+    start: Annotated[
+        str, typer.Option("--from", help="Event time from which on; the whole of its day (UTC) is scored.")
+    ],
+    end: Annotated[
+        str, typer.Option("--to", help="Event time before which; the whole of its day is scored.")
+    ],
     view: Annotated[str, typer.Option(help="A view of features.yaml.")] = "telemetry",
     columns: Annotated[
         str | None,
@@ -53,6 +58,8 @@ def backfill(
     low, high = parse_time("--from", start), parse_time("--to", end)
     if low >= high:
         raise InvalidInput("--to", f"'{end}' must be later than --from, '{start}'")
+    # A day's results are kept whole, so that days can be told apart and passed over.
+    low, high = low // DAY_MS * DAY_MS, -(-high // DAY_MS) * DAY_MS
     place = place_of(view)
     spec = _model(place, model)
     runs, plan = _part("run"), _part("plan")

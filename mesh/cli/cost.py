@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.table import Table
 
 from mesh.cli import environment
+from mesh.cli.addresses import PROMETHEUS_PORT
 from mesh.cli.metrics import sample_of, scrape
 from mesh.cli.stored import stored_gb
 from mesh.costs import Bill, bill, usage_between
-from mesh.errors import InvalidInput
 from mesh.settings import Settings
 from mesh.spec import load_mesh, load_prices, load_telemetry
 
@@ -30,7 +30,10 @@ def cost(
         typer.Option(min=0.0, max=1.0, help="The share of alerts that are true, for the cost of a true one."),
     ] = None,
     url: Annotated[
-        str | None, typer.Option(help="The metrics [default: http://MESH_HOST:ML_PROMETHEUS_PORT/metrics]")
+        str | None,
+        typer.Option(
+            help="The metrics [default: http://MESH_HOST:ML_PROMETHEUS_PORT/metrics, port 9464 as under `hyperstream up`]"
+        ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
@@ -90,6 +93,4 @@ def totals(found: Bill) -> list[str]:
 
 
 def _address(settings: Settings) -> str:
-    if settings.prometheus_port is None:
-        raise InvalidInput("--url", "ML_PROMETHEUS_PORT is not set: say where the metrics are")
-    return f"http://{settings.mesh_host}:{settings.prometheus_port}/metrics"
+    return f"http://{settings.mesh_host}:{settings.prometheus_port or PROMETHEUS_PORT}/metrics"

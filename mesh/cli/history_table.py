@@ -3,7 +3,6 @@
 import importlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -92,6 +91,4 @@ def history_table(
         )
     except ImportError as error:
         raise MeshError(f"{error.name} is not installed: pip install 'hyperstream-mesh[features]'") from None
-    if path and "://" not in path and not Path(path).exists():
-        raise InvalidInput("delta:", f"{path} does not exist")
     return HistoryTable(reader, place.view, tuple(features) or place.view.columns, settings, model)

@@ -134,6 +134,11 @@ def _sampling(telemetry: Telemetry, wanted: bool, watch: str | None, console: Co
         if watch is not None:
             raise InvalidInput("--watch", "needs --sampling: without it every machine sends everything")
         return None
+    if not telemetry.sampling.enabled:
+        console.print(
+            "telemetry.yaml does not enable sampling: values stand for tolerance_ms only, so less is spared",
+            highlight=False,
+        )
     if watch is None:
         return Sampling(telemetry.sampling)
     return Sampling(

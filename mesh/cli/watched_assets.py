@@ -2,14 +2,15 @@
 
 import time
 from collections.abc import Callable, Collection
+from typing import Final
 
 from mesh.cli.alert_client import AlertClient, ApiFailed, shown
 
-_LOOK_S = 1.0
-_AWAY_S = 10.0
-_TIMEOUT_S = 2.0
-_PAGE = 200
-_PAGES = 5
+_LOOK_S: Final = 1.0
+_AWAY_S: Final = 10.0
+_TIMEOUT_S: Final = 2.0
+_PAGE: Final = 200
+_PAGES: Final = 5
 """At most so many pages of alerts are read in one look: 1,000 of the newest."""
 
 

@@ -26,6 +26,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.slow]
 VIEW = a_view()
 MODEL = Artifact("echo", "identity")
 ROWS = 300
+START = T0 // days(1) * days(1)
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +64,9 @@ def append(writer: DeltaWriter, rows: list[tuple[str, int, float]], offset: int)
 
 
 def job_on(writer: DeltaWriter) -> Backfill:
-    return Backfill(VIEW, writer._address, MODEL, ("temp.std", "temp.mean"), T0, T0 + days(5), batch_rows=64)
+    return Backfill(
+        VIEW, writer._address, MODEL, ("temp.std", "temp.mean"), START, START + days(6), batch_rows=64
+    )
 
 
 def test_all_of_history_is_scored_once_and_what_changed_is_scored_anew(

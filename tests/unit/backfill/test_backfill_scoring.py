@@ -72,7 +72,7 @@ def test_a_day_is_cut_at_whole_hours_and_at_the_ends():
     "changed",
     [
         {"columns": ("temp.mean",)},
-        {"end": T0 + 5},
+        {"view": a_view(transform="0" * 16)},
         {"model": Artifact("echo", "identity", version="4")},
     ],
 )
@@ -82,8 +82,8 @@ def test_a_key_names_all_that_results_follow_from(changed):
         "history": "x",
         "model": ECHO,
         "columns": ("temp.std",),
-        "start": T0,
-        "end": T0 + 9,
+        "start": T0 // days(1) * days(1),
+        "end": (T0 // days(1) + 2) * days(1),
     }
     day = T0 // days(1)
     key = day_key(Backfill(**job), day, ["b", "a"], "digest")
@@ -94,3 +94,8 @@ def test_a_key_names_all_that_results_follow_from(changed):
         day_key(Backfill(**job), day, ["a", "b"], "other"),
     )
     assert 0 <= key < np.iinfo(np.int64).max
+
+
+def test_only_whole_days_are_scored():
+    with pytest.raises(ValueError, match="beginnings of days"):
+        Backfill(a_view(), "x", ECHO, ("temp.std",), T0, T0 + days(1))
