@@ -31,9 +31,7 @@ def cost(
     ] = None,
     url: Annotated[
         str | None,
-        typer.Option(
-            help="The metrics [default: http://MESH_HOST:ML_PROMETHEUS_PORT/metrics, port 9464 as under `hyperstream up`]"
-        ),
+        typer.Option(help="The metrics [default: http://MESH_HOST:ML_PROMETHEUS_PORT/metrics, port 9464]"),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
