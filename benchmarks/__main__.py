@@ -9,7 +9,7 @@ from collections.abc import Callable
 import psutil
 from rich.console import Console
 
-from benchmarks import alerts, gpu, http, latency, memory, routing, stream, telemetry, tensor
+from benchmarks import alerts, gpu, http, latency, memory, quality, routing, stream, telemetry, tensor
 from benchmarks.results import Row, markdown, save, show
 
 PARTS = (
@@ -25,8 +25,20 @@ PARTS = (
     "gpu",
     "memory",
     "alerts",
+    "quality",
 )
-DEFAULT = ("routing", "http", "stream", "latency", "tensor", "telemetry", "gpu", "memory", "alerts")
+DEFAULT = (
+    "routing",
+    "http",
+    "stream",
+    "latency",
+    "tensor",
+    "telemetry",
+    "gpu",
+    "memory",
+    "alerts",
+    "quality",
+)
 
 
 def run_part(part: str, rounds: int, seconds: int, console: Console) -> list[Row]:
@@ -42,6 +54,7 @@ def run_part(part: str, rounds: int, seconds: int, console: Console) -> list[Row
         "gpu": gpu.rows,
         "memory": lambda: memory.measure(console),
         "alerts": alerts.rows,
+        "quality": lambda: quality.measure(console),
     }
     return parts[part]()
 

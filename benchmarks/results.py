@@ -86,6 +86,16 @@ def at_most(identity: str, unit: str, ours: Sequence[float], target: float, note
     )
 
 
+def reaches(identity: str, unit: str, ours: float, target: float, note: str = "") -> Row:
+    """A row with an absolute value that must be `target` or more."""
+    return Row(identity, unit, ours, "", None, None, f">= {target} {unit}", ours >= target, note)
+
+
+def within(identity: str, unit: str, ours: float, low: float, high: float, note: str = "") -> Row:
+    """A row with an absolute value between two others, both included."""
+    return Row(identity, unit, ours, "", None, None, f"{low} to {high}", low <= ours <= high, note)
+
+
 def skipped(identity: str, unit: str, reason: str) -> Row:
     """A row that this machine cannot measure, and why."""
     return Row(identity, unit, None, "", None, None, "", None, reason)

@@ -50,10 +50,11 @@ class PollReader:
             partitions, offsets = [partitions[i] for i in kept], [offsets[i] for i in kept]
         if not values:
             return None
-        size = sum(len(value) for value in values if value) / len(values)
-        self.mean_bytes = max(_LEAST_BYTES, (1 - _WEIGHT) * self.mean_bytes + _WEIGHT * size)
+        size = sum(len(value) for value in values if value)
+        self.mean_bytes = max(_LEAST_BYTES, (1 - _WEIGHT) * self.mean_bytes + _WEIGHT * size / len(values))
         self.read += len(values)
         self._recorder.count(names.INGEST_RECORDS, len(values), (self._topic,))
+        self._recorder.count(names.INGEST_BYTES, size, (self._topic,))
         return Polled(self._topic, values, partitions, offsets, messages, tuple(spans), received, received_at)
 
     def _open(

@@ -71,7 +71,7 @@ def evaluate(
         for result in results:
             sys.stdout.write(json.dumps(as_json(result)) + "\n")
     else:
-        Console().print(as_table(results))
+        Console(width=None if sys.stdout.isatty() else 120).print(as_table(results))
     if report is not None:
         report.write_text(page(results), encoding="utf-8")
         sys.stderr.write(f"written to {report}\n")

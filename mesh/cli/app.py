@@ -7,8 +7,10 @@ import typer
 
 from mesh.cli import (
     alerts,
+    backfill,
     bench,
     check,
+    cost,
     explain,
     features,
     feed,
@@ -37,6 +39,8 @@ app.command()(up.up)
 app.command()(check.check)
 app.command()(explain.explain)
 app.command()(feed.feed)
+app.command()(backfill.backfill)
+app.command()(cost.cost)
 app.add_typer(pipeline.app, name="pipeline")
 app.command()(replay.replay)
 app.command()(simulate.simulate)

@@ -18,6 +18,7 @@ from mesh.spec import (
     load_features,
     load_mesh,
     load_pipeline,
+    load_prices,
     load_scenarios,
     load_telemetry,
 )
@@ -43,6 +44,7 @@ def check(
     folder, console = config or Path(settings.config_dir), Console()
     mesh, telemetry = load_mesh(folder, settings), load_telemetry(folder)
     load_pipeline(folder, mesh)
+    prices = load_prices(folder)
     scenarios, policy = load_scenarios(folder, telemetry), load_alerts(folder)
     console.print(overview(mesh))
     if telemetry.sensors:
@@ -50,6 +52,7 @@ def check(
     console.print(views(load_features(folder)))
     if policy.rules:
         console.print(alert_rules(policy))
+    console.print(f"prices in {prices.currency} of {prices.date}: {prices.source}", highlight=False)
     if scenarios:
         console.print(scenarios_table(scenarios.values()))
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from mesh.cli.outbox import KafkaAway, Outbox, Readers
 from mesh.cli.pacing import Allowance, Pace
-from mesh.cli.table import Record, Table
+from mesh.cli.table import Record, RecordTable
 from mesh.settings import Settings
 
 READER_S: Final = 120.0
@@ -102,12 +102,12 @@ class _Gate:
         self._readers.close()
 
 
-def rows_of(table: Table, loop: bool, limit: int | None) -> Iterator[Record]:
+def rows_of(table: RecordTable, loop: bool, limit: int | None) -> Iterator[Record]:
     """The records of `table` once, or over and over; at most `limit`."""
     return islice(_looped(table) if loop else table.records(), limit)
 
 
-def _looped(table: Table) -> Iterator[Record]:
+def _looped(table: RecordTable) -> Iterator[Record]:
     row = 0
     while True:
         good, skipped = 0, table.skipped.count

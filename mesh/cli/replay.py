@@ -9,13 +9,24 @@ from rich.console import Console
 from mesh.cli import environment
 from mesh.cli.attributes import parse_setting
 from mesh.cli.feeding import Feed, rows_of
+from mesh.cli.history_table import DELTA, FIRST_MS, LAST_MS, HistoryTable, history_table
 from mesh.cli.pacing import pace_of
 from mesh.cli.progress import SendingBar
-from mesh.cli.table import Columns, Table
+from mesh.cli.row_gate import RowGate
+from mesh.cli.table import Columns, RecordTable, Table
+from mesh.errors import InvalidInput
+from mesh.settings import Settings
+from mesh.spec import load_telemetry
+from mesh.stores.times import parse_time
 
 
 def replay(
-    file: Annotated[Path, typer.Argument(help="A CSV file with a header, plain or .gz.", dir_okay=False)],
+    file: Annotated[
+        str,
+        typer.Argument(
+            help="A CSV file with a header, plain or .gz; or delta:PATH, a Delta table of features, delta: a view's own."
+        ),
+    ],
     *,
     speed: Annotated[
         str | None,
@@ -43,8 +54,21 @@ def replay(
     topic: Annotated[str | None, typer.Option(help="The topic [default: KAFKA_INFERENCE_TOPIC]")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Stop after so many records.")] = None,
     loop: Annotated[bool, typer.Option("--loop", help="Begin again at the end.")] = False,
+    sampling: Annotated[
+        bool,
+        typer.Option("--sampling", help="Leave out rows that say nothing new; needs --timestamp."),
+    ] = False,
+    view: Annotated[
+        str, typer.Option(help="Of a Delta table: the view of features.yaml that it is of.")
+    ] = "telemetry",
+    start: Annotated[
+        str | None, typer.Option("--from", help="Of a Delta table: event time from which on.")
+    ] = None,
+    end: Annotated[
+        str | None, typer.Option("--to", help="Of a Delta table: event time before which.")
+    ] = None,
 ) -> None:
-    """Send any CSV file to Kafka as records.
+    """Send any CSV file, or the history of a view, to Kafka as records.
 
     The demo broker is never sent more than its reader keeps up with; a real one takes what it is given.
 
@@ -53,22 +77,37 @@ def replay(
     - `hyperstream replay data/cmapss_fd001_sample.csv.gz --key unit --attributes unit,cycle --rate 500`
     - `hyperstream replay temperature.csv --timestamp timestamp --features value --speed 50x`
     - `hyperstream replay readings.csv --model identity --set tenant=blue --set rollout=true:30%`
+    - `hyperstream replay delta: --from 2026-01-02 --to 2026-01-03 --speed 100x --model anomaly`
     """
     settings = environment.settings()
     columns = Columns(_names(features), timestamp, key, _names(attributes))
-    table = Table(file, columns, [parse_setting(text) for text in set_ or []], model)
-    pace = pace_of(speed, rate, timestamp is not None)
+    added = [parse_setting(text) for text in set_ or []]
+    table: Table | HistoryTable
+    if file.startswith(DELTA):
+        _refuse_for_history(columns, sampling)
+        table = history_table(file, view, columns.features, added, model)
+        table.start, table.end = _stretch(start, end)
+    else:
+        if start is not None or end is not None:
+            raise InvalidInput("--from", f"chooses rows of a Delta table, and {file} is a CSV file")
+        table = Table(Path(file), columns, added, model)
+    pace = pace_of(speed, rate, timestamp is not None or isinstance(table, HistoryTable))
     used = table.check()
+    gate = _gate(settings, used, timestamp) if sampling else None
+    if isinstance(table, Table):
+        table.gate = gate
     console = Console(stderr=True)
     console.print(f"features: {', '.join(used)}", highlight=False)
     lines = table.count()
     total = limit if loop else min(lines, limit or lines)
     running = Feed(settings, topic or settings.kafka_inference_topic, pace)
-    send_all(running, table, console, loop=loop, limit=limit, total=total)
+    send_all(running, table, console, loop=loop, limit=limit, total=None if gate else total)
+    if gate is not None:
+        console.print(f"{gate.kept:.1%} of {gate.read:,} rows were sent", highlight=False)
 
 
 def send_all(
-    feed: Feed, table: Table, console: Console, *, loop: bool, limit: int | None, total: int | None
+    feed: Feed, table: RecordTable, console: Console, *, loop: bool, limit: int | None, total: int | None
 ) -> None:
     """Send `table` with a progress bar, then say in one line what came of it."""
     with SendingBar(feed, total, console) as bar:
@@ -83,6 +122,30 @@ def send_all(
         console.print(
             f"skipped {table.skipped.count:,} lines; the first: {table.skipped.first}", highlight=False
         )
+
+
+def _refuse_for_history(columns: Columns, sampling: bool) -> None:
+    """A history says itself what these options say of a CSV file."""
+    given = {"--timestamp": columns.timestamp, "--key": columns.key, "--attributes": columns.attributes}
+    for option, value in {**given, "--sampling": sampling}.items():
+        if value:
+            raise InvalidInput(
+                option, "belongs to a CSV file: a history has its own times and keys, leave it out"
+            )
+
+
+def _stretch(start: str | None, end: str | None) -> tuple[int, int]:
+    low = FIRST_MS if start is None else parse_time("--from", start)
+    high = LAST_MS if end is None else parse_time("--to", end)
+    if low >= high:
+        raise InvalidInput("--to", f"'{end}' must be later than --from")
+    return low, high
+
+
+def _gate(settings: Settings, columns: tuple[str, ...], timestamp: str | None) -> RowGate:
+    if timestamp is None:
+        raise InvalidInput("--sampling", "needs --timestamp: a heartbeat counts the time of the rows")
+    return RowGate(load_telemetry(Path(settings.config_dir)), columns)
 
 
 def _names(text: str | None) -> tuple[str, ...]:

@@ -18,9 +18,12 @@ from mesh.cli.pacing import Pace, at_factor, factor_of
 from mesh.cli.progress import SendingBar
 from mesh.cli.scenarios import scenarios_table
 from mesh.cli.simulating import Wanted, run_of, with_truth
+from mesh.cli.watched_assets import WatchedAssets
 from mesh.errors import InvalidInput
 from mesh.settings import Settings
+from mesh.signals.sensors import Telemetry
 from mesh.simulation.run import Run
+from mesh.simulation.thinning import Sampling
 from mesh.simulation.truth import Truth
 from mesh.spec import load_scenario, load_scenarios, load_telemetry, load_topics
 
@@ -79,6 +82,16 @@ def simulate(
         str | None,
         typer.Option(help="The readers that a demo broker is kept for [default: KAFKA_CONSUMER_GROUP]"),
     ] = None,
+    sampling: Annotated[
+        bool,
+        typer.Option("--sampling", help="Machines spare readings that say nothing new; see telemetry.yaml."),
+    ] = False,
+    watch: Annotated[
+        str | None,
+        typer.Option(
+            help="With --sampling: machines with alerts at this mesh (http://HOST:PORT) send everything."
+        ),
+    ] = None,
     list_: Annotated[bool, typer.Option("--list", help="Show the scenarios and what they do.")] = False,
 ) -> None:
     """Simulate the telemetry of a fleet, with faults, and say in hyperstream.truth what was wrong and when.
@@ -99,10 +112,11 @@ def simulate(
         return
     to = STDOUT if dry_run else output
     factor = factor_of(speed or ("1x" if to is None else "max"))
-    wanted = Wanted(seed, factor, assets, rate, duration, start)
+    console = Console(stderr=True)
+    spared = _sampling(telemetry, sampling, watch, console)
+    wanted = Wanted(seed, factor, assets, rate, duration, start, spared)
     root = environment.project_root(settings.config_dir)
     run = run_of(load_scenario(config, scenario, telemetry), telemetry, root, wanted, time.time())
-    console = Console(stderr=True)
     console.print(f"{run.scenario.name}: {run.scenario.description}", highlight=False, soft_wrap=True)
     interrupts.arm()
     with ExitStack() as owned:
@@ -113,6 +127,23 @@ def simulate(
             file = sys.stdout.buffer if to == STDOUT else owned.enter_context(_created(Path(to), "--output"))
             lines = Lines(file, at_factor(factor))
             _send_all(lines, run, tell, "standard output" if to == STDOUT else to, console)
+
+
+def _sampling(telemetry: Telemetry, wanted: bool, watch: str | None, console: Console) -> Sampling | None:
+    if not wanted:
+        if watch is not None:
+            raise InvalidInput("--watch", "needs --sampling: without it every machine sends everything")
+        return None
+    if not telemetry.sampling.enabled:
+        console.print(
+            "telemetry.yaml does not enable sampling: values stand for tolerance_ms only, so less is spared",
+            highlight=False,
+        )
+    if watch is None:
+        return Sampling(telemetry.sampling)
+    return Sampling(
+        telemetry.sampling, WatchedAssets(watch, lambda words: console.print(words, markup=False))
+    )
 
 
 def _to_kafka(
@@ -151,6 +182,8 @@ def _send_all(
         except KeyboardInterrupt:
             console.print("stopped")
     console.print(f"sent {sending.sent:,} records to {where}, {bar.rate:,.0f}/s", highlight=False)
+    if run.sampling is not None:
+        console.print(f"{run.tally.kept:.1%} of {run.tally.read:,} readings were sent", highlight=False)
 
 
 def _created(path: Path, option: str) -> BinaryIO:

@@ -12,6 +12,7 @@ from mesh.errors import InvalidInput
 from mesh.signals.sensors import Telemetry
 from mesh.simulation.run import Run
 from mesh.simulation.scenario import Scenario
+from mesh.simulation.thinning import Sampling
 from mesh.simulation.truth import Truth
 
 ASSETS: Final = 50
@@ -29,6 +30,7 @@ class Wanted:
     rate: float | None = None
     duration_s: float | None = None
     start: str | None = None
+    sampling: Sampling | None = None
 
 
 def run_of(scenario: Scenario, telemetry: Telemetry, root: Path, wanted: Wanted, now_s: float) -> Run:
@@ -58,6 +60,7 @@ def run_of(scenario: Scenario, telemetry: Telemetry, root: Path, wanted: Wanted,
         start_ms=_start_ms(wanted, now_s, duration),
         duration_s=duration,
         recording=recording,
+        sampling=wanted.sampling,
     )
 
 

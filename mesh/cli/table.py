@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TextIO
+from typing import Protocol, TextIO
 
 import msgspec
 
@@ -58,15 +58,45 @@ class Skipped:
         self.count += 1
 
 
+class Gate(Protocol):
+    """Says which rows are sent."""
+
+    def passes(self, key: bytes | None, time_s: float, values: Sequence[float]) -> bool:
+        """Whether the row of this key is; `time_s` is seconds since 1970."""
+        ...
+
+
+class RecordTable(Protocol):
+    """What can be sent: a CSV file, or a history."""
+
+    skipped: Skipped
+
+    def check(self) -> tuple[str, ...]:
+        """The feature columns."""
+        ...
+
+    def count(self) -> int:
+        """About how many records there are."""
+        ...
+
+    def records(self, first_row: int = 0) -> Iterator[Record]:
+        """Every record once; `first_row` is the number of the first one."""
+        ...
+
+
 @dataclass(slots=True)
 class Table:
-    """A CSV file, plain or gzip, with a header. Lines that are no records are counted in `skipped`."""
+    """A CSV file, plain or gzip, with a header. Lines that are no records are counted in `skipped`.
+
+    A `gate` needs a timestamp column.
+    """
 
     path: Path
     columns: Columns
     settings: Sequence[Setting] = ()
     model: str | None = None
     skipped: Skipped = field(default_factory=Skipped)
+    gate: Gate | None = None
 
     def count(self) -> int:
         """Lines after the header; reads the whole file once."""
@@ -88,7 +118,8 @@ class Table:
             parse = _Parser(self, {name: index for index, name in enumerate(header)}, features)
             for row, cells in enumerate((cells for cells in reader if cells), first_row):
                 try:
-                    yield parse.record(row, cells)
+                    if (record := parse.record(row, cells)) is not None:
+                        yield record
                 except ValueError as error:
                     self.skipped.add(reader.line_num, str(error))
 
@@ -125,8 +156,8 @@ class _Parser:
         self._time = None if columns.timestamp is None else index[columns.timestamp]
         self._encode = msgspec.json.Encoder().encode
 
-    def record(self, row: int, cells: Sequence[str]) -> Record:
-        """One record; ValueError says what is wrong with the line."""
+    def record(self, row: int, cells: Sequence[str]) -> Record | None:
+        """One record, None where the gate does not let it pass; ValueError says what is wrong with the line."""
         if len(cells) != self._width:
             raise ValueError(f"{len(cells)} cells where the header has {self._width}")
         table = self._table
@@ -137,8 +168,10 @@ class _Parser:
             metadata["timestamp"] = cells[self._time]
             time = seconds(cells[self._time])
         features = [_number(name, cells[index]) for name, index in self._features]
-        record = Inference(f"{table.path.name.split('.')[0]}-{row}", [features], table.model, metadata)
         key = None if self._key is None else cells[self._key].encode()
+        if table.gate is not None and time is not None and not table.gate.passes(key, time, features):
+            return None
+        record = Inference(f"{table.path.name.split('.')[0]}-{row}", [features], table.model, metadata)
         return Record(self._encode(record), key, time)
 
 

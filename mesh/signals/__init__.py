@@ -6,7 +6,8 @@ an asset's state is a run of bytes. The same code serves the stream, training an
 
 from mesh.signals.features import FEATURES, FeatureExtractor, feature_names
 from mesh.signals.kalman import KalmanFilter, KalmanNoise
-from mesh.signals.sensors import Grid, Readings, Sensor, Steps
+from mesh.signals.sampling import DeltaSampler
+from mesh.signals.sensors import Grid, Readings, SamplingRules, Sensor, Steps
 from mesh.signals.slots import Column, SlotArrays
 from mesh.signals.synchronise import Synchronised, Synchroniser
 from mesh.signals.windows import WindowCutter, Windows
@@ -14,11 +15,13 @@ from mesh.signals.windows import WindowCutter, Windows
 __all__ = [
     "FEATURES",
     "Column",
+    "DeltaSampler",
     "FeatureExtractor",
     "Grid",
     "KalmanFilter",
     "KalmanNoise",
     "Readings",
+    "SamplingRules",
     "Sensor",
     "SlotArrays",
     "Steps",

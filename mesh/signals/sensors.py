@@ -21,7 +21,7 @@ class Sensor:
 
     `low` and `high` bound what it can say. `period_ms` is the usual time between two readings; a reading older than
     `tolerance_ms` stands for nothing any more. `noise` (unit) and `acceleration` (unit per s²) are standard deviations for
-    the Kalman filter.
+    the Kalman filter. Where sampling adapts, a value less than `delta` (unit) from the last one sent is not sent; 0 sends all.
     """
 
     name: str
@@ -34,6 +34,7 @@ class Sensor:
     denoise: tuple[Denoiser, ...] = ()
     noise: float = 1.0
     acceleration: float = 1.0
+    delta: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,18 @@ class RecordRules:
 
 
 @dataclass(frozen=True, slots=True)
+class SamplingRules:
+    """How senders may be silent: `heartbeat_ms` is the longest silence of a sensor, and never more than its tolerance.
+
+    An asset that was watched sends everything for `hold_ms` more. `enabled` says that senders are expected to.
+    """
+
+    enabled: bool = False
+    heartbeat_ms: int = 10_000
+    hold_ms: int = 60_000
+
+
+@dataclass(frozen=True, slots=True)
 class Telemetry:
     """Everything that `telemetry.yaml` declares. `known_assets` is empty where any asset is taken."""
 
@@ -75,6 +88,7 @@ class Telemetry:
     known_assets: frozenset[str] = frozenset()
     max_assets: int = 10_000
     criticality: Mapping[str, float] = field(default_factory=dict)
+    sampling: SamplingRules = SamplingRules()
 
 
 @dataclass(frozen=True, slots=True)

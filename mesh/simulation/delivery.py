@@ -1,6 +1,6 @@
 """Records in the order in which they leave, a second at a time; late ones wait here for their time."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -33,7 +33,7 @@ class Delivery:
     """What `source` reads before `ends_ms`, sent with `faults` of transport by `seed`.
 
     `absent` bool [S] and `units` int16 [S] are those of a record without faults; `period_ms` is the time between two readings
-    of a machine.
+    of a machine. `thinned` makes what each run of it sends of the records that machines read, in their order, once a second.
     """
 
     source: Source
@@ -43,9 +43,11 @@ class Delivery:
     period_ms: float
     absent: np.ndarray
     units: np.ndarray
+    thinned: Callable[[], Callable[[Records], Records]] | None = None
 
     def seconds(self) -> Iterator[Records]:
         """The records of each second in the order of `sent_ms`, until all have left. `InvalidInput` past `MAX_RECORDS`."""
+        thin = None if self.thinned is None else self.thinned()
         held, n = no_records(len(self.units)), 0
         while True:
             if not len(held):
@@ -53,7 +55,7 @@ class Delivery:
                 if ahead is None or 1_000 * ahead >= self.ends_ms:
                     return
                 n = ahead
-            ready = joined([held, self._made(n)])
+            ready = joined([held, self._made(n, thin)])
             _refuse_too_many(len(ready))
             due = ready.sent_ms < 1_000 * (n + 1)
             leaving = np.flatnonzero(due)
@@ -61,11 +63,13 @@ class Delivery:
             yield ready.take(leaving[np.argsort(ready.sent_ms[leaving], kind="stable")])
             held, n = ready.take(~due), n + 1
 
-    def _made(self, n: int) -> Records:
+    def _made(self, n: int, thin: Callable[[Records], Records] | None) -> Records:
         """The records of the readings of the `n`-th second, with the faults of their transport."""
         if 1_000 * n >= self.ends_ms:
             return no_records(len(self.units))
         records = self._healthy(self.source.second(n))
+        if thin is not None:
+            records = thin(records)
         for number, fault in enumerate(self.faults):
             rows = fault.rows(records.asset, records.read_ms)
             if not len(rows):

@@ -1,8 +1,8 @@
 """One run of a scenario, from its parts to bytes. The same scenario, fleet, rate, seed and start give the same bytes."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 from typing import Final
 
 import numpy as np
@@ -15,6 +15,7 @@ from mesh.simulation.machine import Fleet, typical
 from mesh.simulation.recording import Playback, Recording
 from mesh.simulation.scenario import Scenario, place
 from mesh.simulation.stream import Simulation
+from mesh.simulation.thinning import Sampling, Tally, Thinning
 from mesh.simulation.transport import TRANSPORT_FAULTS
 from mesh.simulation.truth import Truth
 
@@ -36,7 +37,8 @@ class Run:
     """`scenario` on machines `assets` (names) with `sensors`, `hz` readings a second from each.
 
     Its first second is `start_ms` (since 1970) and it lasts `duration_s`. A `recording`, with the same assets and sensors,
-    speaks instead of simulated machines; then `hz` only spaces the records of a flood.
+    speaks instead of simulated machines; then `hz` only spaces the records of a flood. With `sampling`, machines spare
+    readings, and `tally` counts them as records are made.
     """
 
     scenario: Scenario
@@ -47,6 +49,8 @@ class Run:
     start_ms: int
     duration_s: float
     recording: Recording | None = None
+    sampling: Sampling | None = None
+    tally: Tally = field(default_factory=Tally, compare=False)
 
     @cached_property
     def faults(self) -> tuple[Fault, ...]:
@@ -75,8 +79,10 @@ class Run:
         return sorted(found, key=lambda truth: truth.from_ms)
 
     @property
-    def expected(self) -> int:
-        """About how many records there will be."""
+    def expected(self) -> int | None:
+        """About how many records there will be; None where machines spare some, and nobody knows which."""
+        if self.sampling is not None:
+            return None
         healthy = self.hz * len(self.assets) * self.duration_s
         if self.recording is not None:
             healthy = int(np.searchsorted(self.recording.seconds, self.duration_s))
@@ -131,4 +137,7 @@ class Run:
             period_ms=1e3 / self.hz,
             absent=absent,
             units=np.array([units.index(unit) for unit in said], np.int16),
+            thinned=None
+            if self.sampling is None
+            else partial(Thinning, self.sampling, self.assets, self.sensors, self.tally),
         )

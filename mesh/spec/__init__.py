@@ -1,9 +1,9 @@
 """What do the YAML files say? The one room that knows pydantic: files in, routing objects out.
 
 `load_mesh` reads `models.yaml`, `routing.yaml` and `topics.yml` (as does `load_topics`), `load_telemetry` reads `telemetry.yaml`,
-`load_pipeline` `pipeline.yaml`, `load_alerts` `alerts.yaml`, `load_features` `features.yaml`, `load_scenario` and
-`load_scenarios` read `scenarios/`. Every mistake in them is an `InvalidConfig` with file, line, key, reason and, for a misspelt
-name, the nearest valid one.
+`load_pipeline` `pipeline.yaml`, `load_alerts` `alerts.yaml`, `load_features` `features.yaml`, `load_prices` `prices.yaml`,
+`load_scenario` and `load_scenarios` read `scenarios/`. Every mistake in them is an `InvalidConfig` with file, line, key, reason
+and, for a misspelt name, the nearest valid one.
 """
 
 from mesh.spec.load import (
@@ -11,6 +11,7 @@ from mesh.spec.load import (
     load_features,
     load_mesh,
     load_pipeline,
+    load_prices,
     load_telemetry,
     load_topics,
 )
@@ -27,6 +28,7 @@ __all__ = [
     "load_features",
     "load_mesh",
     "load_pipeline",
+    "load_prices",
     "load_scenario",
     "load_scenarios",
     "load_telemetry",

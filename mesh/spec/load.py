@@ -4,6 +4,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from mesh.alerts.rules import Policy
+from mesh.costs import Prices
 from mesh.errors import InvalidConfig
 from mesh.pipeline.plan import PipelinePlan
 from mesh.routing.problems import nearest
@@ -18,6 +19,7 @@ from mesh.spec.mesh_config import MeshConfig
 from mesh.spec.model_checks import model_problems
 from mesh.spec.model_file import ModelsFile, ModelSpec
 from mesh.spec.pipeline_file import PipelineFile, unknown_endpoints
+from mesh.spec.prices_file import PricesFile
 from mesh.spec.problems import one_or_all, validate
 from mesh.spec.routing_file import DEFAULT_ENDPOINT, RoutingFile
 from mesh.spec.tables import compile_tables, hash_of, plain_table
@@ -27,6 +29,7 @@ from mesh.stores.views import FeatureStore
 
 MODELS, ROUTING, TOPICS = "models.yaml", "routing.yaml", "topics.yml"
 TELEMETRY, PIPELINE, ALERTS, FEATURES = "telemetry.yaml", "pipeline.yaml", "alerts.yaml", "features.yaml"
+PRICES = "prices.yaml"
 _MISTAKEN = {
     "models.yml": MODELS,
     "routing.yml": ROUTING,
@@ -35,6 +38,7 @@ _MISTAKEN = {
     "pipeline.yml": PIPELINE,
     "alerts.yml": ALERTS,
     "features.yml": FEATURES,
+    "prices.yml": PRICES,
 }
 
 
@@ -106,6 +110,13 @@ def load_features(config_dir: Path) -> FeatureStore:
     telemetry = load_telemetry(config_dir)
     document = _document(config_dir / FEATURES)
     return validate(FeaturesFile, document, document.data).store(telemetry, load_topics(config_dir))
+
+
+def load_prices(config_dir: Path) -> Prices:
+    """Read `prices.yaml` in `config_dir`; without one everything costs nothing. Raises as `load_mesh` does."""
+    _refuse_mistaken_names(config_dir)
+    document = _document(config_dir / PRICES)
+    return validate(PricesFile, document, document.data).prices()
 
 
 def _refuse_mistaken_names(config_dir: Path) -> None:

@@ -10,6 +10,7 @@ from mesh.spec.features_file import FeaturesFile
 from mesh.spec.fields import Strict
 from mesh.spec.model_file import ModelsFile
 from mesh.spec.pipeline_file import PipelineFile
+from mesh.spec.prices_file import PricesFile
 from mesh.spec.routing_file import RoutingFile
 from mesh.spec.scenario_file import ScenarioFile
 from mesh.spec.telemetry_file import TelemetryFile
@@ -21,6 +22,7 @@ FILES: Final[Mapping[str, type[Strict]]] = {
     "features.json": FeaturesFile,
     "models.json": ModelsFile,
     "pipeline.json": PipelineFile,
+    "prices.json": PricesFile,
     "routing.json": RoutingFile,
     "scenario.json": ScenarioFile,
     "telemetry.json": TelemetryFile,

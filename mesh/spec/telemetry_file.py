@@ -6,8 +6,8 @@ from pydantic import AfterValidator, Field, model_validator
 
 from mesh.routing.problems import nearest
 from mesh.signals.features import FEATURES
-from mesh.signals.sensors import Denoiser, Grid, OddValue, RecordRules, Sensor, Telemetry
-from mesh.spec.fields import Count, Name, NotNegative, Number, Positive, Several, Strict, Text
+from mesh.signals.sensors import Denoiser, Grid, OddValue, RecordRules, SamplingRules, Sensor, Telemetry
+from mesh.spec.fields import Count, Flag, Name, NotNegative, Number, Positive, Several, Strict, Text
 
 DAY_MS: Final = 86_400_000
 
@@ -42,13 +42,15 @@ class SensorEntry(Strict):
     period_ms: Count | None = None
     """The usual time between two readings; the grid's period where it is not given."""
     tolerance_ms: Count | None = None
-    """How long a reading stands for the sensor; two and a half periods where it is not given."""
+    """How long a reading stands; two and a half periods where it is not given, with `sampling` a heartbeat and one and a half."""
     group: str = ""
     """Sensors of a group are compared with each other."""
     denoise: tuple[Denoiser, ...] = ()
     """The filters that its values go through, in this order."""
     kalman: KalmanEntry | None = None
     """The Kalman filter's noise; a 500th and a 1,000th of the range from low to high where it is not given."""
+    delta: NotNegative | None = None
+    """How far a value must be from the last one sent to be sent, in the unit; `sampling.noises` where it is not given."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -60,29 +62,32 @@ class SensorEntry(Strict):
             raise ValueError("the kalman filter needs its noise: give kalman, or low and high")
         return self
 
-    def sensor(self, name: str, grid: Grid) -> Sensor:
+    def sensor(self, name: str, grid: Grid, sampling: "SamplingEntry") -> Sensor:
         """The same, for the rest of the mesh."""
         period = self.period_ms or grid.period_ms
         low, high = (
             (-float("inf") if self.low is None else self.low),
             (float("inf") if self.high is None else self.high),
         )
-        noise, acceleration = 1.0, 1.0
+        noise, acceleration, delta = 1.0, 1.0, 0.0
         if self.kalman is not None:
             noise, acceleration = self.kalman.noise, self.kalman.acceleration
+            delta = sampling.noises * noise
         elif self.low is not None and self.high is not None:
             noise, acceleration = (high - low) / 500, (high - low) / 1_000
+            delta = sampling.noises * noise
         return Sensor(
             name=name,
             unit=self.unit,
             low=low,
             high=high,
             period_ms=period,
-            tolerance_ms=self.tolerance_ms or period * 5 // 2,
+            tolerance_ms=self.tolerance_ms or sampling.tolerance_ms(period),
             group=self.group,
             denoise=self.denoise,
             noise=noise,
             acceleration=acceleration,
+            delta=delta if self.delta is None else self.delta,
         )
 
 
@@ -144,6 +149,28 @@ class AssetsEntry(Strict):
     """How much a failure of it matters, 1 where it is not given."""
 
 
+class SamplingEntry(Strict):
+    """How senders spare readings that say nothing new."""
+
+    enabled: Flag = False
+    """Whether they do; the chain then holds each sensor's last value for a heartbeat."""
+    noises: NotNegative = 5.0
+    """A value is sent that is so many standard deviations of its sensor's noise from the last one sent."""
+    heartbeat_ms: Count = 10_000
+    """The longest silence of a sensor; `tolerance_ms` bounds it too."""
+    hold_ms: Annotated[int, Field(strict=True, ge=0)] = 60_000
+    """After an alert or drift of an asset has ended, it sends everything for so long."""
+
+    def tolerance_ms(self, period_ms: int) -> int:
+        """How long a reading stands where the sensor does not say; a beat may be half a period late."""
+        usual = period_ms * 5 // 2
+        return max(usual, self.heartbeat_ms + period_ms * 3 // 2) if self.enabled else usual
+
+    def rules(self) -> SamplingRules:
+        """The same, for the rest of the mesh."""
+        return SamplingRules(self.enabled, self.heartbeat_ms, self.hold_ms)
+
+
 class TelemetryFile(Strict):
     """The whole file."""
 
@@ -157,6 +184,8 @@ class TelemetryFile(Strict):
     """What becomes of odd readings."""
     assets: AssetsEntry = AssetsEntry()
     """The machines."""
+    sampling: SamplingEntry = SamplingEntry()
+    """Which readings senders may spare."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -168,11 +197,12 @@ class TelemetryFile(Strict):
         """The same, for the rest of the mesh."""
         grid = self.grid.grid()
         return Telemetry(
-            sensors=tuple(entry.sensor(name, grid) for name, entry in self.sensors.items()),
+            sensors=tuple(entry.sensor(name, grid, self.sampling) for name, entry in self.sensors.items()),
             grid=grid,
             features=self.features,
             rules=self.records.rules(),
             known_assets=frozenset(self.assets.known),
             max_assets=self.assets.max,
             criticality=dict(self.assets.criticality),
+            sampling=self.sampling.rules(),
         )

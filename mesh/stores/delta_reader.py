@@ -55,9 +55,33 @@ class DeltaReader:
         with told(self._address):
             self._table.update_incremental()
 
+    def days(self, start: int, end: int) -> list[int]:
+        """The days of the table, ascending, as days since 1970, that reach into a stretch of time, both ends included."""
+        with told(self._address):
+            added = pa.table(self._table.get_add_actions(flatten=True))
+        days = pc.unique(added["partition.day"]).cast(pa.date32()).cast(pa.int32()).to_pylist()
+        return sorted(day for day in days if (day + 1) * DAY_MS > start and day * DAY_MS <= end)
+
+    def files(self, day: int) -> Mapping[str, int]:
+        """The files that a day is made of now, each with its number of rows (0 where the log does not say)."""
+        with told(self._address):
+            added = pa.table(self._table.get_add_actions(flatten=True))
+        chosen = added.filter(pc.equal(added["partition.day"].cast(pa.date32()), _day(day)))
+        rows = chosen["num_records"].to_pylist()
+        return {path: count or 0 for path, count in zip(chosen["path"].to_pylist(), rows, strict=True)}
+
+    def stretch(self, start: int, end: int) -> FeatureBatch:
+        """All entities' rows with start ≤ event time < end, by event time and entity; all are held at once."""
+        wanted = _within(start // DAY_MS, (end - 1) // DAY_MS, start, end - 1)
+        with told(self._address):
+            rows = self._dataset().to_table(filter=wanted, columns=[*_KEYS, *self._view.columns])
+        batch = from_arrow(self._view, rows)
+        order = np.lexsort((batch.created_time, np.array(batch.entities, dtype=np.str_), batch.event_time))
+        return batch.take(order)
+
     def history(self, entity: str, start: int, end: int, known_at: int = FOREVER) -> Iterator[FeatureBatch]:
         """Rows of an entity with start ≤ event time ≤ end that were known at `known_at`, day by day, in order of time."""
-        for day in self._days(start, end):
+        for day in self.days(start, end):
             wanted = _within(day, day, start, end) & (ds.field("entity") == entity)
             with told(self._address):
                 rows = self._dataset().to_table(filter=wanted, columns=[*_KEYS, *self._view.columns])
@@ -103,7 +127,7 @@ class DeltaReader:
         """The newest row of at most `limit` entities, looking from the newest of the table's days back over `days`."""
         newest: dict[str, int] = {}
         reached = []
-        for day in self._days(-FOREVER, FOREVER)[::-1][:days]:
+        for day in self.days(-FOREVER, FOREVER)[::-1][:days]:
             if len(newest) >= limit:
                 break
             reached.append(day)
@@ -143,13 +167,6 @@ class DeltaReader:
 
     def _dataset(self) -> ds.Dataset:
         return self._table.to_pyarrow_dataset()
-
-    def _days(self, start: int, end: int) -> list[int]:
-        """The days of the table, ascending, as days since 1970, that reach into a stretch of time."""
-        with told(self._address):
-            added = pa.table(self._table.get_add_actions(flatten=True))
-        days = pc.unique(added["partition.day"]).cast(pa.date32()).cast(pa.int32()).to_pylist()
-        return sorted(day for day in days if (day + 1) * DAY_MS > start and day * DAY_MS <= end)
 
 
 def _within(first_day: int, last_day: int, start: int, end: int) -> ds.Expression:

@@ -108,6 +108,11 @@ def from_arrow(view: FeatureView, rows: pa.RecordBatch | pa.Table) -> FeatureBat
     )
 
 
+def day_name(day: int) -> str:
+    """A day since 1970 as YYYY-MM-DD."""
+    return str(pa.scalar(day, pa.int32()).cast(pa.date32()).as_py())
+
+
 def times(values: np.ndarray) -> pa.Array:
     """Milliseconds since 1970, int64 [N], as Delta's timestamps."""
     return pa.array(values * 1_000).cast(TIME)

@@ -104,6 +104,9 @@ BREAKER_STATE: Final = Gauge(
 
 # The stream.
 INGEST_RECORDS: Final = Counter("mesh_ingest_records_total", "Records read from Kafka", ("topic",))
+INGEST_BYTES: Final = Counter(
+    "mesh_ingest_bytes_total", "Bytes of the values of records read from Kafka", ("topic",)
+)
 INGEST_ANSWERED: Final = Counter(
     "mesh_ingest_answered_total", "Records whose prediction is in Redis", ("topic",)
 )

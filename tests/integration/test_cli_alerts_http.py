@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from mesh.alerts import Budget, Policy
 from mesh.cli.app import app
+from mesh.cli.watched_assets import WatchedAssets
 from mesh.errors import MeshError
 from mesh.stores.alerts import MemoryAlerts, RedisAlerts
 from serve.api.alerts import alerts_router
@@ -102,3 +103,19 @@ def test_a_store_that_is_away_is_said_and_takes_nothing_else_with_it():
 def test_a_mesh_that_is_not_there_is_said():
     with pytest.raises(MeshError, match=r"nothing answers at http://127\.0\.0\.1:9"):
         CliRunner().invoke(app, ["alerts", "list", "--url", "http://127.0.0.1:9"], catch_exceptions=False)
+
+
+def test_machines_with_alerts_that_are_not_over_are_watched_also_while_nobody_answers(mesh, monkeypatch):
+    told, now = [], [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    watched = WatchedAssets(mesh.url, told.append)
+    assert watched() == {f"pump-{n}" for n in range(6)}
+    mesh("resolve", json.loads(mesh("list", "--json", "--asset", "pump-3"))["id"])
+    assert "pump-3" in watched()  # at most one look a second
+    now[0] = 1.5
+    assert watched() == {f"pump-{n}" for n in (0, 1, 2, 4, 5)}
+    nobody = WatchedAssets("http://127.0.0.1:1", told.append)
+    for now[0] in (3.0, 20.0):
+        assert nobody() == frozenset()
+    assert len(told) == 1
+    assert "which alerts are open is not known" in told[0]

@@ -41,6 +41,33 @@ def test_everything_can_be_said(tmp_path):
     assert (telemetry.known_assets, telemetry.max_assets) == (frozenset({"pump-7"}), 5)
 
 
+def test_without_sampling_nothing_is_held_for_longer_and_a_delta_follows_the_noise(tmp_path):
+    (temp, free) = load(tmp_path, "sensors: {temp: {low: 0, high: 100}, free: {}}\n").sensors
+    assert (temp.tolerance_ms, temp.delta, free.delta) == (2_500, 1.0, 0.0)
+
+
+def test_with_sampling_a_reading_stands_until_the_next_heartbeat(tmp_path):
+    telemetry = load(
+        tmp_path,
+        """
+        sampling: {enabled: true, noises: 3, heartbeat_ms: 5000, hold_ms: 0}
+        sensors:
+          temp: {kalman: {noise: 2, acceleration: 3}}
+          slow: {period_ms: 10000, delta: 0.5}
+          brief: {tolerance_ms: 1200}
+        """,
+    )
+    temp, slow, brief = telemetry.sensors
+    assert (temp.tolerance_ms, temp.delta) == (6_500, 6.0)
+    assert (slow.tolerance_ms, slow.delta) == (25_000, 0.5)
+    assert brief.tolerance_ms == 1_200
+    assert (telemetry.sampling.enabled, telemetry.sampling.heartbeat_ms, telemetry.sampling.hold_ms) == (
+        True,
+        5_000,
+        0,
+    )
+
+
 def test_without_a_file_there_are_no_sensors(tmp_path):
     assert load_telemetry(tmp_path).sensors == ()
 

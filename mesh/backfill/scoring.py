@@ -1,0 +1,96 @@
+"""One batch of old rows through a model, and what it said as a table."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+
+from mesh.errors import InvalidInput
+from mesh.routing.datatypes import NUMPY_OF
+from mesh.routing.types import Scored, Signature
+from mesh.runtimes import open_runtime
+from mesh.runtimes.base import Artifact
+from mesh.runtimes.scorer import Scorer
+from mesh.stores.delta_table import times
+from mesh.stores.rows import FeatureBatch
+from mesh.stores.views import DAY_MS
+
+FAILED: Final = "failed"
+"""The column that says why a row has no answer; null where it has one."""
+
+
+class RowScorer:
+    """Opens the model once and scores batches of a view's rows. Not thread-safe."""
+
+    def __init__(self, artifact: Artifact, columns: Sequence[int]) -> None:
+        """`columns` are places in the view's rows. `ArtifactError` as `open_runtime`, `InvalidInput` as `check_width`."""
+        self._artifact, self._columns = artifact, np.array(columns, np.int64)
+        self._scorer = Scorer(open_runtime(artifact), artifact)
+        check_width(artifact.name, self._scorer.signature, len(self._columns))
+
+    def score(self, batch: FeatureBatch) -> pa.Table:
+        """Entity, times, model and version, then each output (wider ones as `name.0`, `name.1`), confidence and `failed`."""
+        wanted = self._scorer.signature.inputs[0]
+        values = batch.values[:, self._columns].astype(NUMPY_OF[wanted.datatype])
+        scored = self._scorer.score({wanted.name: values})
+        rows = len(batch)
+        fixed = {
+            "entity": pa.array(batch.entities, pa.string()),
+            "event_time": times(batch.event_time),
+            "day": pa.array((batch.event_time // DAY_MS).astype(np.int32)).cast(pa.date32()),
+            "model": pa.repeat(pa.scalar(self._artifact.name), rows),
+            "version": pa.repeat(pa.scalar(self._artifact.version), rows),
+        }
+        reasons = [scored.failed.get(row) for row in range(rows)] if scored.failed else [None] * rows
+        return pa.table(
+            {
+                **fixed,
+                **_outputs(self._scorer.signature, scored, rows),
+                FAILED: pa.array(reasons, pa.string()),
+            }
+        )
+
+    def close(self) -> None:
+        """Free what the model holds."""
+        self._scorer.close()
+
+
+def check_width(model: str, signature: Signature, columns: int) -> None:
+    """`InvalidInput` where the model does not take one matrix of so many columns."""
+    if len(signature.inputs) != 1 or len(signature.inputs[0].shape) != 2:
+        shapes = ", ".join(f"{one.name} {list(one.shape)}" for one in signature.inputs)
+        raise InvalidInput(
+            "--model", f"'{model}' takes {shapes}: only models of one matrix [-1, N] are backfilled"
+        )
+    width = signature.inputs[0].shape[1]
+    if width not in (-1, columns):
+        raise InvalidInput(
+            "--columns",
+            f"are {columns}, and '{model}' takes {width}: name the {width} columns of the view, a,b,c",
+        )
+
+
+def _outputs(signature: Signature, scored: Scored, rows: int) -> Mapping[str, pa.Array]:
+    found: dict[str, pa.Array] = {}
+    for spec in signature.outputs:
+        values = scored.outputs.get(spec.name)
+        if values is None:  # every row failed
+            width = int(np.prod([max(size, 1) for size in spec.shape[1:]], dtype=np.int64))
+            values = np.full((rows, width), np.nan)
+        flat = values.reshape(rows, -1) if rows else values.reshape(0, max(1, int(np.prod(values.shape[1:]))))
+        for at in range(flat.shape[1]):
+            name = spec.name if flat.shape[1] == 1 else f"{spec.name}.{at}"
+            found[name] = _column(flat[:, at], scored)
+    if scored.confidence is not None:
+        found["confidence"] = pa.array(scored.confidence.astype(np.float64))
+    return found
+
+
+def _column(values: np.ndarray, scored: Scored) -> pa.Array:
+    """Numbers as float64, null where the row failed; anything else as text."""
+    failed = np.zeros(len(values), np.bool_)
+    failed[list(scored.failed or ())] = True
+    if values.dtype.kind in "fiub":
+        return pa.array(values.astype(np.float64), mask=failed)
+    return pa.array([None if bad else str(one) for one, bad in zip(values, failed, strict=True)], pa.string())

@@ -1,0 +1,67 @@
+"""The metrics of a running mesh, as a look at what it uses."""
+
+import time
+import urllib.error
+import urllib.request
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Final
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from mesh.costs import Sample
+from mesh.errors import InvalidInput, MeshError
+from mesh.telemetry import names
+from mesh.telemetry.names import REGISTRY, Metric
+
+TIMEOUT_S: Final = 10.0
+MAX_BYTES: Final = 64 << 20
+"""A page that is longer is none of ours."""
+
+
+class MetricsAway(MeshError):
+    """Nobody serves metrics there; the message names the address and the variable that sets it."""
+
+
+def scrape(url: str, timeout_s: float = TIMEOUT_S) -> str:
+    """The page at `url`. Raises `MetricsAway`, and `InvalidInput` for a URL that is not HTTP."""
+    if not url.startswith(("http://", "https://")):
+        raise InvalidInput("--url", f"'{url}' is no address; write http://HOST:PORT/metrics")
+    try:
+        with urllib.request.urlopen(url, timeout=timeout_s) as reply:  # noqa: S310 - the scheme was checked
+            return bytes(reply.read(MAX_BYTES)).decode()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "reason", error)
+        raise MetricsAway(
+            f"no metrics at {url}: {reason}; is the mesh running, with ML_PROMETHEUS_PORT set?"
+        ) from None
+
+
+def sample_of(page: str, seconds: float | None = None) -> Sample:
+    """What costs are made of, from Prometheus text; `seconds` defaults to now. `MetricsAway` where it is no such text."""
+    try:
+        found = _values(page)
+    except ValueError as error:
+        raise MetricsAway(f"the page is no Prometheus text: {error}; is --url right?") from None
+    return Sample(
+        seconds=time.monotonic() if seconds is None else seconds,
+        cpu_s=found[names.PROCESS_CPU.name],
+        memory_bytes=found[names.PROCESS_MEMORY.name],
+        bytes_read=found[names.INGEST_BYTES.name],
+        records=found[names.INGEST_RECORDS.name],
+        alerts=sum(found[names.ALERTS_OPENED.name].values()),
+        replicas={labels[0]: value for labels, value in found[names.MODEL_REPLICAS.name].items()},
+        level=int(max(found[names.TELEMETRY_LEVEL.name].values(), default=0)),
+    )
+
+
+def _values(page: str) -> Mapping[str, dict[tuple[str, ...], float]]:
+    """Every sample of our counters and gauges, by metric and the values of its labels."""
+    found: defaultdict[str, dict[tuple[str, ...], float]] = defaultdict(dict)
+    for family in text_string_to_metric_families(page):
+        for sample in family.samples:
+            metric: Metric | None = REGISTRY.get(sample.name)
+            if metric is not None:
+                labels = tuple(sample.labels.get(label, "") for label in metric.labels)
+                found[metric.name][labels] = sample.value
+    return found
