@@ -58,7 +58,7 @@ async def test_rules_see_the_columns_of_every_stage_that_the_alert_waits_for() -
     bench = Bench(plan=plan(), engine=Gated(answer(2)))
     await bench.judging.turn(*computed(bench, "a", 0), Level.FULL, [])
     ((_, rows, level),) = bench.alerts.decided
-    assert set(rows.columns) == {"z", "sensor", "score", "degraded"}
+    assert set(rows.columns) == {"z", "sensor", "feature", "score", "degraded"}
     assert (rows.assets, level) == (["a", "a"], Level.FULL)
 
 
@@ -83,7 +83,7 @@ async def test_a_stage_that_is_left_out_is_counted_and_its_rows_are_judged_witho
     bench = Bench(plan=plan(optional, deadline_ms=3_600_000), engine=Gated(Unavailable("m", "away", 0.001)))
     await bench.judging.turn(*computed(bench, "a", 0), Level.FULL, [])
     ((_, rows, _),) = bench.alerts.decided
-    assert set(rows.columns) == {"z", "sensor"}
+    assert set(rows.columns) == {"z", "sensor", "feature"}
     assert bench.counted(names.TELEMETRY_LEFT_OUT, ("score",)) == 2
 
 
