@@ -80,7 +80,7 @@ class _Axis:
         size = 10.0 ** np.floor(np.log10(raw))
         step = float(next(size * m for m in (1, 2, 5, 10) if size * m >= raw))
         first = np.ceil(self.low / step)
-        return [float(step * k) for k in np.arange(first, np.floor(self.high / step) + 1)]
+        return [float(step * k) + 0.0 for k in np.arange(first, np.floor(self.high / step) + 1)]
 
 
 def _values_axis(lines: Sequence[Line]) -> _Axis:
