@@ -1,5 +1,6 @@
 """Does a window of telemetry look like those of healthy machines? Four members, one calibrated score, an ONNX file."""
 
+from mesh.learning.anomaly.card import card_text, model_card
 from mesh.learning.anomaly.ensemble import Ensemble, Verdicts
 from mesh.learning.anomaly.evaluate import Quality, measure
 from mesh.learning.anomaly.export import score_onnx, to_onnx_bytes
@@ -16,7 +17,9 @@ __all__ = [
     "Verdicts",
     "WindowCollector",
     "WindowSet",
+    "card_text",
     "measure",
+    "model_card",
     "score_onnx",
     "to_onnx_bytes",
     "train",

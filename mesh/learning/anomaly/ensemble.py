@@ -102,9 +102,7 @@ def look(standard: Standard, looks: Looks, values: np.ndarray) -> Seen:
         nearest(points, looks.centres),
         nearest(points, looks.kept),
     )
-    return Seen(
-        np.stack(distances, axis=1), np.maximum(apart, alone).max(axis=2), known.mean(axis=(1, 2))
-    )
+    return Seen(np.stack(distances, axis=1), np.maximum(apart, alone).max(axis=2), known.mean(axis=(1, 2)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,12 @@ from mesh.learning.anomaly.windows import WindowSet, touched
 
 Z95: Final = 1.959964
 DAY_MS: Final = 86_400_000
+LEVELS: Final = (0.5, 0.9, 0.99, 0.999)
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """`found` of `of`, and the bounds of a 95 % interval for the share (E. Wilson, JASA 1927), which takes trials for independent."""
+    """`found` of `of`, and the bounds of a 95 % interval for the share (E. Wilson, JASA 1927) of independent trials."""
 
     found: int
     of: int
@@ -113,9 +114,7 @@ class Scored:
     score: np.ndarray
 
 
-def measure(
-    faulty: Sequence[Scored], healthy: Sequence[Scored], threshold: float
-) -> Quality:
+def measure(faulty: Sequence[Scored], healthy: Sequence[Scored], threshold: float) -> Quality:
     """`faulty` gives the kinds; `healthy` the false alarms, from its healthy windows alone."""
     delays: dict[str, list[tuple[float | None, int]]] = {}
     for one in faulty:
@@ -196,6 +195,11 @@ def _begins(windows: WindowSet, above: np.ndarray) -> int:
     return sum(int((np.diff(above[run].astype(np.int8), prepend=0) > 0).sum()) for run in _assets(windows))
 
 
+def calibration(score: np.ndarray) -> dict[str, float]:
+    """The share of healthy windows [M] above each level: 1 less the level, where the score is calibrated."""
+    return {f"{level:g}": round(float((score > level).mean()), 5) for level in LEVELS}
+
+
 def spread(confidence: np.ndarray) -> dict[str, object]:
     """How confidence lies over 0-1: windows per tenth, and the share that reaches 0.6."""
     counts, _ = np.histogram(confidence, bins=10, range=(0, 1))
@@ -203,4 +207,3 @@ def spread(confidence: np.ndarray) -> dict[str, object]:
         "windows_per_tenth": counts.tolist(),
         "share_at_least_0.6": round(float((confidence >= 0.6).mean()), 4),
     }
-

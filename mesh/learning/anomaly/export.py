@@ -146,11 +146,13 @@ def _look(graph: _Graph, ensemble: Ensemble) -> None:
     both = node("Max", [apart, alone], "both")
     node("ReduceMax", [both], "contribution", axes=[2], keepdims=0)
     rows = graph.whole("rows", [0, -1])
-    node("Reshape", [node("ReduceMax", [apart], "most", axes=[1, 2], keepdims=0), graph.whole("column", [-1, 1])], "distance_0")
-    flat = node("Reshape", [alone, rows], "flat")
-    graph.nodes.append(
-        helper.make_node("TopK", [flat, graph.whole("loudest", [LOUDEST])], ["top", "top_at"])
+    node(
+        "Reshape",
+        [node("ReduceMax", [apart], "most", axes=[1, 2], keepdims=0), graph.whole("column", [-1, 1])],
+        "distance_0",
     )
+    flat = node("Reshape", [alone, rows], "flat")
+    graph.nodes.append(helper.make_node("TopK", [flat, graph.whole("loudest", [LOUDEST])], ["top", "top_at"]))
     node("ReduceMean", ["top"], "distance_1", axes=[1], keepdims=1)
     points = node(
         "MatMul",
@@ -214,4 +216,3 @@ def _agree(graph: _Graph, ensemble: Ensemble) -> None:
     single = graph.whole("single", [1])
     node("Squeeze", [score, single], "score")
     node("Squeeze", [confident, single], "confidence")
-

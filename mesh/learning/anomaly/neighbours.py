@@ -72,6 +72,4 @@ def _seeds(points: np.ndarray, count: int, draw: np.random.Generator) -> np.ndar
 def _squares(points: np.ndarray, kept: np.ndarray) -> np.ndarray:
     """Squared distances [N, K], never below 0."""
     crossed = points @ kept.T
-    return np.asarray(
-        np.maximum((points**2).sum(axis=1)[:, None] - 2 * crossed + (kept**2).sum(axis=1), 0.0)
-    )
+    return np.asarray(np.maximum((points**2).sum(axis=1)[:, None] - 2 * crossed + (kept**2).sum(axis=1), 0.0))

@@ -95,9 +95,7 @@ def _windows(
     ends_ms = 1_000 * machines.seconds
     return collector.windows(
         [
-            Episode(
-                one.kind, one.asset, START_MS + one.begins_ms, START_MS + min(one.ends_ms, ends_ms)
-            )
+            Episode(one.kind, one.asset, START_MS + one.begins_ms, START_MS + min(one.ends_ms, ends_ms))
             for one in faults
         ]
     )

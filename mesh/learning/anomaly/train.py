@@ -96,9 +96,7 @@ def train(
 STEPS = 3
 
 
-def split(
-    windows: WindowSet, share: float, draw: np.random.Generator
-) -> tuple[WindowSet, WindowSet]:
+def split(windows: WindowSet, share: float, draw: np.random.Generator) -> tuple[WindowSet, WindowSet]:
     """The share `share` of the assets in the second part. A single asset's windows are split by time, the later ones second."""
     places = np.unique(windows.asset)
     if len(places) < 2:
@@ -138,9 +136,7 @@ def fit_standard(windows: WindowSet, recipe: Recipe) -> Standard:
     return Standard(median, scale, coverage)
 
 
-def fit_looks(
-    standard: Standard, values: np.ndarray, recipe: Recipe, draw: np.random.Generator
-) -> Looks:
+def fit_looks(standard: Standard, values: np.ndarray, recipe: Recipe, draw: np.random.Generator) -> Looks:
     """What the members look with, from healthy windows [M, S, F]."""
     wide = values.astype(np.float64)
     scores = standard.scores(wide, standard.known(wide))

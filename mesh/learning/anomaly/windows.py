@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -9,6 +10,9 @@ from mesh.signals.chain import SignalChain
 from mesh.signals.features import feature_names
 from mesh.signals.sensors import Telemetry
 from mesh.stores.views import digest_of
+
+READINGS_AT_ONCE: Final = 20_000
+"""Windows overlap: uncut, those of so many readings of 16 sensors are about 20 MB before features are taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +29,7 @@ class Layout:
         """The windows that this telemetry is cut into."""
         grid = telemetry.grid
         sensors = tuple(sensor.name for sensor in telemetry.sensors)
-        return cls(
-            sensors, telemetry.features, grid.window * grid.period_ms, grid.hop * grid.period_ms
-        )
+        return cls(sensors, telemetry.features, grid.window * grid.period_ms, grid.hop * grid.period_ms)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -92,9 +94,7 @@ class WindowSet:
         kept = set(places.tolist())
         some = self.take(np.isin(self.asset, places))
         episodes = tuple(one for one in self.episodes if one.asset in kept)
-        return WindowSet(
-            some.layout, some.assets, some.asset, some.time, some.values, some.healthy, episodes
-        )
+        return WindowSet(some.layout, some.assets, some.asset, some.time, some.values, some.healthy, episodes)
 
 
 class WindowCollector:
@@ -115,6 +115,11 @@ class WindowCollector:
 
         What lies outside a sensor's range is taken for missing, as decoding does.
         """
+        for begin in range(0, len(asset), READINGS_AT_ONCE):
+            some = slice(begin, begin + READINGS_AT_ONCE)
+            self._take(asset[some], time_ms[some], values[some])
+
+    def _take(self, asset: np.ndarray, time_ms: np.ndarray, values: np.ndarray) -> None:
         possible = (values >= self._low) & (values <= self._high)
         names = [self._assets[place] for place in asset.tolist()]
         found = self._chain.take(names, time_ms, np.where(possible, values, np.nan))
