@@ -145,10 +145,10 @@ def _look(graph: _Graph, ensemble: Ensemble) -> None:
     alone = node("Mul", [graph.surprise(looks.score_curve, size, "alone_all"), "known"], "alone")
     both = node("Max", [apart, alone], "both")
     node("ReduceMax", [both], "contribution", axes=[2], keepdims=0)
-    rows = graph.whole("rows", [0, -1])
+    rows = graph.whole("rows", [0, looks.space.weights.shape[0]])
     node(
         "Reshape",
-        [node("ReduceMax", [apart], "most", axes=[1, 2], keepdims=0), graph.whole("column", [-1, 1])],
+        [node("ReduceMax", [apart], "most", axes=[1, 2], keepdims=0), graph.whole("column", [0, 1])],
         "distance_0",
     )
     flat = node("Reshape", [alone, rows], "flat")

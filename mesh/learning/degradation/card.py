@@ -111,7 +111,7 @@ def card_text(card: Mapping[str, Any]) -> str:
         "",
         "## Measured",
         "",
-        "| on | assets | RMSE | PHM08 | covered | mean width |",
+        "| on | predictions | RMSE | PHM08 | covered | mean width |",
         "|---|---|---|---|---|---|",
     ]
     for name, one in card["metrics"].items():
