@@ -10,6 +10,7 @@ from mesh.learning.anomaly.windows import Episode, WindowCollector, WindowSet
 from mesh.signals.sensors import Telemetry
 from mesh.simulation.faults import SIGNAL_FAULTS, Fault
 from mesh.simulation.machine import Fleet, typical
+from mesh.simulation.run import decimals_of
 from mesh.simulation.scenario import Scenario, place
 from mesh.simulation.stream import Simulation
 
@@ -83,13 +84,14 @@ def _windows(
     collector = WindowCollector(
         replace(telemetry, max_assets=max(telemetry.max_assets, machines.count)), _names(machines.count)
     )
+    decimals = decimals_of(fleet.noise).tolist()
     for begin in range(0, machines.seconds, _SECONDS_AT_ONCE):
         end = min(begin + _SECONDS_AT_ONCE, machines.seconds)
         blocks = [simulation.second(n) for n in range(begin, end)]
         collector.add(
             np.concatenate([block.asset for block in blocks]),
             np.concatenate([block.time_ms for block in blocks]) + START_MS,
-            np.concatenate([block.values for block in blocks]),
+            rounded(np.concatenate([block.values for block in blocks]), decimals),
         )
         progress()
     ends_ms = 1_000 * machines.seconds
@@ -99,6 +101,12 @@ def _windows(
             for one in faults
         ]
     )
+
+
+def rounded(values: np.ndarray, decimals: Sequence[int]) -> np.ndarray:
+    """Values [N, S] with as many digits as a record has, one number a sensor: rounding shows in the features of still ones."""
+    columns = zip(values.T, decimals, strict=True)
+    return np.stack([np.round(column, digits) for column, digits in columns], axis=1)
 
 
 def _names(count: int) -> tuple[str, ...]:
