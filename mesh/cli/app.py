@@ -21,6 +21,7 @@ from mesh.cli import (
     simulate,
     store,
     tail,
+    train,
     train_samples,
     up,
     version,
@@ -48,6 +49,7 @@ app.command()(send.send)
 app.command()(tail.tail)
 app.add_typer(alerts.app, name="alerts")
 app.command()(bench.bench)
+app.add_typer(train.app, name="train")
 app.command()(train_samples.train_samples)
 app.command()(version.version)
 

@@ -14,3 +14,8 @@ def settings() -> Settings:
 def project_root(config_dir: str) -> Path:
     """The folder that holds `config/`, against which paths in it are resolved."""
     return Path(config_dir).resolve().parent
+
+
+def shared(config_dir: str) -> Path:
+    """The folder of data sets: `MESH_SHARED`, else `shared` beside the project."""
+    return Path(os.environ.get("MESH_SHARED") or project_root(config_dir).parent / "shared")

@@ -120,9 +120,7 @@ class Run:
             return playback, np.full(len(self.sensors), _RECORDED_DECIMALS)
         behaviours = [typical(sensor, at) for at, sensor in enumerate(self.sensors)]
         fleet = Fleet(behaviours, len(self.assets), self.seed)
-        # A digit or two finer than the noise: more of them would only be noise themselves.
-        decimals = np.clip(np.ceil(1 - np.log10(fleet.noise)), 0, _RECORDED_DECIMALS)
-        return Simulation(fleet, faults, self.hz, self.seed), decimals.astype(np.int64)
+        return Simulation(fleet, faults, self.hz, self.seed), decimals_of(fleet.noise)
 
     def _delivery(self, source: Source) -> Delivery:
         absent, said = np.zeros(len(self.sensors), np.bool_), [""] * len(self.sensors)
@@ -141,3 +139,12 @@ class Run:
             if self.sampling is None
             else partial(Thinning, self.sampling, self.assets, self.sensors, self.tally),
         )
+
+
+def decimals_of(noise: np.ndarray) -> np.ndarray:
+    """How many digits behind the point the values of simulated sensors keep: int64 [S], of the noise [S] of each.
+
+    A digit or two finer than the noise: more of them would only be noise themselves.
+    """
+    decimals = np.clip(np.ceil(1 - np.log10(noise)), 0, _RECORDED_DECIMALS)
+    return np.asarray(decimals.astype(np.int64))

@@ -1,9 +1,9 @@
 """What do the YAML files say? The one room that knows pydantic: files in, routing objects out.
 
-`load_mesh` reads `models.yaml`, `routing.yaml` and `topics.yml` (as does `load_topics`), `load_telemetry` reads `telemetry.yaml`,
-`load_pipeline` `pipeline.yaml`, `load_alerts` `alerts.yaml`, `load_features` `features.yaml`, `load_prices` `prices.yaml`,
-`load_scenario` and `load_scenarios` read `scenarios/`. Every mistake in them is an `InvalidConfig` with file, line, key, reason
-and, for a misspelt name, the nearest valid one.
+`load_mesh` reads `models.yaml`, `routing.yaml` and `topics.yml` (as does `load_topics`), `load_telemetry` reads `telemetry.yaml`
+(`read_telemetry` a file like it), `load_pipeline` `pipeline.yaml`, `load_alerts` `alerts.yaml`, `load_features`
+`features.yaml`, `load_prices` `prices.yaml`, `load_scenario` and `load_scenarios` read `scenarios/`. Every mistake in them is an
+`InvalidConfig` with file, line, key, reason and, for a misspelt name, the nearest valid one.
 """
 
 from mesh.spec.load import (
@@ -14,6 +14,7 @@ from mesh.spec.load import (
     load_prices,
     load_telemetry,
     load_topics,
+    read_telemetry,
 )
 from mesh.spec.mesh_config import MeshConfig
 from mesh.spec.model_file import ModelSpec
@@ -33,4 +34,5 @@ __all__ = [
     "load_scenarios",
     "load_telemetry",
     "load_topics",
+    "read_telemetry",
 ]

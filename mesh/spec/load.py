@@ -80,7 +80,15 @@ def load_topics(config_dir: Path) -> dict[str, str]:
 def load_telemetry(config_dir: Path) -> Telemetry:
     """Read `telemetry.yaml` in `config_dir`; without one there are no sensors. Raises as `load_mesh` does."""
     _refuse_mistaken_names(config_dir)
-    document = _document(config_dir / TELEMETRY)
+    return _telemetry(_document(config_dir / TELEMETRY))
+
+
+def read_telemetry(path: Path) -> Telemetry:
+    """Read a file such as `telemetry.yaml`. Raises as `load_mesh` does."""
+    return _telemetry(read_document(path))
+
+
+def _telemetry(document: Document) -> Telemetry:
     return validate(TelemetryFile, document, document.data).telemetry()
 
 

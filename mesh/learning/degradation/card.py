@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import version
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -13,8 +13,14 @@ from mesh.learning.degradation.export import OUTPUTS
 from mesh.learning.degradation.fleet import Fleet
 from mesh.learning.degradation.train import Trained, score_onnx
 from mesh.learning.degradation.windows import window_features
+from mesh.stores.views import digest_of
 
 LIBRARIES: Final = ("numpy", "scikit-learn", "skl2onnx", "onnx", "onnxruntime")
+LIMITS: Final = (
+    "It knows the ways of failing that its training assets show, and no other.",
+    "Far from failure it says about the cap: only that no wear is to be seen yet.",
+    "Readings are cycles of one kind of asset under one kind of operation.",
+)
 
 
 def measure_test(trained: Trained, test: Fleet, remaining: np.ndarray) -> Quality:
@@ -48,6 +54,7 @@ def model_card(
         "training": {"assets": len(fleet.first_rows()), "readings": len(fleet)},
         "columns": list(trained.windows.columns),
         "features": list(trained.windows.names),
+        "features_digest": digest_of(trained.windows.names),
         "readings_kept_per_asset": trained.windows.longest,
         "outputs": list(OUTPUTS),
         "recipe": asdict(trained.recipe),
@@ -67,3 +74,57 @@ def model_card(
             "random readings. Cap, alert and level: convention. Test assets: measured once, for this report."
         ),
     }
+
+
+def card_text(card: Mapping[str, Any]) -> str:
+    """The same for people, in Markdown, of a card with `date` and `licence`."""
+    artifact, training = card["artifact"], card["training"]
+    facts = [
+        (
+            "what it does",
+            "says how many cycles an asset has left, with an interval, and how likely it fails soon",
+        ),
+        ("date, seed", f"{card['date']}, {card['seed']}"),
+        ("artifact", f"{artifact['bytes']:,} bytes, SHA-256 `{artifact['sha256']}`"),
+        *((f"`{name}`", f"SHA-256 `{digest}`") for name, digest in card["data"].items()),
+        ("licence of the data", card["licence"]),
+        (
+            "learned from",
+            f"{training['readings']:,} readings of {training['assets']} assets that ran to failure",
+        ),
+        ("input", f"`features` FP32 [N, {len(card['features'])}], in this order"),
+        ("features", ", ".join(card["features"])),
+        ("features digest", f"`{card['features_digest']}`"),
+        ("outputs", ", ".join(card["outputs"])),
+        (
+            "interval",
+            f"{card['recipe']['level']:.0%} of the true values, calibrated on unseen training assets",
+        ),
+        (
+            "`score`",
+            f"the probability that {card['recipe']['alert']:g} cycles are left at most; 0.5 is the threshold",
+        ),
+        ("decided on", card["decided_on"]),
+    ]
+    lines = ["# degradation", "", "| | |", "|---|---|", *(f"| {name} | {what} |" for name, what in facts)]
+    lines += [
+        "",
+        "## Measured",
+        "",
+        "| on | predictions | RMSE | PHM08 | covered | mean width |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, one in card["metrics"].items():
+        if one is not None:
+            lines.append(
+                f"| {name.replace('_', ' ')} | {one['assets']} | {one['rmse']:.2f} | {one['phm08_score']:,.0f} | "
+                f"{one['coverage']:.1%} | {one['mean_width']:.1f} |"
+            )
+    lines += [
+        "",
+        f"float32 against float64: {card['parity']['alerts_flipped']} alerts differ.",
+        "",
+        "## Limits",
+        "",
+    ]
+    return "\n".join([*lines, *(f"- {limit}" for limit in LIMITS), ""])
