@@ -75,7 +75,8 @@ class Watched:
     def step(self, rows: Rows, polled: Polled, level: Level) -> Coroutine[None, None, None]:
         """See `Alerting`; what is decided is kept, budget aside."""
         self.events += [event for judged in self._alert.step(rows, polled, level) for event in judged.events]
-        self.rows.append(rows)
+        if len(rows):
+            self.rows.append(rows)
         self.decided.append((polled.offsets[0], time.perf_counter()))
         return _nothing()
 
@@ -184,7 +185,9 @@ def _means(rows: Sequence[Rows], chain: ChainConfig) -> np.ndarray:
     if "mean" not in chain.telemetry.features:
         return np.empty((sum(map(len, rows)), 0))
     at = chain.telemetry.features.index("mean")
-    return np.concatenate([each.features[:, :, at] for each in rows])
+    return np.concatenate(
+        [each.features[:, :, at] for each in rows] or [np.empty((0, len(chain.telemetry.sensors)))]
+    )
 
 
 async def _nothing() -> None:

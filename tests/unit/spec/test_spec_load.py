@@ -49,7 +49,14 @@ def refused(
 
 def test_the_shipped_configuration() -> None:
     mesh = load_mesh(ROOT / "config", Settings())
-    assert list(mesh.models) == ["rules", "anomaly", "degrader", "identity", "threat-detector-v1"]
+    assert list(mesh.models) == [
+        "rules",
+        "anomaly",
+        "degrader",
+        "identity",
+        "threat-detector-v1",
+        "telemetry-anomaly",
+    ]
     assert list(mesh.tables) == ["default"]
     table = mesh.tables["default"]
     assert [route.name for route in table.routes] == ["baseline", "hybrid-anomaly", "canary-rollout"]
