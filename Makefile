@@ -67,6 +67,8 @@ bench: $(VENV)/.dev servers  ## Measure against the peers; ONLY=http runs a part
 
 train: $(VENV)/.dev  ## Train the shipped ONNX models again
 	$(BIN)/hyperstream train-samples
+	$(BIN)/hyperstream train degradation
+	$(BIN)/hyperstream train anomaly
 
 constraints: $(VENV)/.dev
 	( echo "# Every package that the project installs, pinned. Made from a clean environment with: make constraints"; \

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -21,8 +22,10 @@ from mesh.learning.anomaly.neighbours import centres, exemplars, fit_space
 from mesh.learning.anomaly.relations import fit_relations, residuals
 from mesh.learning.anomaly.windows import Layout, WindowSet
 
-LEAST_WINDOWS = 200
+LEAST_WINDOWS: Final = 200
 """Fewer windows to fit on, or to calibrate on, tell nothing of tails."""
+STEPS: Final = 3
+"""How often `train` tells its progress."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,7 @@ class Recipe:
     dimensions: int = 40
     clusters: int = 16
     kept: int = 384
-    weights: tuple[float, float, float, float] = (4.0, 1.0, 1.0, 1.0)
+    weights: tuple[float, float, float, float] = (16.0, 1.0, 1.0, 1.0)
     coverage_scale: float = 0.05
     least_scale: float = 1e-3
 
@@ -91,9 +94,6 @@ def train(
         fitted=(len(fit), len(np.unique(fit.asset))),
         calibrated=(len(calibrate), len(np.unique(calibrate.asset))),
     )
-
-
-STEPS = 3
 
 
 def split(windows: WindowSet, share: float, draw: np.random.Generator) -> tuple[WindowSet, WindowSet]:
