@@ -4,7 +4,7 @@ from rich import box
 from rich.table import Table
 
 from mesh.cli.figures import milliseconds, pairs
-from mesh.telemetry.summary import ChainState
+from mesh.telemetry.summary import AlertFlow, ChainState
 
 
 def chain_table(chain: ChainState) -> Table:
@@ -24,10 +24,10 @@ def chain_table(chain: ChainState) -> Table:
             milliseconds(stage.seconds.p95),
             f"{left_out:,}" if left_out else "",
         )
-    table.caption = (
-        f"late {chain.late:,}  forgotten {chain.forgotten:,}  odd values {pairs(chain.odd) or 'none'}"
-    )
-    table.caption_justify = "left"
+    caption = [f"late {chain.late:,}  forgotten {chain.forgotten:,}  odd values {pairs(chain.odd) or 'none'}"]
+    if chain.alerts:
+        caption.append("alerts  " + ", ".join(_opened(one) for one in chain.alerts))
+    table.caption, table.caption_justify = "\n".join(caption), "left"
     return table
 
 
@@ -35,5 +35,10 @@ def chain_words(chain: ChainState) -> str:
     """The same in a few words, for a log."""
     return (
         f"telemetry L{chain.level} windows {chain.rows.total:,} late {chain.late:,} "
-        f"reading to decision p95 {milliseconds(chain.alert.p95)}"
+        f"reading to decision p95 {milliseconds(chain.alert.p95)} alerts {sum(one.opened for one in chain.alerts):,}"
     )
+
+
+def _opened(alert: AlertFlow) -> str:
+    digested = f" and {alert.digested:,} in digests" if alert.digested else ""
+    return f"{alert.rule} ({alert.severity}) {alert.opened:,}{digested}"

@@ -81,6 +81,16 @@ class StageState:
 
 
 @dataclass(frozen=True, slots=True)
+class AlertFlow:
+    """Alerts of one rule and severity that opened, and those past the budget, which a digest stands for."""
+
+    rule: str
+    severity: str
+    opened: int
+    digested: int
+
+
+@dataclass(frozen=True, slots=True)
 class ChainState:
     """The telemetry chain. `alert` is the time from a reading to the decision whether it alerts."""
 
@@ -93,6 +103,7 @@ class ChainState:
     left_out: Mapping[str, int]
     alert: Latency
     stages: tuple[StageState, ...]
+    alerts: tuple[AlertFlow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +276,19 @@ def _chain(change: _Change) -> ChainState | None:
             )
             for stage in stages
         ),
+        alerts=_alerts(change),
+    )
+
+
+def _alerts(change: _Change) -> tuple[AlertFlow, ...]:
+    opened, digested = (
+        change.now.counters.get(metric.name, {}) for metric in (names.ALERTS_OPENED, names.ALERTS_DIGESTED)
+    )
+    return tuple(
+        AlertFlow(
+            rule, severity, int(opened.get((rule, severity), 0)), int(digested.get((rule, severity), 0))
+        )
+        for rule, severity in sorted({*opened, *digested})
     )
 
 
