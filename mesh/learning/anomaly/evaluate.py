@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -186,9 +187,8 @@ def _chance(length_ms: float, calm: Sequence[tuple[WindowSet, np.ndarray]]) -> f
 
 def _assets(windows: WindowSet) -> list[slice]:
     """Where each asset's windows stand."""
-    begins = np.flatnonzero(np.diff(windows.asset, prepend=-1))
-    ends = np.append(begins[1:], len(windows))
-    return [slice(a, b) for a, b in zip(begins.tolist(), ends.tolist(), strict=True)]
+    bounds = np.flatnonzero(np.diff(windows.asset, prepend=-1, append=-1))
+    return [slice(begin, end) for begin, end in pairwise(bounds.tolist())]
 
 
 def _begins(windows: WindowSet, above: np.ndarray) -> int:
@@ -196,7 +196,9 @@ def _begins(windows: WindowSet, above: np.ndarray) -> int:
 
 
 def calibration(score: np.ndarray) -> dict[str, float]:
-    """The share of healthy windows [M] above each level: 1 less the level, where the score is calibrated."""
+    """The share of healthy windows [M] above each level: 1 less the level, where the score is calibrated; none of none."""
+    if not len(score):
+        return {}
     return {f"{level:g}": round(float((score > level).mean()), 5) for level in LEVELS}
 
 
@@ -205,5 +207,5 @@ def spread(confidence: np.ndarray) -> dict[str, object]:
     counts, _ = np.histogram(confidence, bins=10, range=(0, 1))
     return {
         "windows_per_tenth": counts.tolist(),
-        "share_at_least_0.6": round(float((confidence >= 0.6).mean()), 4),
+        "share_at_least_0.6": round(float((confidence >= 0.6).sum()) / max(1, len(confidence)), 4),
     }

@@ -24,6 +24,8 @@ from mesh.learning.anomaly.windows import Layout, WindowSet
 
 LEAST_WINDOWS: Final = 200
 """Fewer windows to fit on, or to calibrate on, tell nothing of tails."""
+MOST_WINDOWS: Final = 50_000
+"""Of more windows to fit on, or to calibrate on, so many are drawn: 16 sensors with 21 features are 134 MB."""
 STEPS: Final = 3
 """How often `train` tells its progress."""
 
@@ -72,7 +74,8 @@ def train(
     """
     recipe = recipe or Recipe()
     draw = np.random.default_rng([seed, 6])
-    fit, calibrate = split(windows.take(windows.healthy), recipe.calibrated, draw)
+    both = split(windows.take(windows.healthy), recipe.calibrated, draw)
+    fit, calibrate = (_at_most(MOST_WINDOWS, part, draw) for part in both)
     for part, of in ((fit, "fit"), (calibrate, "calibrate")):
         if len(part) < LEAST_WINDOWS:
             raise ValueError(
@@ -105,6 +108,12 @@ def split(windows: WindowSet, share: float, draw: np.random.Generator) -> tuple[
     drawn = draw.permutation(places)
     second = drawn[: min(max(1, round(share * len(places))), len(places) - 1)]
     return windows.of_assets(np.setdiff1d(places, second)), windows.of_assets(second)
+
+
+def _at_most(most: int, windows: WindowSet, draw: np.random.Generator) -> WindowSet:
+    if len(windows) <= most:
+        return windows
+    return windows.take(np.sort(draw.permutation(len(windows))[:most]))
 
 
 def fit_standard(windows: WindowSet, recipe: Recipe) -> Standard:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -147,6 +148,13 @@ def test_what_is_held_out_is_not_learned_from() -> None:
     assert (~trial.faulty[0].healthy).sum() == 10
 
 
+def test_of_very_many_windows_a_bounded_number_is_learned_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules[train.__module__], "MOST_WINDOWS", 300)
+    bounded = train(healthy(), 3, RECIPE)
+    assert (bounded.fitted[0], bounded.calibrated[0]) == (300, 300)
+    assert bounded.fitted[1] == 24, "all assets have a part in it"
+
+
 def test_too_little_and_silent_telemetry_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match="24 healthy windows to fit on are too few, 200 are the least"):
         train(healthy(assets=2, each=24), 1, RECIPE)
@@ -168,6 +176,13 @@ def test_the_card_is_json_and_names_its_artifact(trained: Trained) -> None:
     text = card_text(trained, SOURCE, "2026-01-02", report)
     assert card["artifact"]["sha256"] in text
     assert "0 of 1,600 decisions differ" in text
+
+
+def test_a_trial_without_healthy_windows_gives_a_card_without_nan(trained: Trained) -> None:
+    never = replace(healthy(seed=8), healthy=np.zeros(1_600, np.bool_))
+    report = examine(trained, Trial((never,), (never,)))
+    json.dumps(model_card(trained, SOURCE, "2026-01-02", report), allow_nan=False)
+    assert report.quality.false_windows.of == 0
 
 
 def test_an_ensemble_survives_features_without_coverage() -> None:
