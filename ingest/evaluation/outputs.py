@@ -1,0 +1,98 @@
+"""Where the chain writes while it is evaluated: nothing is kept but what is judged."""
+
+from collections.abc import Coroutine, Mapping, Sequence
+
+import numpy as np
+
+from ingest.evaluation.scoring import Told
+from ingest.record import Polled
+from ingest.sink import DeadLetter
+from ingest.stages.rows import Rows
+from ingest.telemetry.judging import Alerting
+from ingest.telemetry.outputs import Records
+from mesh.pipeline.plan import Level
+from mesh.stores.alerts.documents import event_of_json
+
+
+class Counted:
+    """A `Destination`, and `DeadLetters`, that counts: `records` and the `size` of their values in bytes."""
+
+    def __init__(self) -> None:
+        self.records = 0
+        self.size = 0
+
+    async def write(self, records: Records) -> None:
+        """See `Destination`."""
+        self.records += len(records)
+        self.size += sum(len(value or b"") for _, value, _ in records)
+
+    async def send(self, letters: Sequence[DeadLetter]) -> None:
+        """See `DeadLetters`."""
+        self.records += len(letters)
+        self.size += sum(len(letter.value or b"") for letter in letters)
+
+    async def close(self) -> None:
+        """See `DeadLetters`."""
+
+
+class ToldAlerts:
+    """A `Destination` for the topic of alerts: what people are told, repeats and updates left out, in `told` by id."""
+
+    def __init__(self) -> None:
+        self.told: dict[str, Told] = {}
+
+    async def write(self, records: Records) -> None:
+        """See `Destination`."""
+        for _, value, _ in records:
+            event = event_of_json(value or b"")
+            if event.kind == "opened" or (event.kind == "cleared" and event.id in self.told):
+                cleared = event.at if event.kind == "cleared" else None
+                sensor = str(event.values.get("sensor") or "")
+                before = self.told.get(event.id)
+                self.told[event.id] = Told(
+                    event.asset,
+                    event.rule,
+                    event.opened_at,
+                    cleared,
+                    sensor if before is None else before.sensor,
+                )
+
+
+class SeenRows:
+    """An `Alerting` that lets another decide, and keeps the numbers that it was given: a few bytes for each window."""
+
+    def __init__(self, alerting: Alerting, columns: Sequence[str]) -> None:
+        """`columns` are kept for each window beside its time, where rows have them as numbers."""
+        self._alerting, self._columns = alerting, tuple(columns)
+        self._seen: dict[str, list[tuple[float, ...]]] = {}
+
+    def step(self, rows: Rows, polled: Polled, level: Level) -> Coroutine[None, None, None]:
+        """See `Alerting`."""
+        numbers = [rows.columns.get(name, np.full(len(rows), np.nan)) for name in self._columns]
+        for asset, *values in zip(
+            rows.assets, rows.time.tolist(), *(one.tolist() for one in numbers), strict=True
+        ):
+            self._seen.setdefault(asset, []).append(tuple(values))
+        return self._alerting.step(rows, polled, level)
+
+    def dump(self, partition: int, assets: Sequence[str]) -> Mapping[str, bytes]:
+        """See `Alerting`."""
+        return self._alerting.dump(partition, assets)
+
+    def begin(self, partition: int, states: Mapping[str, bytes]) -> None:
+        """See `Alerting`."""
+        self._alerting.begin(partition, states)
+
+    def end(self, partition: int) -> None:
+        """See `Alerting`."""
+        self._alerting.end(partition)
+
+    def times(self) -> dict[str, np.ndarray]:
+        """The times of each asset's windows, int64 [n] milliseconds."""
+        return {asset: np.array([row[0] for row in seen], np.int64) for asset, seen in self._seen.items()}
+
+    def column(self, asset: str, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """Times and values of a kept column of an asset, float64 [n] each; values are NaN where a row has none."""
+        at = 1 + self._columns.index(name)
+        table = np.array(self._seen.get(asset, ()), np.float64).reshape(-1, 1 + len(self._columns))
+        return table[:, 0], table[:, at]
