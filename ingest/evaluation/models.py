@@ -38,7 +38,10 @@ class LocalModels:
     def engine(self) -> InProcessEngine:
         """Answers for the models, one call at a time."""
         return InProcessEngine(
-            {name: LocalModel(scorer.signature, partial(_answers, scorer)) for name, scorer in self._scorers.items()}
+            {
+                name: LocalModel(scorer.signature, partial(_answers, scorer))
+                for name, scorer in self._scorers.items()
+            }
         )
 
     def close(self) -> None:

@@ -63,12 +63,12 @@ class SeenRows:
 
     def __init__(self, alerting: Alerting, columns: Sequence[str]) -> None:
         """`columns` are kept for each window beside its time, where rows have them as numbers."""
-        self._alerting, self._columns = alerting, tuple(columns)
+        self._alerting, self.columns = alerting, tuple(columns)
         self._seen: dict[str, list[tuple[float, ...]]] = {}
 
     def step(self, rows: Rows, polled: Polled, level: Level) -> Coroutine[None, None, None]:
         """See `Alerting`."""
-        numbers = [rows.columns.get(name, np.full(len(rows), np.nan)) for name in self._columns]
+        numbers = [_numbers(rows, name) for name in self.columns]
         for asset, *values in zip(
             rows.assets, rows.time.tolist(), *(one.tolist() for one in numbers), strict=True
         ):
@@ -93,6 +93,13 @@ class SeenRows:
 
     def column(self, asset: str, name: str) -> tuple[np.ndarray, np.ndarray]:
         """Times and values of a kept column of an asset, float64 [n] each; values are NaN where a row has none."""
-        at = 1 + self._columns.index(name)
-        table = np.array(self._seen.get(asset, ()), np.float64).reshape(-1, 1 + len(self._columns))
+        at = 1 + self.columns.index(name)
+        table = np.array(self._seen.get(asset, ()), np.float64).reshape(-1, 1 + len(self.columns))
         return table[:, 0], table[:, at]
+
+
+def _numbers(rows: Rows, name: str) -> np.ndarray:
+    column = rows.columns.get(name)
+    if column is None or column.dtype.kind not in "fiub":
+        return np.full(len(rows), np.nan)
+    return column.astype(np.float64)

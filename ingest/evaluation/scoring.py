@@ -112,7 +112,7 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """What was judged: the times of each asset's windows (int64 [n], their last step, ms), their length and distance, the run's hours."""
+    """What was judged: `windows` are the last steps of each asset's, int64 [n] ms; `hours` is how long the run was."""
 
     windows: Mapping[str, np.ndarray]
     window_ms: int
@@ -128,11 +128,11 @@ def score(rule: str, faults: Sequence[Fault], alerts: Sequence[Told], watched: W
     real = [fault for fault in faults if not fault.harmless]
     verdicts = tuple(Verdict(fault, _first(fault, chosen, watched.window_ms)) for fault in real)
     false = tuple(
-        one for one in chosen if one.asset and not any(_tells(one, fault, watched.window_ms) for fault in real)
+        one
+        for one in chosen
+        if one.asset and not any(_tells(one, fault, watched.window_ms) for fault in real)
     )
-    healthy = sum(
-        _healthy(asset, times, real, watched.window_ms) for asset, times in watched.windows.items()
-    )
+    healthy = sum(_healthy(asset, times, real, watched.window_ms) for asset, times in watched.windows.items())
     hours = healthy * watched.hop_ms / 3_600_000
     return Score(rule, verdicts, len(chosen), false, healthy, hours, watched.hours)
 

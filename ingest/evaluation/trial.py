@@ -134,7 +134,9 @@ class Trial:
                 await asyncio.wait_for(done.wait(), _LOOK_S)
             except TimeoutError:
                 if time.monotonic() >= ends:
-                    reason = f"a poll of {len(polled)} records took more than {POLL_LIMIT_S:g} s: lower --poll"
+                    reason = (
+                        f"a poll of {len(polled)} records took more than {POLL_LIMIT_S:g} s: lower --poll"
+                    )
                     raise DeadlineExceeded(reason) from None
         if self._worker.failure is not None:
             raise self._worker.failure

@@ -13,6 +13,7 @@ from mesh.cli import (
     feed,
     materialize,
     pipeline,
+    plugins,
     replay,
     send,
     simulate,
@@ -56,6 +57,9 @@ store_commands = typer.Typer(no_args_is_help=True, help="Age the history of feat
 store_commands.command()(store.compact)
 store_commands.command()(store.expire)
 app.add_typer(store_commands, name="store")
+
+for name, command in plugins.loaded(plugins.declared()):
+    app.command(name)(command)
 
 
 def main() -> None:
