@@ -14,12 +14,12 @@ _STYLE: Final = """
   --alert: #d1242f; --threshold: #8250df; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6edf3; --quiet: #9aa6b2; --rule: #30363d; --back: #0d1117;
   --line: #58a6ff; --truth: #d2992240; --alert: #ff7b72; --threshold: #bc8cff; } }
-body { font: 14px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--back); margin: 2rem auto; max-width: 1180px;
+body { font: 14px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--back); margin: 2rem auto; max-width: 1320px;
   padding: 0 1rem; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin: 2.2rem 0 .4rem; } h3 { font-size: .95rem; margin: 1.2rem 0 .2rem; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 12.5px; }
-th, td { padding: .25rem .6rem; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--rule); }
+th, td { padding: .2rem .5rem; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--rule); }
 th { color: var(--quiet); font-weight: 600; } th:nth-child(-n+2), td:nth-child(-n+2) { text-align: left; }
 tr.whole td { font-weight: 600; }
 svg { display: block; width: 100%; max-width: 1000px; height: auto; }

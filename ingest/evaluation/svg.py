@@ -9,7 +9,7 @@ from typing import Final, Literal
 import numpy as np
 
 WIDTH: Final = 920
-_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 12, 18, 20
+_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 22, 18, 20
 _COLUMNS: Final = 420
 """A line keeps the lowest and highest value of so many stretches of time: what a screen can show."""
 
