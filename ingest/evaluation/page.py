@@ -43,7 +43,7 @@ def page(results: Sequence[Result], panels: Mapping[str, Sequence[Panel]]) -> st
     seeds = ", ".join(str(seed) for seed in dict.fromkeys(seed for one in results for seed in one.seeds))
     parts = [
         "<h1>Evaluation</h1>",
-        f"<p>Seeds {seeds}. Intervals are of 95 %. MTTD is that of found faults; missed ones are in the TPR.</p>",
+        f"<p>Seeds: {seeds}. Intervals are of 95 %. MTTD is that of found faults; missed ones are in the TPR.</p>",
         _table(results),
         _KEY,
         *(_section(one, panels.get(one.name, ())) for one in results),

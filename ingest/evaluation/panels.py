@@ -126,9 +126,11 @@ def _bands(played: Played, asset: str) -> list[Band]:
 
 
 def _thresholds(chain: ChainConfig) -> dict[str, list[tuple[str, float]]]:
-    """What rules compare each column with, where `when` says that it must be so much or more."""
-    found: dict[str, list[tuple[str, float]]] = {}
+    """What rules compare each column with, where `when` says that it must be so much or more; rules that agree share a line."""
+    found: dict[str, dict[float, list[str]]] = {}
     for rule in chain.policy.rules:
         for name, number in _THRESHOLD.findall(rule.when.text):
-            found.setdefault(name, []).append((rule.name, float(number)))
-    return found
+            found.setdefault(name, {}).setdefault(float(number), []).append(rule.name)
+    return {
+        name: [(", ".join(rules), value) for value, rules in values.items()] for name, values in found.items()
+    }
