@@ -1,6 +1,8 @@
 """Where the chain writes while it is evaluated: nothing is kept but what is judged."""
 
+from array import array
 from collections.abc import Coroutine, Mapping, Sequence
+from typing import Final
 
 import numpy as np
 
@@ -10,8 +12,12 @@ from ingest.sink import DeadLetter
 from ingest.stages.rows import Rows
 from ingest.telemetry.judging import Alerting
 from ingest.telemetry.outputs import Records
+from mesh.errors import InvalidInput
 from mesh.pipeline.plan import Level
 from mesh.stores.alerts.documents import event_of_json
+
+MAX_WINDOWS: Final = 5_000_000
+"""What is kept of windows in a run: about 50 bytes each."""
 
 
 class Counted:
@@ -59,20 +65,22 @@ class ToldAlerts:
 
 
 class SeenRows:
-    """An `Alerting` that lets another decide, and keeps the numbers that it was given: a few bytes for each window."""
+    """An `Alerting` that lets another decide, and keeps the time and the numbers of the windows that it was given."""
 
     def __init__(self, alerting: Alerting, columns: Sequence[str]) -> None:
         """`columns` are kept for each window beside its time, where rows have them as numbers."""
         self._alerting, self.columns = alerting, tuple(columns)
-        self._seen: dict[str, list[tuple[float, ...]]] = {}
+        self._seen: dict[str, array[float]] = {}
+        self._windows = 0
 
     def step(self, rows: Rows, polled: Polled, level: Level) -> Coroutine[None, None, None]:
-        """See `Alerting`."""
-        numbers = [_numbers(rows, name) for name in self.columns]
-        for asset, *values in zip(
-            rows.assets, rows.time.tolist(), *(one.tolist() for one in numbers), strict=True
-        ):
-            self._seen.setdefault(asset, []).append(tuple(values))
+        """See `Alerting`. Raises `InvalidInput` past `MAX_WINDOWS`."""
+        self._windows += len(rows)
+        if self._windows > MAX_WINDOWS:
+            raise InvalidInput("--assets", f"more than {MAX_WINDOWS:,} windows in a run: play fewer assets")
+        table = np.column_stack([rows.time, *(_numbers(rows, name) for name in self.columns)])
+        for asset, numbers in zip(rows.assets, table.tolist(), strict=True):
+            self._seen.setdefault(asset, array("d")).extend(numbers)
         return self._alerting.step(rows, polled, level)
 
     def dump(self, partition: int, assets: Sequence[str]) -> Mapping[str, bytes]:
@@ -89,13 +97,16 @@ class SeenRows:
 
     def times(self) -> dict[str, np.ndarray]:
         """The times of each asset's windows, int64 [n] milliseconds."""
-        return {asset: np.array([row[0] for row in seen], np.int64) for asset, seen in self._seen.items()}
+        return {asset: self._table(asset)[:, 0].astype(np.int64) for asset in self._seen}
 
     def column(self, asset: str, name: str) -> tuple[np.ndarray, np.ndarray]:
         """Times and values of a kept column of an asset, float64 [n] each; values are NaN where a row has none."""
-        at = 1 + self.columns.index(name)
-        table = np.array(self._seen.get(asset, ()), np.float64).reshape(-1, 1 + len(self.columns))
-        return table[:, 0], table[:, at]
+        table = self._table(asset)
+        return table[:, 0], table[:, 1 + self.columns.index(name)]
+
+    def _table(self, asset: str) -> np.ndarray:
+        """A copy, float64 [n, 1 + C]: times, then the columns."""
+        return np.array(self._seen.get(asset, ())).reshape(-1, 1 + len(self.columns))
 
 
 def _numbers(rows: Rows, name: str) -> np.ndarray:
