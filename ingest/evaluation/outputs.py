@@ -21,21 +21,18 @@ MAX_WINDOWS: Final = 5_000_000
 
 
 class Counted:
-    """A `Destination`, and `DeadLetters`, that counts: `records` and the `size` of their values in bytes."""
+    """A `Destination`, and `DeadLetters`, that counts `records`."""
 
     def __init__(self) -> None:
         self.records = 0
-        self.size = 0
 
     async def write(self, records: Records) -> None:
         """See `Destination`."""
         self.records += len(records)
-        self.size += sum(len(value or b"") for _, value, _ in records)
 
     async def send(self, letters: Sequence[DeadLetter]) -> None:
         """See `DeadLetters`."""
         self.records += len(letters)
-        self.size += sum(len(letter.value or b"") for letter in letters)
 
     async def close(self) -> None:
         """See `DeadLetters`."""

@@ -80,7 +80,7 @@ class Trial:
         metering = ChainMetering(recorder)
         self._topic = chain.topics.raw
         self._ledger, self._told = Ledger(_OPEN_SPANS), ToldAlerts()
-        self._features, self._late, self._letters = Counted(), Counted(), Counted()
+        self._late, self._letters = Counted(), Counted()
         alert = Alert(policy.rules, chain.telemetry, chain.features)
         output = AlertOutput(alert, MemoryAlerts(policy), self._told, AlertMetering(recorder))
         self._seen = SeenRows(output, columns)
@@ -93,7 +93,7 @@ class Trial:
             Judging(plan, scores, self._seen, metering),
             ledger=self._ledger,
             gauge=LevelGauge(plan.levels),
-            features=FeatureTopic(self._features, "telemetry", digest_of(chain.features)),
+            features=FeatureTopic(Counted(), "telemetry", digest_of(chain.features)),
             late=self._late,
             online=None,
             dead_letters=self._letters,
