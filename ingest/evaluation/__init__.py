@@ -1,1 +1,1 @@
-"""How good is the telemetry chain, and how dear? Scenarios through the real stages, at full speed, in one process."""
+"""How good is the chain? Telemetry with a known truth, played through the real chain at full speed, and its alerts judged."""

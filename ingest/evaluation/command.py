@@ -1,88 +1,144 @@
 """`hyperstream evaluate`."""
 
-import asyncio
-import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 from rich.console import Console
-from rich.progress import Progress
 
-from ingest.evaluation.evaluating import Case, Result, cases_of, evaluated
-from ingest.evaluation.models import OpenedModels
-from ingest.evaluation.report import page
-from ingest.evaluation.table import as_json, as_table
-from ingest.telemetry.configured import ChainConfig, load_chain
-from mesh.cli import environment
+from ingest.evaluation.cases import Case, LabelledFile, recorded, simulated
+from ingest.evaluation.document import document
+from ingest.evaluation.page import page
+from ingest.evaluation.panels import Panel, panels_of
+from ingest.evaluation.playing import Player, by_name, play_all
+from ingest.evaluation.results import Result
+from ingest.evaluation.table import results_table
+from ingest.telemetry.configured import load_chain
+from mesh.cli import environment, interrupts
 from mesh.errors import InvalidInput
-from mesh.spec import load_mesh, load_scenarios
+from mesh.settings import Settings
+from mesh.signals.sensors import Telemetry
+from mesh.spec import load_mesh, load_scenario, load_scenarios
 
-SEEDS: Final = (7,)
+SEED: Final = 7
 
 
 def evaluate(
     *,
     scenario: Annotated[
-        list[str] | None, typer.Option(help="A scenario in config/scenarios; may be given several times.")
+        list[str] | None,
+        typer.Option(help="A scenario in config/scenarios, or a file (.yaml); may be repeated."),
     ] = None,
-    every: Annotated[bool, typer.Option("--all", help="Every scenario.")] = False,
-    assets: Annotated[int, typer.Option(min=1, max=5_000, help="Machines.")] = 50,
+    all_: Annotated[bool, typer.Option("--all", help="Every scenario in config/scenarios.")] = False,
+    file: Annotated[
+        Path | None, typer.Option(help="A CSV file of readings: columns of sensors, a time and an asset.")
+    ] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(help="What is wrong in --file: a column of it, or a CSV file with asset, from, to."),
+    ] = None,
+    asset_column: Annotated[
+        str, typer.Option(help="The column of --file that names the asset; one asset where there is none.")
+    ] = "asset",
+    time_column: Annotated[str, typer.Option(help="The column of --file that holds the time.")] = "time",
+    assets: Annotated[
+        int | None, typer.Option(min=1, max=100_000, help="Machines that are simulated [default: 50]")
+    ] = None,
     seed: Annotated[
-        list[int] | None, typer.Option(min=0, help="A seed; several are pooled [default: 7]")
+        list[int] | None,
+        typer.Option(min=0, help="May be repeated; its runs are counted together [default: 7]"),
     ] = None,
-    duration: Annotated[
-        float | None, typer.Option(min=60, help="Seconds of simulated time [default: the scenario's]")
+    poll: Annotated[
+        int | None,
+        typer.Option(min=1, max=100_000, help="Records of a poll [default: batch.records of pipeline.yaml]"),
     ] = None,
-    as_lines: Annotated[bool, typer.Option("--json", help="JSON, one scenario a line.")] = False,
+    budget: Annotated[
+        bool, typer.Option("--budget", help="Keep the alert budget of alerts.yaml; else every alert is told.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
     report: Annotated[
-        Path | None, typer.Option(help="Write a page with plots, self-contained.", dir_okay=False)
+        Path | None, typer.Option(help="Write a page with plots to this file (HTML).", dir_okay=False)
     ] = None,
-    config: Annotated[Path | None, typer.Option(help="The configuration's folder [default: config]")] = None,
 ) -> None:
-    """Run scenarios through the real chain, as fast as it goes, and compare its alerts with the truth.
+    """Play scenarios or labelled files through the chain at full speed, and judge its alerts.
 
-    Everything that the configuration declares is used: stages, models that they ask, alert rules; the alert budget is not.
-    A fault is found where an alert of its machine opens until one window after its end. Nothing has to run.
+    The chain is that of pipeline.yaml with its models, all in this process: no Kafka, Redis or Ray is needed.
 
     For example:
 
-    - `hyperstream evaluate --scenario sensor-stuck --scenario spike`
-    - `hyperstream evaluate --all --seed 11 --seed 12 --seed 13 --report evaluation.html`
+    - `hyperstream evaluate --scenario level-shift --scenario drift`
+    - `hyperstream evaluate --all --seed 1 --seed 2 --seed 3 --report report.html`
+    - `hyperstream evaluate --file pumps.csv --labels windows.csv --json`
     """
     settings = environment.settings()
-    folder = config or Path(settings.config_dir)
-    mesh = load_mesh(folder, settings)
-    chain = load_chain(folder, mesh)
-    known = load_scenarios(folder, chain.telemetry)
-    chosen = list(known) if every else scenario or []
-    if not chosen:
-        raise InvalidInput("--scenario", f"name one, or --all; there are: {', '.join(known)}")
-    cases = cases_of(
-        known, chosen, chain, environment.project_root(str(folder)), assets, seed or SEEDS, duration
-    )
-    models = OpenedModels.of(mesh, chain.plan)
-    try:
-        results = asyncio.run(_all(cases, chain, models))
-    finally:
-        models.close()
-    if as_lines:
-        for result in results:
-            sys.stdout.write(json.dumps(as_json(result)) + "\n")
-    else:
-        Console(width=None if sys.stdout.isatty() else 120).print(as_table(results))
+    mesh = load_mesh(Path(settings.config_dir), settings)
+    chain = load_chain(Path(settings.config_dir), mesh)
+    labelled = _labelled(file, labels, asset_column, time_column)
+    cases = _simulated(scenario or [], settings, chain.telemetry, assets, seed or [SEED], every=all_)
+    if labelled is not None:
+        cases.append(recorded(labelled, chain.telemetry))
+    if not cases:
+        raise InvalidInput(
+            "--scenario", "name one, or give --all or --file; hyperstream simulate --list shows them"
+        )
     if report is not None:
-        report.write_text(page(results), encoding="utf-8")
-        sys.stderr.write(f"written to {report}\n")
-
-
-async def _all(cases: list[Case], chain: ChainConfig, models: OpenedModels) -> list[Result]:
+        _write(report, "")  # that it cannot be written is said before the work, not after it
     console = Console(stderr=True)
-    with Progress(console=console, disable=not console.is_terminal) as progress:
-        bar = progress.add_task("", total=sum(len(case.runs) for case in cases))
-        results = []
-        for case in cases:
-            progress.update(bar, description=case.name)
-            results.append(await evaluated(case, chain, models, lambda: progress.advance(bar)))
-    return results
+    interrupts.arm()
+    found: list[Result] = []
+    panels: dict[str, tuple[Panel, ...]] = {}
+    player = Player(chain, mesh, poll or chain.plan.batch_records, budget)
+    for played in play_all(player, cases, console):
+        found.append(played.result)
+        if report is not None and played.case.name not in panels:
+            panels[played.case.name] = panels_of(played, chain)
+    results = by_name(found)
+    if json:
+        sys.stdout.write(document(results).decode() + "\n")
+    else:
+        Console(width=None if sys.stdout.isatty() else 200).print(results_table(results))
+    if report is not None:
+        _write(report, page(results, panels))
+        console.print(f"the page is in {report}", highlight=False, soft_wrap=True)
+
+
+def _labelled(
+    file: Path | None, labels: str | None, asset_column: str, time_column: str
+) -> LabelledFile | None:
+    if file is None:
+        if labels is not None:
+            raise InvalidInput("--labels", "belongs to --file: name the readings too")
+        return None
+    if labels is None:
+        raise InvalidInput(
+            "--labels", "say what is wrong in --file: a column of it, or a file with asset, from, to"
+        )
+    return LabelledFile(file, labels, asset_column, time_column)
+
+
+def _simulated(
+    names: Sequence[str],
+    settings: Settings,
+    telemetry: Telemetry,
+    assets: int | None,
+    seeds: Sequence[int],
+    *,
+    every: bool,
+) -> list[Case]:
+    """Each scenario with each seed."""
+    config, root = Path(settings.config_dir), environment.project_root(settings.config_dir)
+    known = load_scenarios(config, telemetry) if every else {}
+    wanted = [
+        *known.values(),
+        *(load_scenario(config, name, telemetry) for name in names if name not in known),
+    ]
+    return [simulated(one, telemetry, root, assets, seed) for one in wanted for seed in seeds]
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InvalidInput("--report", f"{path} cannot be written: {error.strerror}") from None

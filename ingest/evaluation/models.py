@@ -1,73 +1,75 @@
-"""The models of `models.yaml` in this process, opened by the same runtimes that the mesh opens them with."""
+"""The models that the plan's score stages ask, opened in this process."""
 
-import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import partial
+from typing import Final
 
 import numpy as np
 
-from mesh.errors import InvalidInput, NotFound
-from mesh.pipeline.plan import PipelinePlan
-from mesh.routing.types import Answer, Batch, Origin, RowFailure, Signature, Variant
+from ingest.in_process import InProcessEngine, LocalModel
+from mesh.errors import InvalidConfig
+from mesh.pipeline.plan import Level, PipelinePlan
+from mesh.routing.types import Scored, Tensors
 from mesh.runtimes import open_runtime
 from mesh.runtimes.scorer import Scorer
 from mesh.spec import MeshConfig
 
+_FILE: Final = "pipeline.yaml"
 
-class OpenedModels:
-    """An engine whose endpoints are models; a route table's cascade is not played."""
 
-    def __init__(self, scorers: Mapping[str, Scorer]) -> None:
-        self._scorers = dict(scorers)
+class LocalModels:
+    """Holds the models open; close it."""
 
-    @classmethod
-    def of(cls, mesh: MeshConfig, plan: PipelinePlan) -> "OpenedModels":
-        """Those that the plan's score stages ask. Raises `InvalidInput` for a route table, `ArtifactError`."""
-        wanted = {name for stage in plan.stages for name in stage.endpoints.values()}
-        tables = sorted(wanted - mesh.models.keys())
-        if tables:
-            reason = f"'{tables[0]}' is a route table; an evaluation asks models by their own names"
-            raise InvalidInput("pipeline.yaml: endpoints", reason)
-        artifacts = {name: mesh.models[name].artifact() for name in sorted(wanted)}
-        return cls({name: Scorer(open_runtime(one), one) for name, one in artifacts.items()})
+    def __init__(self, plan: PipelinePlan, mesh: MeshConfig) -> None:
+        """Open what is asked at level L0.
 
-    @property
-    def endpoints(self) -> Sequence[str]:
-        """The models' names."""
-        return tuple(self._scorers)
+        Raises `ArtifactError` where a model cannot be opened, and `InvalidConfig` for an endpoint that is a route table:
+        there is no router here.
+        """
+        self._scorers: dict[str, Scorer] = {}
+        for endpoint in asked(plan).values():
+            if endpoint not in mesh.models:
+                self.close()
+                reason = f"'{endpoint}' is a route table: evaluate with a score stage that names a model"
+                raise InvalidConfig(_FILE, 0, "stages", reason)
+            artifact = mesh.models[endpoint].artifact()
+            self._scorers[endpoint] = Scorer(open_runtime(artifact), artifact)
 
-    def signature(self, endpoint: str) -> Signature | None:
-        """What the model takes and gives."""
-        return self._scorer(endpoint).signature
-
-    def attributes_read(self, _endpoint: str) -> frozenset[str]:
-        """Models read none here."""
-        return frozenset()
-
-    async def infer(
-        self, endpoint: str, batch: Batch, *, deadline: float | None = None, variant: Variant | None = None
-    ) -> Answer:
-        """Answer N rows; nothing is late here."""
-        del deadline, variant
-        scored = await asyncio.to_thread(self._scorer(endpoint).score, batch.tensors)
-        failed = {row: RowFailure(endpoint, "raised", reason) for row, reason in scored.failed.items()}
-        origin_of = np.zeros(len(batch), np.intp)
-        origin_of[list(failed)] = -1
-        return Answer(
-            outputs=scored.outputs,
-            confidence=scored.confidence,
-            origins=(Origin(endpoint, scored.version, "direct", "primary"),),
-            origin_of=origin_of,
-            degraded=np.zeros(len(batch), bool),
-            failed=failed,
-            rules="",
+    def engine(self) -> InProcessEngine:
+        """Answers for the models, one call at a time."""
+        return InProcessEngine(
+            {
+                name: LocalModel(scorer.signature, partial(_answers, scorer))
+                for name, scorer in self._scorers.items()
+            }
         )
 
     def close(self) -> None:
-        """Free what the runtimes hold."""
+        """Free what the models hold."""
         for scorer in self._scorers.values():
             scorer.close()
 
-    def _scorer(self, endpoint: str) -> Scorer:
-        if endpoint not in self._scorers:
-            raise NotFound(f"no model '{endpoint}' is opened; there are: {', '.join(self._scorers)}")
-        return self._scorers[endpoint]
+
+def asked(plan: PipelinePlan) -> Mapping[str, str]:
+    """The endpoint that each score stage asks at level L0."""
+    found = {stage.name: stage.endpoint_at(Level.FULL) for stage in plan.stages if stage.kind == "score"}
+    return {name: endpoint for name, endpoint in found.items() if endpoint is not None}
+
+
+def _answers(scorer: Scorer, tensors: Tensors) -> Tensors:
+    """What the model says, its confidence among the outputs; rows on which it raised hold NaN."""
+    scored = scorer.score(tensors)
+    return {name: _without(values, scored) for name, values in _outputs(scored).items()}
+
+
+def _outputs(scored: Scored) -> dict[str, np.ndarray]:
+    more = {} if scored.confidence is None else {"confidence": scored.confidence}
+    return {**scored.outputs, **more}
+
+
+def _without(values: np.ndarray, scored: Scored) -> np.ndarray:
+    if not scored.failed or values.dtype.kind not in "fiu":
+        return values
+    kept = values.astype(np.float64)
+    kept[list(scored.failed)] = np.nan
+    return kept

@@ -1,57 +1,60 @@
-"""A simulated run as polls of the raw topic, with Kafka's times set to those at which the records leave."""
+"""A run as polls: what a reader of Kafka would have been given, without Kafka and without waiting."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
+from ingest.ledger import Ledger
 from ingest.record import Headers, Polled, Span
 from mesh.simulation.run import Run, Sent
 
-TOPIC: Final = "played"
+PARTITION: Final = 0
+"""The partition of every record: states of assets do not depend on how many there are."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlayedMessage:
-    """A record that never saw a broker."""
+    """A record as Kafka would give it; `at_ms` is when it left, since 1970."""
 
-    sent: Sent
+    record_key: bytes
     at_ms: int
 
-    def key(self) -> bytes | None:
-        """See `ingest.record.Message`."""
-        return self.sent.key
+    def key(self) -> bytes:
+        """See `Message`."""
+        return self.record_key
 
     def headers(self) -> Headers | None:
-        """See `ingest.record.Message`."""
+        """See `Message`."""
         return None
 
     def timestamp(self) -> tuple[int, int]:
-        """See `ingest.record.Message`."""
-        return (1, self.at_ms)
+        """See `Message`; Kafka calls it the time of creation."""
+        return 1, self.at_ms
 
 
-def polls(run: Run, records: int) -> Iterator[Polled]:
-    """The run in one partition, so many records at a time."""
-    held: list[PlayedMessage] = []
-    first = 0
-    for sent in run.records():
-        held.append(PlayedMessage(sent, run.start_ms + int(sent.seconds * 1e3)))
-        if len(held) == records:
-            yield _polled(held, first)
-            first, held = first + len(held), []
-    if held:
-        yield _polled(held, first)
+def polls(run: Run, ledger: Ledger, topic: str, size: int) -> Iterator[Polled]:
+    """The run's records, `size` in a poll. Each poll is received when its first record left: nothing ever waits."""
+    ledger.assign(PARTITION, 0)
+    records, offset = run.records(), 0
+    while batch := list(islice(records, size)):
+        opened = ledger.open(PARTITION, offset, offset + len(batch) - 1, len(batch))
+        if opened is None:
+            raise RuntimeError(f"partition {PARTITION} was taken away while it was played")
+        yield _polled(batch, opened.span, topic, run.start_ms)
+        offset += len(batch)
 
 
-def _polled(held: list[PlayedMessage], first: int) -> Polled:
-    n = len(held)
+def _polled(batch: Sequence[Sent], span: Span, topic: str, start_ms: int) -> Polled:
+    messages = [PlayedMessage(one.key, start_ms + round(one.seconds * 1e3)) for one in batch]
     return Polled(
-        TOPIC,
-        [message.sent.value for message in held],
-        [0] * n,
-        list(range(first, first + n)),
-        held,
-        (Span(0, first, first + n - 1, n),),
-        0.0,
-        held[-1].at_ms / 1e3,
+        topic=topic,
+        values=[one.value for one in batch],
+        partitions=[span.partition] * len(batch),
+        offsets=range(span.first, span.last + 1),
+        messages=messages,
+        spans=(span,),
+        received=time.monotonic(),
+        received_at=messages[0].at_ms / 1e3,
     )

@@ -1,116 +1,167 @@
-"""Alerts against the truth: what was found, how soon, and what was false. Pure.
+"""Which faults did alerts find, how soon, and what did they cost in false alarms? Pure: stdlib and numpy.
 
-A fault counts as found where an alert of its asset opens from its beginning until one window after its end; every further
-alert in that time is of the same fault. All others are false, also those in a fault that leaves every value true.
+A fault is found where an alert of its asset opens from its beginning until one window length after its end: so long do windows
+still hold its readings. An alert outside every fault of its asset is false, and so is one in a fault that leaves values true.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import sqrt
+from statistics import fmean, median
 from typing import Final
 
-from mesh.simulation.truth import Truth
+import numpy as np
 
-HARMLESS: Final = frozenset({"clock_skew", "duplicates", "late", "flood"})
-"""Faults on the way, which leave every value true: nobody should be alerted."""
+from ingest.evaluation.intervals import Estimate, rate, share
 
-_Z95: Final = 1.959964
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """`hits` of `of`, with Wilson's 95 % interval (Wilson, JASA 22, 1927); NaN of none."""
-
-    hits: int
-    of: int
-
-    @property
-    def value(self) -> float:
-        """The share itself."""
-        return self.hits / self.of if self.of else float("nan")
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """Between these it lies with 95 % confidence."""
-        n = self.of
-        if not n:
-            return float("nan"), float("nan")
-        p, z2 = self.hits / n, _Z95 * _Z95
-        middle = (p + z2 / (2 * n)) / (1 + z2 / n)
-        reach = _Z95 * sqrt(p * (1 - p) / n + z2 / (4 * n * n)) / (1 + z2 / n)
-        return max(0.0, middle - reach), min(1.0, middle + reach)
+ANY: Final = "any"
+"""Stands for all rules together: the first alert counts, whichever rule opened it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
-    """An alert: whose, when it opened, by which rule."""
+class Fault:
+    """What was wrong with an asset, `from_ms` until before `to_ms`. `harmless`: values stay true, so there is nothing to find."""
 
     asset: str
-    at_ms: int
-    rule: str
+    kind: str
+    from_ms: int
+    to_ms: int
+    sensors: tuple[str, ...] = ()
+    harmless: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Quality:
-    """`found` of the faults, and how long each of those took; `missed` are counted beside the mean, never in it.
+class Told:
+    """An alert that people were told of: when it opened and cleared (None: not yet), in milliseconds of the readings.
 
-    `false_windows` of all healthy windows alerted falsely; `false_alerts` in `asset_hours` of healthy running.
+    A digest has no asset: it counts as an alert, and finds nothing. `sensor` is what the alert says of it, "" for nothing.
     """
 
-    found: Share
-    detect_s: tuple[float, ...]
-    missed: int
-    false_alerts: int
-    false_windows: Share
-    asset_hours: float
-    alerts: int
+    asset: str
+    rule: str
+    opened_ms: int
+    cleared_ms: int | None = None
+    sensor: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A fault with its first alert; None where it was missed."""
+
+    fault: Fault
+    alert: Told | None
 
     @property
-    def mean_detect_s(self) -> float:
-        """MTTD over the faults that were found; NaN where none was."""
-        return sum(self.detect_s) / len(self.detect_s) if self.detect_s else float("nan")
+    def delay_s(self) -> float | None:
+        """From the beginning of the fault to its first alert."""
+        return None if self.alert is None else (self.alert.opened_ms - self.fault.from_ms) / 1e3
 
 
-def judge(
-    truths: Sequence[Truth], opened: Sequence[Opened], windows: int, window_ms: int, asset_hours: float
-) -> Quality:
-    """`windows` were judged in `asset_hours` of running, each `window_ms` long."""
-    harmful = [truth for truth in truths if truth.kind not in HARMLESS]
-    first: dict[int, int] = {}
-    false = 0
-    for alert in sorted(opened, key=lambda one: one.at_ms):
-        of = [
-            at
-            for at, truth in enumerate(harmful)
-            if truth.asset == alert.asset and truth.from_ms <= alert.at_ms < truth.to_ms + window_ms
-        ]
-        if not of:
-            false += 1
-        for at in of:
-            first.setdefault(at, alert.at_ms)
-    faulty_hours = sum(truth.to_ms - truth.from_ms + window_ms for truth in harmful) / 3.6e6
-    healthy = max(0, round(windows * (1 - min(1.0, faulty_hours / asset_hours)))) if asset_hours else 0
-    return Quality(
-        found=Share(len(first), len(harmful)),
-        detect_s=tuple((at - harmful[index].from_ms) / 1e3 for index, at in sorted(first.items())),
-        missed=len(harmful) - len(first),
-        false_alerts=false,
-        false_windows=Share(min(false, healthy), healthy),
-        asset_hours=max(0.0, asset_hours - faulty_hours),
-        alerts=len(opened),
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What a rule, or all of them, made of some runs. `hours` are those of the fleet, `asset_hours` healthy ones of assets."""
+
+    rule: str
+    verdicts: tuple[Verdict, ...]
+    alerts: int
+    false: tuple[Told, ...]
+    healthy_windows: int
+    asset_hours: float
+    hours: float
+
+    @property
+    def faults(self) -> int:
+        """Faults that there were to find."""
+        return len(self.verdicts)
+
+    @property
+    def delays_s(self) -> list[float]:
+        """Of the faults that were found."""
+        return [one.delay_s for one in self.verdicts if one.delay_s is not None]
+
+    @property
+    def found(self) -> int:
+        """Faults that have an alert."""
+        return len(self.delays_s)
+
+    @property
+    def tpr(self) -> Estimate:
+        """Found of all faults."""
+        return share(self.found, self.faults)
+
+    @property
+    def fpr(self) -> Estimate:
+        """False alerts of all healthy windows."""
+        return share(min(len(self.false), self.healthy_windows), self.healthy_windows)
+
+    @property
+    def false_per_asset_hour(self) -> Estimate:
+        """False alerts in an hour of a healthy asset."""
+        return rate(len(self.false), self.asset_hours)
+
+    @property
+    def mttd_s(self) -> tuple[float, float] | None:
+        """Mean and median delay of found faults; missed ones are not in it. None where none was found."""
+        delays = self.delays_s
+        return (fmean(delays), median(delays)) if delays else None
+
+    @property
+    def alerts_per_hour(self) -> float:
+        """Of the whole fleet."""
+        return self.alerts / self.hours if self.hours else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What was judged: `windows` are the last steps of each asset's, int64 [n] ms; `hours` is how long the run was."""
+
+    windows: Mapping[str, np.ndarray]
+    window_ms: int
+    hop_ms: int
+    hours: float
+
+
+def score(rule: str, faults: Sequence[Fault], alerts: Sequence[Told], watched: Watched) -> Score:
+    """Judge the alerts of one rule; `ANY` takes those of all rules as one."""
+    chosen = sorted(
+        (one for one in alerts if rule in (ANY, one.rule)), key=lambda one: (one.opened_ms, one.rule)
+    )
+    real = [fault for fault in faults if not fault.harmless]
+    verdicts = tuple(Verdict(fault, _first(fault, chosen, watched.window_ms)) for fault in real)
+    false = tuple(
+        one
+        for one in chosen
+        if one.asset and not any(_tells(one, fault, watched.window_ms) for fault in real)
+    )
+    healthy = sum(_healthy(asset, times, real, watched.window_ms) for asset, times in watched.windows.items())
+    hours = healthy * watched.hop_ms / 3_600_000
+    return Score(rule, verdicts, len(chosen), false, healthy, hours, watched.hours)
+
+
+def pooled(scores: Sequence[Score]) -> Score:
+    """Several runs of one rule, at least one, as one."""
+    return Score(
+        scores[0].rule,
+        tuple(verdict for one in scores for verdict in one.verdicts),
+        sum(one.alerts for one in scores),
+        tuple(alert for one in scores for alert in one.false),
+        sum(one.healthy_windows for one in scores),
+        sum(one.asset_hours for one in scores),
+        sum(one.hours for one in scores),
     )
 
 
-def pooled(parts: Sequence[Quality]) -> Quality:
-    """Several runs as one."""
-    return Quality(
-        found=Share(sum(one.found.hits for one in parts), sum(one.found.of for one in parts)),
-        detect_s=tuple(seconds for one in parts for seconds in one.detect_s),
-        missed=sum(one.missed for one in parts),
-        false_alerts=sum(one.false_alerts for one in parts),
-        false_windows=Share(
-            sum(one.false_windows.hits for one in parts), sum(one.false_windows.of for one in parts)
-        ),
-        asset_hours=sum(one.asset_hours for one in parts),
-        alerts=sum(one.alerts for one in parts),
-    )
+def _first(fault: Fault, alerts: Sequence[Told], window_ms: int) -> Told | None:
+    return next((one for one in alerts if _tells(one, fault, window_ms)), None)
+
+
+def _tells(alert: Told, fault: Fault, window_ms: int) -> bool:
+    return alert.asset == fault.asset and fault.from_ms <= alert.opened_ms <= fault.to_ms + window_ms
+
+
+def _healthy(asset: str, times: np.ndarray, faults: Sequence[Fault], window_ms: int) -> int:
+    """How many of an asset's windows hold no reading of a fault."""
+    touched = np.zeros(len(times), bool)
+    for fault in faults:
+        if fault.asset == asset:
+            touched |= (times >= fault.from_ms) & (times <= fault.to_ms + window_ms)
+    return int(len(times) - touched.sum())

@@ -9,7 +9,7 @@ from ingest.backoff import Backoff
 from ingest.record import Headers, Polled
 from ingest.stages.alert import Alert
 from ingest.stages.rows import Rows
-from ingest.telemetry.outputs import Topic
+from ingest.telemetry.outputs import Destination
 from mesh.alerts import AlertEvent
 from mesh.errors import StoreAway
 from mesh.pipeline.plan import Level
@@ -25,7 +25,9 @@ _BACKOFF_S: Final = (0.1, 5.0)
 class AlertOutput:
     """The `Alerting` of the chain: rules, then store and topic. Writes of several polls keep their order."""
 
-    def __init__(self, alert: Alert, writer: AlertWriter, topic: Topic, metering: AlertMetering) -> None:
+    def __init__(
+        self, alert: Alert, writer: AlertWriter, topic: Destination, metering: AlertMetering
+    ) -> None:
         self._alert, self._writer, self._topic, self._metering = alert, writer, topic, metering
         self._in_order = asyncio.Lock()
 

@@ -1,7 +1,6 @@
 """`hyperstream`: the one entry point, and what every command shares: errors without a stack trace."""
 
 import sys
-from importlib.metadata import entry_points
 
 import typer
 
@@ -16,6 +15,7 @@ from mesh.cli import (
     feed,
     materialize,
     pipeline,
+    plugins,
     replay,
     send,
     simulate,
@@ -26,7 +26,6 @@ from mesh.cli import (
     up,
     version,
 )
-from mesh.cli.plugins import plugged_in
 from mesh.errors import MeshError
 
 app = typer.Typer(
@@ -65,9 +64,8 @@ store_commands.command()(store.compact)
 store_commands.command()(store.expire)
 app.add_typer(store_commands, name="store")
 
-
-for plugin in entry_points(group="hyperstream.commands"):
-    app.command(plugin.name)(plugged_in(plugin))
+for name, command in plugins.loaded(plugins.declared()):
+    app.command(name)(command)
 
 
 def main() -> None:

@@ -1,26 +1,32 @@
-"""Commands of other packages, which this one may not import: entry points of the group `hyperstream.commands`."""
+"""Commands of packages that `mesh` may not import: functions that are entry points of the group `hyperstream.commands`."""
 
-from collections.abc import Callable
-from importlib.metadata import EntryPoint
-from typing import Any
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from importlib.metadata import EntryPoint, entry_points
+from typing import Final
 
-from mesh.errors import MeshError
-
-
-def plugged_in(plugin: EntryPoint) -> Callable[..., Any]:
-    """The command that an entry point names; where that cannot be imported, one that says so when it is called."""
-    try:
-        command: Callable[..., Any] = plugin.load()
-    except Exception as error:  # noqa: BLE001 - whatever a package does when it is imported, the other commands work
-        return _broken(plugin, error)
-    return command
+GROUP: Final = "hyperstream.commands"
 
 
-def _broken(plugin: EntryPoint, error: Exception) -> Callable[[], None]:
-    reason = f"command '{plugin.name}' ({plugin.value}) cannot be loaded: {type(error).__name__}: {error}"
+def declared() -> Iterable[EntryPoint]:
+    """What the installed packages declare, by name."""
+    return sorted(entry_points(group=GROUP), key=lambda point: point.name)
 
-    def say() -> None:
-        raise MeshError(reason)
 
-    say.__doc__ = f"Not available: {error}"
-    return say
+def loaded(points: Iterable[EntryPoint]) -> Iterator[tuple[str, Callable[..., object]]]:
+    """Name and function of each; one that cannot be loaded is named on standard error and left out."""
+    for point in points:
+        try:
+            command = point.load()
+            if not callable(command):
+                raise TypeError("it is no function")
+        except Exception as error:  # noqa: BLE001 - another package's mistake must not take every command with it
+            sys.stderr.write(f"warning: {_broken(point, error)}\n")
+        else:
+            yield point.name, command
+
+
+def _broken(point: EntryPoint, error: Exception) -> str:
+    package = point.dist.name if point.dist else "an unknown package"
+    reason = f"{type(error).__name__}: {error}"
+    return f"the command '{point.name}' of {package} ({point.value}) is left out: {reason}"
