@@ -8,7 +8,6 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from mesh.cli.local_ray import local_ray
 from mesh.cli.scoring_bar import ScoringBar
 from mesh.cli.stores import Place, place_of
 from mesh.errors import InvalidInput, MeshError, NotFound
@@ -65,6 +64,9 @@ def backfill(
     runs, plan = _part("run"), _part("plan")
     job = plan.Backfill(place.view, place.history, spec.artifact(), _columns(place, columns), low, high)
     console = Console(stderr=True)
+    # Only now: `hyperstream up` sets Ray's variables before Ray is imported.
+    from mesh.cli.local_ray import local_ray  # noqa: PLC0415
+
     with local_ray(address), ScoringBar(console) as bar:
         crew = runs.Workers(workers, 1.0, spec.num_gpus)
         done = runs.backfill(job, _sink(place, model, output), digest_of(spec.path), crew, bar)
