@@ -10,9 +10,14 @@ from pathlib import Path
 
 import pytest
 import redis
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
+_NOT_YET = (
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.NOT_COORDINATOR,
+)
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -75,10 +80,24 @@ class RealKafka:
     def committed(self, topic: str, group: str, partitions: int = 4) -> dict[int, int]:
         consumer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": group})
         try:
-            found = consumer.committed([TopicPartition(topic, p) for p in range(partitions)], timeout=20)
-            return {place.partition: place.offset for place in found}
+            wanted = [TopicPartition(topic, p) for p in range(partitions)]
+            return {place.partition: place.offset for place in _committed(consumer, wanted)}
         finally:
             consumer.close()
+
+
+def _committed(consumer: Consumer, wanted: list[TopicPartition]) -> list[TopicPartition]:
+    """A broker that has just begun makes its first coordinator when it is first asked, and says so."""
+    ends = time.monotonic() + 20
+    while True:
+        try:
+            found: list[TopicPartition] = consumer.committed(wanted, timeout=20)
+        except KafkaException as error:
+            if error.args[0].code() not in _NOT_YET or time.monotonic() > ends:
+                raise
+            time.sleep(0.2)
+        else:
+            return found
 
 
 class RealRedis:
