@@ -30,6 +30,11 @@ class Rows:
         """The features as float64 [M, S·F], sensor by sensor."""
         return self.features.reshape(len(self), self.features.shape[1] * self.features.shape[2])
 
+    @property
+    def ids(self) -> list[str]:
+        """`asset@time`: the same whenever the records of a window are read again."""
+        return [f"{asset}@{time}" for asset, time in zip(self.assets, self.time.tolist(), strict=True)]
+
     def also(self, columns: Mapping[str, np.ndarray]) -> "Rows":
         """The same rows with more columns."""
         return replace(self, columns={**self.columns, **columns})

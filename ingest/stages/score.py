@@ -64,7 +64,7 @@ class Score:
             raise Unavailable(endpoint, "no replica has said what it takes", retry_after_s=0.1)
         batch = Batch(
             {signature.inputs[0].name: _tensor(signature, rows)},
-            [f"{asset}@{time}" for asset, time in zip(rows.assets, rows.time.tolist(), strict=True)],
+            rows.ids,
             rows.assets,
             self._attributes(rows, self._engine.attributes_read(endpoint)),
         )

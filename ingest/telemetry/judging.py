@@ -57,6 +57,7 @@ class Judging:
         """`scores` are the plan's score stages by name."""
         self._plan, self._scores, self._alerting, self._metering = plan, scores, alerting, metering
         self._alert = next((stage for stage in plan.stages if stage.kind == "alert"), None)
+        self._allowed_ms = {name: plan.deadline_ms * plan.share_until(name) for name in scores}
         self._last: asyncio.Future[None] | None = None
         self._complained = 0.0
 
@@ -104,7 +105,8 @@ class Judging:
         mine: asyncio.Future[None],
     ) -> list[Cut]:
         try:
-            rows = await self._scored(polled, computed, level)
+            read_at = _read_at(polled, computed)
+            rows = await self._scored(computed, read_at, level)
             if before is not None:
                 await before
             writing = None
@@ -115,20 +117,19 @@ class Judging:
             if not mine.done():
                 mine.set_result(None)
         if len(rows):
-            self._metering.judged(level, time.time() - _read_at(polled, computed) / 1e3)
+            self._metering.judged(level, time.time() - read_at / 1e3)
         if writing is not None:
             await writing
         return complete
 
-    async def _scored(self, polled: Polled, computed: Computed, level: Level) -> Rows:
+    async def _scored(self, computed: Computed, read_at: np.ndarray, level: Level) -> Rows:
         """What the alert stage takes: the windows with the columns of every stage before it."""
         known = dict(computed.rows)
         for stage in self._plan.stages:
             if stage.kind == "score":
                 rows = known[stage.after[0]]
-                known[stage.name] = await self._score(
-                    stage.name, rows, self._deadline(stage.name, polled, computed), level
-                )
+                deadline = _deadline(read_at, self._allowed_ms[stage.name])
+                known[stage.name] = await self._score(stage.name, rows, deadline, level)
         if self._alert is None:
             return computed.windows
         return joined([known[name] for name in self._alert.after])
@@ -147,12 +148,12 @@ class Judging:
         finally:
             self._metering.stage(name, time.perf_counter() - began)
 
-    def _deadline(self, name: str, polled: Polled, computed: Computed) -> float:
-        """When this stage must have answered: a monotonic time, from the time of the oldest reading that closed a row."""
-        if not len(computed.windows):
-            return time.monotonic()
-        allowed = self._plan.deadline_ms * self._plan.share_until(name)
-        return time.monotonic() + (float(_read_at(polled, computed).min()) + allowed) / 1e3 - time.time()
+
+def _deadline(read_at: np.ndarray, allowed_ms: float) -> float:
+    """When a stage must have answered: a monotonic time, from the time of the oldest reading that closed a row."""
+    if not len(read_at):
+        return time.monotonic()
+    return time.monotonic() + (float(read_at.min()) + allowed_ms) / 1e3 - time.time()
 
 
 def _read_at(polled: Polled, computed: Computed) -> np.ndarray:

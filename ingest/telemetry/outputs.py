@@ -114,20 +114,17 @@ class FeatureTopic:
                 self._encode(
                     _FeatureRecord(
                         self._model_id,
-                        row_id(asset, time),
+                        row_id,
                         [values],
                         _Metadata(asset, time, self._names, int(level)),
                     )
                 ),
                 (),
             )
-            for asset, time, values in zip(rows.assets, rows.time.tolist(), features, strict=True)
+            for row_id, asset, time, values in zip(
+                rows.ids, rows.assets, rows.time.tolist(), features, strict=True
+            )
         ]
-
-
-def row_id(asset: str, time_ms: int) -> str:
-    """The id of a window: the same whenever its records are read again."""
-    return f"{asset}@{time_ms}"
 
 
 def late_records(polled: Polled, late: np.ndarray) -> Records:
