@@ -22,7 +22,7 @@ $(VENV)/.core: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(PIP) --editable '.[dev,torch,tensorflow,train,features,backfill]'
+	$(PIP) --editable '.[dev,torch,tensorflow,train,features,backfill,postgres,console,otel,docs]'
 	@touch $@ $(VENV)/.core
 
 run: $(VENV)/.core  ## Start everything, feed real telemetry, show a live view; Ctrl-C drains
