@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
+import psutil
 
 from ingest.config import IngestConfig
 from ingest.evaluation.outputs import Counted, SeenRows, ToldAlerts
@@ -49,12 +50,14 @@ class Effort:
     """What P polls took.
 
     `seconds` float64 [P] from a poll's being read until its rows were decided on and all was written, `records` int64 [P].
-    `cpu_s` is the process's time for all of them, that of making the records left out.
+    `cpu_s` is the process's time for all of them, that of making the records left out; `memory_bytes` is what the process
+    held at the end.
     """
 
     seconds: np.ndarray
     records: np.ndarray
     cpu_s: float
+    memory_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +122,7 @@ class Trial:
         return Outcome(
             tuple(self._told.told.values()),
             self._seen,
-            Effort(np.array(seconds), np.array(records, np.int64), cpu_s),
+            Effort(np.array(seconds), np.array(records, np.int64), cpu_s, psutil.Process().memory_info().rss),
             self._late.records,
             self._letters.records,
         )
