@@ -9,7 +9,19 @@ from collections.abc import Callable
 import psutil
 from rich.console import Console
 
-from benchmarks import alerts, gpu, http, latency, memory, quality, routing, stream, telemetry, tensor
+from benchmarks import (
+    alerts,
+    gpu,
+    http,
+    latency,
+    memory,
+    quality,
+    routing,
+    stream,
+    telemetry,
+    telemetry_live,
+    tensor,
+)
 from benchmarks.results import Row, markdown, save, show
 
 PARTS = (
@@ -22,6 +34,7 @@ PARTS = (
     "latency",
     "tensor",
     "telemetry",
+    "telemetry-live",
     "gpu",
     "memory",
     "alerts",
@@ -34,6 +47,7 @@ DEFAULT = (
     "latency",
     "tensor",
     "telemetry",
+    "telemetry-live",
     "gpu",
     "memory",
     "alerts",
@@ -51,6 +65,7 @@ def run_part(part: str, rounds: int, seconds: int, console: Console) -> list[Row
         "latency": lambda: latency.measure(rounds, console),
         "tensor": lambda: tensor.measure(rounds, console),
         "telemetry": lambda: telemetry.measure(rounds, console),
+        "telemetry-live": lambda: telemetry_live.measure(console),
         "gpu": gpu.rows,
         "memory": lambda: memory.measure(console),
         "alerts": alerts.rows,
