@@ -1,4 +1,4 @@
-"""`telemetry-alert-latency` and `telemetry-flood-*`: the whole mesh with the shipped chain, fed with simulated machines in real time.
+"""`telemetry-alert-latency`, `telemetry-flood-*`: the whole mesh with the shipped chain, on simulated machines at their pace.
 
 Latency is the mesh's own: from the reading that closed a window to the decision on it, read from its metrics as a user would.
 """
