@@ -28,6 +28,8 @@ class Settings:
     routers: int = 1
     data_path: DataPath = "direct"
     config_dir: str = "config"
+    database_url: str | None = None
+    """Where records are kept; None is SQLite in the project's folder (`mesh.records.database`)."""
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "Settings":
@@ -58,6 +60,7 @@ class Settings:
             routers=_count(environ, "MESH_ROUTERS", 1),
             data_path=cast("DataPath", path),
             config_dir=environ.get("MESH_CONFIG") or cls_default("config_dir"),
+            database_url=environ.get("MESH_DATABASE_URL", "").strip() or None,
         )
 
 
