@@ -9,7 +9,19 @@ from collections.abc import Callable
 import psutil
 from rich.console import Console
 
-from benchmarks import alerts, gpu, http, latency, memory, quality, routing, stream, telemetry, tensor
+from benchmarks import (
+    alerts,
+    gpu,
+    http,
+    latency,
+    memory,
+    quality,
+    records,
+    routing,
+    stream,
+    telemetry,
+    tensor,
+)
 from benchmarks.results import Row, markdown, save, show
 
 PARTS = (
@@ -25,6 +37,7 @@ PARTS = (
     "gpu",
     "memory",
     "alerts",
+    "records",
     "quality",
 )
 DEFAULT = (
@@ -37,6 +50,7 @@ DEFAULT = (
     "gpu",
     "memory",
     "alerts",
+    "records",
     "quality",
 )
 
@@ -54,6 +68,7 @@ def run_part(part: str, rounds: int, seconds: int, console: Console) -> list[Row
         "gpu": gpu.rows,
         "memory": lambda: memory.measure(console),
         "alerts": alerts.rows,
+        "records": lambda: records.rows(rounds),
         "quality": lambda: quality.measure(console),
     }
     return parts[part]()

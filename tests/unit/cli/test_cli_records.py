@@ -104,10 +104,7 @@ def test_an_export_can_be_checked_without_the_database_and_without_this_program(
     done"""
     check = ["bash", "-c", script]
     with file.open() as lines:
-        assert (
-            subprocess.run(check, stdin=lines, env={"LC_ALL": "C.UTF-8", "PATH": "/usr/bin:/bin"}).returncode
-            == 0
-        )
+        subprocess.run(check, check=True, stdin=lines, env={"LC_ALL": "C.UTF-8", "PATH": "/usr/bin:/bin"})
     with pytest.raises(InvalidInput, match=r"--output: .*exists"):
         run("audit", "export", "--output", str(file))
 
