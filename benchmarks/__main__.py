@@ -16,6 +16,7 @@ from benchmarks import (
     latency,
     memory,
     quality,
+    records,
     routing,
     stream,
     telemetry,
@@ -38,6 +39,7 @@ PARTS = (
     "gpu",
     "memory",
     "alerts",
+    "records",
     "quality",
 )
 DEFAULT = (
@@ -51,6 +53,7 @@ DEFAULT = (
     "gpu",
     "memory",
     "alerts",
+    "records",
     "quality",
 )
 
@@ -69,6 +72,7 @@ def run_part(part: str, rounds: int, seconds: int, console: Console) -> list[Row
         "gpu": gpu.rows,
         "memory": lambda: memory.measure(console),
         "alerts": alerts.rows,
+        "records": lambda: records.rows(rounds),
         "quality": lambda: quality.measure(console),
     }
     return parts[part]()
