@@ -9,13 +9,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, aliased
 
 from mesh.errors import NotFound, WrongState
-from mesh.records.database import Database
 from mesh.records.entry import Actor, Change
-from mesh.records.ports import Audit
-from mesh.records.roles import includes
+from mesh.records.roles import includes, require
 from mesh.review.interpret import Meaning, meaning_of
 from mesh.review.items import Decision, Item, decision_of, item_of
-from mesh.review.queue import existing, require, target
+from mesh.review.queue import existing, target
 from mesh.review.rules import FOREVER, QueueRules
 from mesh.review.settle import settle, standing
 from mesh.review.tables import DecisionRow, ItemRow, PassedRow
@@ -43,94 +41,84 @@ class Bulk:
 
 
 class Decisions:
-    """Writes decisions. Blocks: call it from a thread."""
+    """Writes decisions, in the session of its caller; each comes with its entry for the audit log."""
 
-    def __init__(self, database: Database, audit: Audit, rules: QueueRules | None = None) -> None:
-        self._database, self._audit, self._rules = database, audit, rules or QueueRules()
+    def __init__(self, rules: QueueRules | None = None) -> None:
+        self._rules = rules or QueueRules()
 
-    def decide(self, key: str, person: Actor, said: Said, evidence: Mapping[str, Any], now: int) -> Decided:
+    def decide(
+        self, session: Session, key: str, person: Actor, said: Said, evidence: Mapping[str, Any], now: int
+    ) -> tuple[Decided, Change]:
         """Do as was said with an item that this person holds; `evidence` is what was in view.
 
-        Raises `InvalidInput` naming what is missing, `NotAllowed`, `NotFound`, `StoreAway`, and `WrongState` where the person
-        does not hold the item or has judged it.
+        Raises `InvalidInput` naming what is missing, `Forbidden`, `NotFound`, and `WrongState` where the person does not hold
+        the item or has judged it.
         """
-        require(person, "analyst")
-        with self._database.write() as session:
-            item = existing(session, key)
-            if item.lease_by != person.name or item.lease_until <= now:
-                held = "held by nobody" if item.lease_until <= now else f"held by {item.lease_by}"
-                raise WrongState(f"item '{key}'", f"{held} (POST /review/items/{key}/lease)", said.action)
-            done = self._kept(session, item, person, said, evidence, now)
-            self._log(session, done, person)
-            return done
+        require(person.name, person.role, "analyst")
+        item = existing(session, key)
+        if item.lease_by != person.name or item.lease_until <= now:
+            held = "held by nobody" if item.lease_until <= now else f"held by {item.lease_by}"
+            raise WrongState(f"item '{key}'", f"{held} (lease it first)", said.action)
+        return _told(self._kept(session, item, person, said, evidence, now), person)
 
-    def undo(self, key: str, person: Actor, now: int, decision: str | None = None, note: str = "") -> Decided:
+    def undo(
+        self, session: Session, key: str, person: Actor, now: int, decision: str | None = None, note: str = ""
+    ) -> tuple[Decided, Change]:
         """Take back one's own last decision on an item, or, as operator, the decision that is named.
 
-        The decision stays in the records, and the label that rested on it is excluded. Raises `NotAllowed`, `NotFound`,
-        `WrongState` where there is nothing to undo, `StoreAway`.
+        The decision stays in the records, and the label that rested on it is excluded. Raises `Forbidden`, `NotFound`,
+        `WrongState` where there is nothing to undo.
         """
-        require(person, "analyst")
-        with self._database.write() as session:
-            item = existing(session, key)
-            undone = _undoable(session, item, person, decision)
-            done = self._undone(session, item, undone, person, note, now)
-            self._log(session, done, person)
-            return done
+        require(person.name, person.role, "analyst")
+        item = existing(session, key)
+        undone = _undoable(session, item, person, decision)
+        return _told(self._undone(session, item, undone, person, note, now), person)
 
-    def bulk(self, incident: str, person: Actor, said: Said, evidence: Mapping[str, Any], now: int) -> Bulk:
+    def bulk(
+        self, session: Session, incident: str, person: Actor, said: Said, evidence: Mapping[str, Any], now: int
+    ) -> tuple[Bulk, Change]:
         """Decide all open items of an incident at once; those of the random audit, and what others hold, are left out.
 
         Raises as `decide`; `NotFound` where the incident has no open item.
         """
-        require(person, "analyst")
-        bulk = _new_id(now)
-        with self._database.write() as session:
-            items = session.scalars(
-                select(ItemRow)
-                .where(ItemRow.incident == incident, ItemRow.state.in_(QUEUED), ItemRow.source != "audit")
-                .order_by(ItemRow.rank.desc(), ItemRow.id)
-                .limit(MAX_BULK)
-                .with_for_update()
-            ).all()
-            if not items:
-                raise NotFound(f"incident '{incident[:80]}' has no open item")
-            decided, left_out = [], {}
-            for item in items:
-                reason = self._why_not(session, item, person, now)
-                if reason:
-                    left_out[item.id] = reason
-                else:
-                    decided.append(self._kept(session, item, person, said, evidence, now, bulk))
-            detail = {"bulk": bulk, "action": said.action, "label": said.label, "reason": said.reason,
-                      "note": said.note, "items": [one.item.id for one in decided], "left_out": left_out}  # fmt: skip
-            self._audit.append(session, Change(person, "review.bulk", f"incident:{incident}", detail))
-        return Bulk(bulk, tuple(decided), left_out)
+        require(person.name, person.role, "analyst")
+        items = session.scalars(
+            select(ItemRow)
+            .where(ItemRow.incident == incident, ItemRow.state.in_(QUEUED), ItemRow.source != "audit")
+            .order_by(ItemRow.rank.desc(), ItemRow.id)
+            .limit(MAX_BULK)
+            .with_for_update()
+        ).all()
+        if not items:
+            raise NotFound(f"incident '{incident[:80]}' has no open item")
+        key, decided, left_out = _new_id(now), [], {}
+        for item in items:
+            reason = _why_not(session, item, person, now)
+            if reason:
+                left_out[item.id] = reason
+            else:
+                decided.append(self._kept(session, item, person, said, evidence, now, key))
+        told = {
+            "bulk": key, "action": said.action, "label": said.label, "reason": said.reason, "note": said.note,
+            "items": [one.item.id for one in decided], "left_out": left_out,
+        }  # fmt: skip
+        return Bulk(key, tuple(decided), left_out), Change(person, "review.bulk", f"incident:{incident}", told)
 
-    def undo_bulk(self, bulk: str, person: Actor, now: int, note: str = "") -> Bulk:
+    def undo_bulk(
+        self, session: Session, key: str, person: Actor, now: int, note: str = ""
+    ) -> tuple[Bulk, Change]:
         """Take back all that stands of a bulk decision: one's own, or, as operator, anybody's. Raises as `undo`."""
-        require(person, "analyst")
-        with self._database.write() as session:
-            found = _standing_of_bulk(session, bulk)
-            if not found:
-                raise NotFound(f"there is no bulk decision '{bulk[:80]}' that stands")
-            if any(row.actor != person.name for row in found):
-                require(person, "operator")
-            undone = [
-                self._undone(session, existing(session, row.item), row, person, note, now) for row in found
-            ]
-            detail = {"bulk": bulk, "note": note, "items": [one.item.id for one in undone]}
-            self._audit.append(session, Change(person, "review.undo_bulk", f"bulk:{bulk}", detail))
-        return Bulk(bulk, tuple(undone), {})
-
-    def _why_not(self, session: Session, item: ItemRow, person: Actor, now: int) -> str:
-        if item.lease_until > now and item.lease_by != person.name:
-            return f"held by {item.lease_by}"
-        if item.state != "open" and not includes(person.role, "operator"):
-            return f"{item.state}: it waits for an operator"
-        if any(row.actor == person.name for row in standing(session, item.id)):
-            return "judged by you before"
-        return ""
+        require(person.name, person.role, "analyst")
+        found = _standing_of_bulk(session, key)
+        if not found:
+            raise NotFound(f"there is no bulk decision '{key[:80]}' that stands")
+        if any(row.actor != person.name for row in found):
+            require(person.name, person.role, "operator")
+        undone = [
+            self._undone(session, existing(session, row.item), row, person, note, now) for row in found
+        ]
+        told = {"bulk": key, "note": note, "items": [one.item.id for one in undone]}
+        return Bulk(key, tuple(undone), {}), Change(person, "review.undo_bulk", f"bulk:{key}", told)
 
     def _kept(
         self,
@@ -144,7 +132,7 @@ class Decisions:
     ) -> Decided:
         """Keep one decision and what follows from it."""
         if item.state != "open" and said.action != "tag":
-            require(person, "operator")
+            require(person.name, person.role, "operator")
         spoken = any(row.actor == person.name for row in standing(session, item.id))
         if spoken and said.action not in ("tag", "escalate"):
             raise WrongState(f"item '{item.id}'", "judged by you already (undo that first)", said.action)
@@ -181,14 +169,25 @@ class Decisions:
         session.flush()
         return Decided(decision_of(row), item_of(item))
 
-    def _log(self, session: Session, done: Decided, person: Actor) -> None:
-        row = done.decision
-        detail = {
-            "decision": row.id, "before": row.before, "after": row.after, "reason": row.reason, "note": row.note,
-            "tags": row.tags, "undo_of": row.undo_of, "model": row.model, "version": row.version,
-            "rules": row.rules, "blind": row.blind, "seconds": row.seconds, "state": done.item.state,
-        }  # fmt: skip
-        self._audit.append(session, Change(person, f"review.{row.action}", target(row.item), detail))
+def _why_not(session: Session, item: ItemRow, person: Actor, now: int) -> str:
+    if item.lease_until > now and item.lease_by != person.name:
+        return f"held by {item.lease_by}"
+    if item.state != "open" and not includes(person.role, "operator"):
+        return f"{item.state}: it waits for an operator"
+    if any(row.actor == person.name for row in standing(session, item.id)):
+        return "judged by you before"
+    return ""
+
+
+def _told(done: Decided, person: Actor) -> tuple[Decided, Change]:
+    """With the entry for the audit log."""
+    one = done.decision
+    detail = {
+        "decision": one.id, "before": one.before, "after": one.after, "reason": one.reason, "note": one.note,
+        "tags": one.tags, "undo_of": one.undo_of, "model": one.model, "version": one.version,
+        "rules": one.rules, "blind": one.blind, "seconds": one.seconds, "state": done.item.state,
+    }  # fmt: skip
+    return done, Change(person, f"review.{one.action}", target(one.item), detail)
 
 
 def is_blind(session: Session, item: ItemRow, actor: str) -> bool:
@@ -234,7 +233,7 @@ def _undoable(session: Session, item: ItemRow, person: Actor, decision: str | No
     if found is None:
         raise NotFound(f"item '{item.id}' has no decision '{decision[:80]}' that stands")
     if found.actor != person.name:
-        require(person, "operator")
+        require(person.name, person.role, "operator")
     return found
 
 
