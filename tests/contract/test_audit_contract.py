@@ -146,13 +146,8 @@ def test_a_rewrite_of_the_whole_chain_shows_only_against_a_published_head(databa
         )
         prev = digest(prev, document_of(new))
         rewritten.append((new.seq, name, new.prev, prev))
-    tampered(
-        database,
-        *(
-            f"UPDATE audit_entries SET actor='{a}', prev='{p}', hash='{h}' WHERE seq={s}"
-            for s, a, p, h in rewritten
-        ),
-    )
+    update = "UPDATE audit_entries SET actor='{}', prev='{}', hash='{}' WHERE seq={}"
+    tampered(database, *(update.format(*values, seq) for seq, *values in rewritten))
     assert log.verify().whole
     verdict = log.verify([published])
     assert verdict.at_seq == 5
