@@ -140,8 +140,8 @@ def _similar(session: Session, key: str, features: np.ndarray) -> tuple[Similar,
         .limit(COMPARED)
     ).all()
     ids = [item for item, _ in rows]
-    table = np.frombuffer(b"".join(values for _, values in rows), "<f8").reshape(len(rows), -1)
-    return _told(session, most_alike(features, ids, table) if rows else [])
+    table = np.frombuffer(b"".join(values for _, values in rows), "<f8").reshape(len(rows), len(features))
+    return _told(session, most_alike(features, ids, table))
 
 
 def _told(session: Session, alike: Sequence[Alike]) -> tuple[Similar, ...]:

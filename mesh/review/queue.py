@@ -49,8 +49,8 @@ class Queue:
     def lease(self, session: Session, key: str, person: Actor, now: int) -> tuple[Item, Change]:
         """Take one item, or keep it longer.
 
-        Raises `NotFound`, `Forbidden`, and `WrongState` for an item that another holds, that has left the queue, that this person has
-        judged, or that only chance may choose.
+        Raises `NotFound`, `Forbidden`, and `WrongState` for an item that another holds, that has left the queue, that this person
+        has judged, or that only chance may choose.
         """
         require(person.name, person.role, "analyst")
         item = existing(session, key)
