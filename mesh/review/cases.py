@@ -91,13 +91,14 @@ class Cases:
                 raise NotFound(f"there is no item '{key[:80]}'; GET /review/queue lists those that wait")
             standing = session.scalar(select(LabelRow).where(LabelRow.standing == key))
             names, features = _features(session, key)
+            blind = row.state != "decided" and is_blind(session, row, person.name)
             siblings, count = _siblings(session, row)
             return Case(
                 item=item_of(row),
-                blind=row.state != "decided" and is_blind(session, row, person.name),
+                blind=blind,
                 label=cast("Label", standing.label) if standing else None,
                 basis=standing.basis if standing else None,
-                decisions=_decisions(session, row, person),
+                decisions=_decisions(session, row, person, blind=blind),
                 names=names,
                 features=features,
                 similar=_similar(session, key, features),
@@ -107,10 +108,10 @@ class Cases:
             )
 
 
-def _decisions(session: Session, item: ItemRow, person: Actor) -> tuple[Decision, ...]:
-    """All of a decided item, and for operators of what waits for them; before that one's own alone."""
+def _decisions(session: Session, item: ItemRow, person: Actor, *, blind: bool) -> tuple[Decision, ...]:
+    """All of a decided item, and for operators of what waits for them and is not blind; else one's own alone."""
     wanted = select(DecisionRow).where(DecisionRow.item == item.id)
-    settling = item.state in ("escalated", "disputed") and includes(person.role, "operator")
+    settling = item.state in ("escalated", "disputed") and includes(person.role, "operator") and not blind
     if item.state != "decided" and not settling:
         wanted = wanted.where(DecisionRow.actor == person.name)
     rows = session.scalars(wanted.order_by(DecisionRow.at, DecisionRow.id))

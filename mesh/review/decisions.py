@@ -2,12 +2,12 @@
 
 import itertools
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
 from mesh.errors import NotFound, WrongState
 from mesh.records.entry import Actor, Change
@@ -18,6 +18,7 @@ from mesh.review.queue import existing, target
 from mesh.review.rules import FOREVER, QueueRules
 from mesh.review.settle import settle, standing
 from mesh.review.tables import DecisionRow, ItemRow, PassedRow
+from mesh.review.undo import standing_of_bulk, undoable
 from mesh.review.values import QUEUED, Label, Said
 
 MAX_BULK: Final = 500
@@ -74,7 +75,7 @@ class Decisions:
         """
         require(person.name, person.role, "analyst")
         item = existing(session, key)
-        undone = _undoable(session, item, person, decision)
+        undone = undoable(session, item, person, decision)
         return _told(self._undone(session, item, undone, person, note, now), person)
 
     def bulk(
@@ -120,7 +121,7 @@ class Decisions:
     ) -> tuple[Bulk, Change]:
         """Take back all that stands of a bulk decision: one's own, or, as operator, anybody's. Raises as `undo`."""
         require(person.name, person.role, "analyst")
-        found = _standing_of_bulk(session, key)
+        found = standing_of_bulk(session, key)
         if not found:
             raise NotFound(f"there is no bulk decision '{key[:80]}' that stands")
         if any(row.actor != person.name for row in found):
@@ -230,31 +231,6 @@ def _row(item: ItemRow, person: Actor, meaning: Meaning, said: Said, now: int) -
         seconds=0.0,
         at=now,
     )
-
-
-def _undoable(session: Session, item: ItemRow, person: Actor, decision: str | None) -> DecisionRow:
-    rows = standing(session, item.id, also_tags=True)
-    mine = [row for row in rows if row.actor == person.name]
-    if decision is None:
-        if not mine:
-            raise WrongState(f"item '{item.id}'", "without a decision of yours that stands", "undo")
-        return mine[-1]
-    found = next((row for row in rows if row.id == decision), None)
-    if found is None:
-        raise NotFound(f"item '{item.id}' has no decision '{decision[:80]}' that stands")
-    if found.actor != person.name:
-        require(person.name, person.role, "operator")
-    return found
-
-
-def _standing_of_bulk(session: Session, bulk: str) -> Sequence[DecisionRow]:
-    undo = aliased(DecisionRow)
-    return session.scalars(
-        select(DecisionRow)
-        .outerjoin(undo, undo.undo_of == DecisionRow.id)
-        .where(DecisionRow.bulk == bulk, undo.id.is_(None))
-        .order_by(DecisionRow.id)
-    ).all()
 
 
 def _new_id(now: int) -> str:

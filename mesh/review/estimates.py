@@ -1,18 +1,19 @@
 """Rates of the whole stream from a sample of known probabilities. Pure.
 
-The Horvitz-Thompson estimate of a total weighs each sampled row by 1/inclusion (D. G. Horvitz, D. J. Thompson, "A
-generalization of sampling without replacement from a finite universe", JASA 47, 1952). A rate is the ratio of two such totals
-(Hájek's estimate), with the variance of the linearised ratio under Poisson sampling, Σ w² (y - R z)² / (Σ w z)² (Särndal,
-Swensson, Wretman, "Model assisted survey sampling", 1992, 5.6-5.7), without a finite-population factor, since it is the rate of
-the stream to come that is asked for.
+The Horvitz-Thompson estimate of a total weighs each sampled row by 1/inclusion (D. G. Horvitz, D. J. Thompson, JASA 47, 1952).
+A rate is a ratio of two such totals, A/(A+B) (Hájek's estimate; Särndal, Swensson, Wretman, "Model assisted survey sampling",
+1992).
 
-Rows that were drawn and not judged are made up for within their stratum (flagged or not) by weighting with drawn/judged (H. L.
-Oh, F. J. Scheuren, "Weighting adjustment for unit nonresponse", 1983), which is right as long as *which* audit items get judged
+Rows that were drawn and not judged are made up for within their stratum, flagged or not, by weighting with drawn/judged (H. L.
+Oh, F. J. Scheuren, "Weighting adjustment for unit nonresponse", 1983). That is right as long as *which* audit items get judged
 does not depend on their label; they are therefore served in the order of chance, and nobody picks them.
 
-Intervals are Wilson's with the effective number of trials n = R(1-R)/V, never more than Kish's (Σw)²/Σw² where that variance is
-0 (the modified Wilson interval of E. L. Korn, B. I. Graubard, "Confidence intervals for proportions with small expected number
-of positive counts estimated from survey data", Survey Methodology 24, 1998, and N. Dean, M. Pagano, JSSAM 3, 2015).
+Intervals. Missed faults are few and weigh much, so a normal approximation of the ratio is far too short (it held the truth in 75
+of 100 simulated streams). Under Poisson sampling A and B are independent weighted sums of rare events; each has the gamma
+interval of M. P. Fay, E. J. Feuer, "Confidence intervals for directly standardized rates", Statistics in Medicine 16, 1997,
+which also speaks where nothing was found. The two make that of the ratio by MOVER-R (A. Donner, G. Y. Zou, "Closed-form
+confidence intervals for functions of the normal mean and standard deviation", Statistical Methods in Medical Research 21, 2012).
+Quantiles of chi-square are those of E. B. Wilson and M. M. Hilferty (PNAS 17, 1931), which err to the safe side here.
 """
 
 import math
@@ -38,9 +39,9 @@ class Audited:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A share with its interval of 95 %. `rows` judged stand behind it, worth `effective` independent ones.
+    """A share with its interval of 95 %; the three are None where no row was judged that counts.
 
-    The three are None where no row was judged that counts.
+    `rows` judged stand behind it, worth `effective` of equal weight (Kish: (Σw)²/Σw²).
     """
 
     value: float | None
@@ -72,11 +73,15 @@ def rates(sample: Iterable[Audited]) -> Rates:
         if not 0 < row.inclusion <= 1:
             raise ValueError(f"inclusion: {row.inclusion} is not in (0, 1]")
     weighed = _weighed(rows)
+    faults = {flagged: _weights(weighed, "anomaly", flagged=flagged) for flagged in (True, False)}
+    normal = {flagged: _weights(weighed, "normal", flagged=flagged) for flagged in (True, False)}
+    heaviest = {flagged: max([0.0, *faults[flagged], *normal[flagged]]) for flagged in (True, False)}
+    both = max(heaviest.values())
     return Rates(
-        tpr=_share([(w, row.flagged) for w, row in weighed if row.label == "anomaly"]),
-        fpr=_share([(w, row.flagged) for w, row in weighed if row.label == "normal"]),
-        precision=_share([(w, row.label == "anomaly") for w, row in weighed if row.flagged]),
-        prevalence=_share([(w, row.label == "anomaly") for w, row in weighed]),
+        tpr=_rate(faults[True], faults[False], (heaviest[True], heaviest[False])),
+        fpr=_rate(normal[True], normal[False], (heaviest[True], heaviest[False])),
+        precision=_rate(faults[True], normal[True], (heaviest[True], heaviest[True])),
+        prevalence=_rate([*faults[True], *faults[False]], [*normal[True], *normal[False]], (both, both)),
         drawn=len(rows),
         judged=len(weighed),
     )
@@ -110,15 +115,50 @@ def _weighed(rows: Sequence[Audited]) -> list[tuple[float, Audited]]:
     ]
 
 
-def _share(rows: Sequence[tuple[float, bool]]) -> Estimate:
-    """The weighted share of rows that hold, of all in the domain."""
-    if not rows:
+def _weights(weighed: Sequence[tuple[float, Audited]], label: Label, *, flagged: bool) -> list[float]:
+    return [weight for weight, row in weighed if row.label == label and row.flagged == flagged]
+
+
+@dataclass(frozen=True, slots=True)
+class _Total:
+    """A weighted count with its interval of 95 %."""
+
+    value: float
+    low: float
+    high: float
+
+
+def _total(weights: Sequence[float], heaviest: float) -> _Total:
+    """`heaviest` is the most that a row of the stratum weighs, found or not."""
+    value, variance = sum(weights), sum(weight * weight for weight in weights)
+    low = variance / (2 * value) * _chi_square(-Z95, 2 * value * value / variance) if weights else 0.0
+    above, spread = value + heaviest, variance + heaviest * heaviest
+    high = spread / (2 * above) * _chi_square(Z95, 2 * above * above / spread) if heaviest else 0.0
+    return _Total(value, low, high)
+
+
+def _chi_square(deviate: float, freedom: float) -> float:
+    part = 2 / (9 * freedom)
+    return freedom * max(0.0, 1 - part + deviate * math.sqrt(part)) ** 3
+
+
+def _ratio_high(top: _Total, bottom: _Total) -> float:
+    """The upper limit of top/bottom by MOVER-R; infinite where the bottom may be nothing."""
+    reach = bottom.low * (2 * bottom.value - bottom.low)
+    if reach <= 0:
+        return math.inf
+    product = top.value * bottom.value
+    return (product + math.sqrt(product**2 - top.high * (2 * top.value - top.high) * reach)) / reach
+
+
+def _rate(hits: Sequence[float], rest: Sequence[float], heaviest: tuple[float, float]) -> Estimate:
+    """The share of the weights `hits` in all; `heaviest` as for `_total`, of either."""
+    if not hits and not rest:
         return NOTHING
-    total = sum(weight for weight, _ in rows)
-    squares = sum(weight * weight for weight, _ in rows)
-    value = sum(weight for weight, holds in rows if holds) / total
-    variance = sum((weight * (holds - value)) ** 2 for weight, holds in rows) / total**2
-    kish = total * total / squares
-    effective = min(value * (1 - value) / variance, len(rows)) if variance > 0 else kish
-    low, high = wilson(value * effective, effective)
-    return Estimate(value, low, high, len(rows), effective)
+    a, b = _total(hits, heaviest[0]), _total(rest, heaviest[1])
+    value = a.value / (a.value + b.value)
+    upper = _ratio_high(a, b)
+    low, high = 1 / (1 + _ratio_high(b, a)), 1.0 if math.isinf(upper) else upper / (1 + upper)
+    every = [*hits, *rest]
+    effective = sum(every) ** 2 / sum(weight * weight for weight in every)
+    return Estimate(value, min(value, low), max(value, high), len(every), effective)
