@@ -8,6 +8,7 @@ from ray import serve
 from mesh.cluster.autoscaling import POLICY
 from mesh.cluster.project import find_config
 from mesh.errors import InvalidConfig
+from mesh.records.database import check_url
 from mesh.settings import Settings
 from mesh.spec import ModelSpec, load_alerts, load_features, load_mesh
 from serve.model_host import ModelHost
@@ -39,6 +40,7 @@ def build(args: dict[str, object]) -> serve.Application:
     settings = Settings.from_environ(os.environ)
     config = load_mesh(folder, settings)
     load_alerts(folder)  # what is wrong with it is said here, not by routers
+    check_url(settings.database_url)
     load_features(folder)  # read again by each router; its mistakes stop the start
     if ROUTER in config.models:
         file = str(folder / "models.yaml")

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import importlib.metadata
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Final
@@ -17,16 +17,20 @@ from mesh.cluster.connect import connect_engine
 from mesh.cluster.logs import log_with_serve
 from mesh.cluster.metering import Metering, set_engine_gauges
 from mesh.cluster.scoreboard import Reporter, read_summary
+from mesh.cluster.serve_host import serve_host
 from mesh.settings import Settings
 from mesh.spec import MeshConfig, load_alerts, load_features, load_mesh
 from mesh.stores.alerts import RedisAlerts
 from mesh.stores.redis_online import RedisOnlineStore
 from mesh.telemetry.recorder import Recorder
+from serve.access.door import open_door
+from serve.access.guard import Through
+from serve.access.origin import is_loopback
 from serve.api.alerts import alerts_router
 from serve.api.features import features_router
 from serve.fast_lanes import FastLanes
 from serve.grpc_stubs import make_messages_picklable
-from serve.http.app import MeshApp
+from serve.http.app import App, MeshApp
 from serve.memory import keep_freed_memory
 from serve.metering import RequestMetering
 from serve.oip.grpc_service import InferenceService
@@ -45,15 +49,25 @@ LIMITS: Final = Limits()
 class RouterApp(MeshApp):
     """The mesh's app, and `GET /mesh/status` beside it."""
 
-    def __init__(self, inference: Inference, status: Status, routers: Sequence[APIRouter]) -> None:
-        """`status` answers at its own path, everything else goes to `inference` or one of `routers`."""
-        super().__init__(inference, routers)
-        self._status = status
+    def __init__(
+        self,
+        inference: Inference,
+        status: Status,
+        routers: Sequence[APIRouter],
+        guarded: Callable[[App], App],
+    ) -> None:
+        """`status` answers at its own path, everything else goes to `inference` or one of `routers`, all `guarded`."""
+        super().__init__(inference, routers, guarded)
+
+        async def answer(_: Any, __: Any, send: Any) -> None:
+            await status.answer(send)
+
+        self._status = guarded(answer)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer one request."""
         if scope["type"] == "http" and scope["path"] == PATH and scope["method"] == "GET":
-            await self._status.answer(send)
+            await self._status(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
 
@@ -84,7 +98,11 @@ class Router(InferenceService):
         reporter.start()
         self._parts.push_async_callback(reporter.stop)
         self._parts.push_async_callback(engine.close)
-        inference = Inference(engine, server_facts(config), LIMITS, RequestMetering(recorder))
+        door = open_door(settings, config.topics["audit"], config.project_root, recorder, context.replica_tag)
+        self._parts.push_async_callback(door.close)
+        self._serve_local = is_loopback(await asyncio.to_thread(serve_host))
+        metering = RequestMetering(recorder)
+        inference = Inference(engine, server_facts(config), LIMITS, metering, door.gate)
         super().__init__(inference)
         status = Status(config, settings, engine, lambda: read_summary(settings))
         alerts = RedisAlerts(settings.redis_url, await asyncio.to_thread(load_alerts, Path(config_dir)))
@@ -92,7 +110,12 @@ class Router(InferenceService):
         features = RedisOnlineStore(settings.redis_url)
         self._parts.push_async_callback(features.close)
         views = (await asyncio.to_thread(load_features, Path(config_dir))).views
-        self._app = RouterApp(inference, status, [alerts_router(alerts), features_router(views, features)])
+        routers = [
+            alerts_router(alerts, door.records.ledger),
+            features_router(views, features),
+            *door.routers,
+        ]
+        self._app = RouterApp(inference, status, routers, door.guarded)
         lanes = FastLanes(settings, self._app, self, LIMITS)
         await lanes.open()
         self._parts.push_async_callback(lanes.close, DRAIN_S)
@@ -100,9 +123,9 @@ class Router(InferenceService):
         gc.freeze()
         gc.set_threshold(GC_THRESHOLD, 20, 20)
 
-    def __serve_build_asgi_app__(self) -> RouterApp:
-        """The app behind Serve's own port."""
-        return self._app
+    def __serve_build_asgi_app__(self) -> Through:
+        """The app behind Serve's own port, whose clients are all this machine's proxy: its address says who may reach it."""
+        return Through(self._app, listener_local=self._serve_local)
 
     async def record_autoscaling_stats(self) -> dict[str, float]:
         """Requests under way on any port, for whoever sets an autoscaling policy for the router."""

@@ -60,11 +60,14 @@ class _Refusal(msgspec.Struct):
 class AlertClient:
     """Asks the API at `url`, such as http://127.0.0.1:8080."""
 
-    def __init__(self, url: str, timeout_s: float = TIMEOUT_S) -> None:
-        """Raises `InvalidInput` for a URL that is not HTTP."""
+    def __init__(self, url: str, timeout_s: float = TIMEOUT_S, token: str | None = None) -> None:
+        """With `token`, as whoever it names. Raises `InvalidInput` for a URL that is not HTTP."""
         if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
             raise InvalidInput("--url", f"'{url}' is no address; write http://HOST:PORT")
         self._url, self._timeout_s = url.rstrip("/"), timeout_s
+        self._headers = {"content-type": "application/json"}
+        if token:
+            self._headers["authorization"] = f"Bearer {token}"
 
     def page(self, filters: Mapping[str, str | int | None]) -> tuple[list[bytes], str | None]:
         """The JSON of each alert, newest first, and the cursor of the next page. None filters nothing."""
@@ -72,14 +75,14 @@ class AlertClient:
         page = _decoded(self._ask("GET", f"/alerts?{query}"), _Page)
         return [bytes(alert) for alert in page.alerts], page.cursor
 
-    def act(self, alert: str, verb: str, actor: str, note: str) -> bytes:
-        """`ack` or `resolve`; the JSON of the alert after it."""
+    def act(self, alert: str, verb: str, actor: str | None, note: str) -> bytes:
+        """`ack` or `resolve`, as `actor` where no token says who; the JSON of the alert after it."""
         path = f"/alerts/{urllib.parse.quote(alert, safe='')}/{verb}"
         return self._ask("POST", path, msgspec.json.encode({"actor": actor, "note": note}))
 
     def _ask(self, method: str, path: str, body: bytes | None = None) -> bytes:
         request = urllib.request.Request(  # noqa: S310 - the scheme was checked
-            self._url + path, body, {"content-type": "application/json"}, method=method
+            self._url + path, body, self._headers, method=method
         )
         try:
             with urllib.request.urlopen(request, timeout=self._timeout_s) as reply:  # noqa: S310

@@ -6,6 +6,7 @@ import typer
 
 from mesh.cli import (
     alerts,
+    audit,
     backfill,
     bench,
     check,
@@ -21,6 +22,7 @@ from mesh.cli import (
     simulate,
     store,
     tail,
+    token,
     train,
     train_samples,
     up,
@@ -47,6 +49,8 @@ app.command()(simulate.simulate)
 app.command()(send.send)
 app.command()(tail.tail)
 app.add_typer(alerts.app, name="alerts")
+app.add_typer(audit.app, name="audit")
+app.add_typer(token.app, name="token")
 app.command()(bench.bench)
 app.add_typer(train.app, name="train")
 app.command()(train_samples.train_samples)

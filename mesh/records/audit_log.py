@@ -12,7 +12,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Mapped, Session, mapped_column
 from mesh.errors import InvalidInput
 from mesh.records.chain import Verdict, verify
 from mesh.records.database import Base, Database
-from mesh.records.entry import Change, Entry, Head, following
+from mesh.records.entry import GENESIS, Change, Entry, Head, following
 from mesh.records.ports import MAX_PAGE, AuditQuery
 
 _LOCK: Final = 0x68797065_61756474
@@ -85,6 +85,11 @@ class AuditLog:
         """As `AuditBook.head`."""
         with self._database.read() as session:
             return _head_of(session.connection().exec_driver_sql(_LAST).first())
+
+    def chain(self) -> str:
+        """The hash of the first entry, which tells this log from others; 64 zeros while there is none."""
+        with self._database.read() as session:
+            return session.scalar(select(AuditRow.hash).where(AuditRow.seq == 1)) or GENESIS
 
     def verify(self, known: Iterable[Head] = ()) -> Verdict:
         """As `AuditBook.verify`."""

@@ -43,6 +43,16 @@ def _constant_or_integer(value: Any) -> str:
     return str(int(value))
 
 
+def read_json(text: str) -> Any:
+    """The value of a JSON text, as `canonical_json` takes it: numbers beyond 2^53 are floats. Raises `ValueError`."""
+    return json.loads(text, parse_int=_exact_or_float)
+
+
+def _exact_or_float(digits: str) -> int | float:
+    value = float(digits)  # as a text it has no limit of digits
+    return int(value) if abs(value) <= _EXACT else value
+
+
 def _members(value: Mapping[Any, Any]) -> str:
     for name in value:
         if not isinstance(name, str):

@@ -5,6 +5,7 @@ SQLite runs in WAL mode with `synchronous=FULL`: readers never wait for a writer
 BEGIN IMMEDIATE, because one that starts by reading cannot wait for another writer: it fails at once instead.
 """
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,9 +61,11 @@ class Database:
     """One database. Sessions are for one thread each; the object itself is for all threads of a process."""
 
     def __init__(self, engine: Engine) -> None:
-        """`open_database` makes one."""
+        """`open_database` and `late_database` make one."""
         self.engine = engine
         self._writing = engine.execution_options(**{_WRITES: True})
+        self._preparing = threading.Lock()
+        self._prepared = False
 
     @property
     def shown(self) -> str:
@@ -72,6 +75,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A session that sees one state of the database and changes nothing. Raises `StoreAway`."""
+        self.prepare()
         with _away(self), Session(self.engine, expire_on_commit=False) as session:
             yield session
             session.rollback()
@@ -82,14 +86,27 @@ class Database:
 
         Waits at most `WAIT_S` for other writers. Hold it briefly: in SQLite nobody else writes meanwhile.
         """
+        self.prepare()
         with _away(self), Session(self._writing, expire_on_commit=False) as session, session.begin():
             session.connection()  # begin now, so that whoever must wait waits here
             yield session
 
+    def prepare(self) -> None:
+        """Bring the tables up to date, once. Raises `StoreAway`, `InvalidConfig` for a database of a newer version."""
+        if self._prepared:
+            return
+        from mesh.records.migrate import upgrade  # noqa: PLC0415 - Alembic takes a while to import
+
+        with self._preparing:
+            if not self._prepared:
+                _make_folder(self)
+                upgrade(self)
+                self._prepared = True
+
     @contextmanager
-    def connection(self) -> Iterator[Connection]:
-        """A bare connection in one writing transaction, for migrations. Raises `StoreAway`."""
-        with _away(self), self._writing.begin() as connection:
+    def connection(self, *, writes: bool) -> Iterator[Connection]:
+        """A bare connection in one transaction, for migrations: the tables may not be there. Raises `StoreAway`."""
+        with _away(self), (self._writing if writes else self.engine).begin() as connection:
             yield connection
 
     def close(self) -> None:
@@ -102,16 +119,25 @@ def database_url(configured: str | None, root: Path) -> str:
     return configured or f"sqlite:///{(root / FILE).resolve()}"
 
 
+def check_url(url: str | None) -> None:
+    """Raises `InvalidConfig` where `MESH_DATABASE_URL` is set and is no URL of ours."""
+    if url is not None:
+        _checked(url)
+
+
+def late_database(url: str) -> Database:
+    """The database at `url`, which nothing connects to before its first use. Raises `InvalidConfig` for a wrong URL."""
+    return Database(_engine(_checked(url)))
+
+
 def open_database(url: str) -> Database:
     """The database at `url`, with all its tables.
 
     Raises `InvalidConfig` for a URL that is none of ours or a database of a newer version, `StoreAway` where none answers.
     """
-    from mesh.records.migrate import upgrade  # noqa: PLC0415 - it needs `Database`, and Alembic takes a while to import
-
-    database = Database(_engine(_checked(url)))
+    database = late_database(url)
     try:
-        upgrade(database)
+        database.prepare()
     except BaseException:
         database.close()
         raise
@@ -140,11 +166,6 @@ def _wrong(reason: str) -> InvalidConfig:
 def _engine(url: URL) -> Engine:
     options: dict[str, Any] = {"pool_size": CONNECTIONS, "max_overflow": 0, "pool_timeout": WAIT_S}
     if url.drivername == "sqlite":
-        folder = Path(str(url.database)).parent
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise _wrong(f"the folder {folder} cannot be made ({error.strerror})") from None
         engine = create_engine(url, connect_args={"timeout": WAIT_S}, **options)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
@@ -158,6 +179,18 @@ def _engine(url: URL) -> Engine:
     except (ImportError, NoSuchModuleError) as error:
         name = getattr(error, "name", None) or "psycopg"
         raise MeshError(f"{name} is not installed: pip install 'hyperstream-mesh[postgres]'") from None
+
+
+def _make_folder(database: Database) -> None:
+    """The folder of a SQLite file; one that cannot be made may be mended while the mesh runs."""
+    if database.engine.dialect.name != "sqlite":
+        return
+    folder = Path(str(database.engine.url.database)).parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = f"the folder {folder} cannot be made ({error.strerror}); {VARIABLE} names another place"
+        raise StoreAway("the database of records", reason) from None
 
 
 def _prepare_sqlite(connection: Any, _: object) -> None:

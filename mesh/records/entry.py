@@ -3,14 +3,11 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from mesh.errors import InvalidInput
 from mesh.records.canonical import canonical_json
 from mesh.records.roles import Role
-
-Via = Literal["http", "cli", "mesh"]
-"""The way that a change came: the API, a command without the API, or the mesh by itself."""
 
 GENESIS: Final = "0" * 64
 """What the first entry follows."""
@@ -22,11 +19,15 @@ _MAX_TEXT: Final = 512
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who does something, in which role, by which way."""
+    """Who does something, in which role, by which way.
+
+    `via` is `token:ID` (the API, with that token), `local` (the API, from the mesh's own machine), `cli` (a command that works
+    on the database itself) or `mesh` (the mesh by itself).
+    """
 
     name: str
     role: Role
-    via: Via
+    via: str
 
 
 @dataclass(frozen=True, slots=True)

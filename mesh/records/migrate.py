@@ -27,7 +27,7 @@ def upgrade(database: "Database") -> None:
 
     if _is_current(database):
         return
-    with database.connection() as connection:  # in SQLite this alone keeps others out
+    with database.connection(writes=True) as connection:  # in SQLite this alone keeps others out
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
         if _applied(connection, database.shown) != heads():
@@ -42,8 +42,8 @@ def heads() -> frozenset[str]:
 
 
 def _is_current(database: "Database") -> bool:
-    with database.read() as session:
-        return _applied(session.connection(), database.shown) == heads()
+    with database.connection(writes=False) as connection:
+        return _applied(connection, database.shown) == heads()
 
 
 def _applied(connection: Connection, shown: str) -> frozenset[str]:

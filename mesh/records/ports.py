@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from mesh.records.chain import Verdict
 from mesh.records.entry import Change, Entry, Head
+from mesh.records.tokens import Token
 
 MAX_PAGE: Final = 500
 
@@ -61,4 +62,12 @@ class AuditExport(Protocol):
 
     def entries(self, after: int = 0) -> Iterator[Entry]:
         """Every entry after the number `after`, oldest first, read piece by piece. Raises `StoreAway`."""
+        ...
+
+
+class TokenBook(Protocol):
+    """Where tokens are looked up."""
+
+    def find(self, identifier: str) -> Token | None:
+        """The token of this id, valid or not; None where there is none. Raises `StoreAway`."""
         ...

@@ -204,6 +204,24 @@ FEATURES_PARITY: Final = Gauge(
     "max",
 )
 
+# What is kept of changes, and who may make them.
+AUDIT_WRITTEN: Final = Counter("mesh_audit_entries_total", "Changes that were logged, by room", ("room",))
+AUDIT_LENGTH: Final = Gauge(
+    "mesh_audit_length", "Entries of the audit log, as a process last saw it", ("process",), "max"
+)
+AUDIT_HEAD: Final = Gauge(
+    "mesh_audit_head",
+    "The first 13 hexadecimal digits of the last entry's hash, as a number, as a process last saw it",
+    ("process",),
+    "max",
+)
+AUDIT_PUBLISHED: Final = Counter(
+    "mesh_audit_heads_published_total", "Heads of the audit log sent to Kafka: sent, failed", ("outcome",)
+)
+ACCESS_REFUSED: Final = Counter(
+    "mesh_access_refused_total", "Calls refused for who asked: unauthenticated, forbidden", ("reason",)
+)
+
 # The processes.
 PROCESS_MEMORY: Final = Gauge("mesh_process_resident_bytes", "Resident memory", ("process", "pid"))
 PROCESS_CPU: Final = Gauge(

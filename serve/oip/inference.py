@@ -8,6 +8,7 @@ from mesh.routing.types import Answer
 from serve.oip.failures import whole_failure
 from serve.oip.identifiers import Identifiers
 from serve.oip.ports import (
+    Admission,
     EdgeProtocol,
     EndpointFacts,
     Limits,
@@ -32,13 +33,16 @@ class Inference:
         server: ServerFacts,
         limits: Limits | None = None,
         observer: RequestObserver | None = None,
+        admission: Admission | None = None,
     ) -> None:
+        """Without an `admission` everybody is answered."""
         self.mesh = mesh
         self.server = server
         self.limits = limits or Limits()
         self.statistics = Statistics()
         self.identifiers = Identifiers()
         self._observer: RequestObserver = observer or NoObserver()
+        self.admission = admission
         self._under_way = 0
 
     @property

@@ -16,7 +16,7 @@ from mesh.records.database import Database, open_database
 from mesh.records.entry import GENESIS, Actor, Change, Head, digest, document_of
 from mesh.records.ports import AuditQuery
 
-ANN = Actor("ann", "analyst", "http")
+ANN = Actor("ann", "analyst", "token:5f1c")
 OTHERS = "at, actor, role, via, action, target, detail, prev, hash FROM audit_entries WHERE seq = 3"
 OPERATOR = Actor("olu", "operator", "cli")
 
@@ -45,7 +45,7 @@ def test_entries_are_chained_by_hash(database):
     assert (first.seq, first.prev, second.seq, second.prev) == (1, GENESIS, 2, first.hash)
     written = (
         '{"action":"alerts.acknowledge","actor":"ann","at":1000,"detail":{"n":1.5,"note":"größer"},'
-        '"role":"analyst","seq":1,"target":"alert:5f1c","via":"http"}'
+        '"role":"analyst","seq":1,"target":"alert:5f1c","via":"token:5f1c"}'
     )
     assert document_of(first) == written
     assert first.hash == hashlib.sha256((GENESIS + written).encode()).hexdigest()
