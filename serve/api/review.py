@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Path, Query, Response
-from pydantic import Field
 
 from mesh.errors import InvalidInput
 from mesh.records.entry import Actor
@@ -79,7 +78,9 @@ class ReviewRoutes:
         source: Source | None = None,
         asset: Annotated[str | None, Query(max_length=256)] = None,
         limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 50,
-        cursor: Annotated[str | None, Query(max_length=128, description="The cursor of the page before")] = None,
+        cursor: Annotated[
+            str | None, Query(max_length=128, description="The cursor of the page before")
+        ] = None,
     ) -> QueueView:
         """One item an incident, and few of an asset, unless `asset` is given."""
         query = QueueQuery(state, source, asset, limit, cursor)
@@ -99,7 +100,9 @@ class ReviewRoutes:
         self,
         item: ItemId,
         person: Reader,
-        actor: Annotated[str | None, Query(max_length=128, description="Who asks, where no token says so")] = None,
+        actor: Annotated[
+            str | None, Query(max_length=128, description="Who asks, where no token says so")
+        ] = None,
     ) -> CaseView:
         """An item with all that is needed to decide, as far as whoever asks may see it."""
         return await self._case(item, acting(person, actor))
@@ -157,7 +160,7 @@ class ReviewRoutes:
     async def quality(self, _: Reader, since: Time = None, until: Time = None) -> QualityView:
         """Rates from the random audit with intervals, agreement, override rates, delays; of the last 7 days by default."""
         now = self._now()
-        end = now if until is None else milliseconds(until)
+        end = now + 1 if until is None else milliseconds(until)
         begin = end - _WEEK_MS if since is None else milliseconds(since)
         if begin >= end:
             raise InvalidInput("since", "is not before until")
@@ -171,9 +174,11 @@ class ReviewRoutes:
         self,
         _: Reader,
         since: Time = None,
-        excluded: Annotated[bool, Query(description="Also those that were taken back")] = False,  # noqa: FBT002
+        excluded: Annotated[bool, Query(description="Also those that were taken back")] = False,
         limit: Annotated[int, Query(ge=1, le=MAX_LABELS)] = 500,
-        cursor: Annotated[str | None, Query(max_length=128, description="The cursor of the page before")] = None,
+        cursor: Annotated[
+            str | None, Query(max_length=128, description="The cursor of the page before")
+        ] = None,
     ) -> LabelPageView:
         """Adjudicated labels, the only ones that training may read, in the order in which they came to stand."""
         begin = 0 if since is None else milliseconds(since)

@@ -75,7 +75,7 @@ class EvidenceView:
 class CaseView:
     """An item with its surroundings. `blind`: what the mesh said is hidden until you have judged.
 
-    `explain` says in words what answered the row, and why. `signal` is the asset's past around the row, `moved` the features that are
+    `explain` says in words what answered the row, and why. `signal` is the asset's past around the row, `moved` the features
     farthest from it; null and empty where the past is not known, with the reason in `missing`.
     """
 
@@ -174,7 +174,9 @@ def explained(case: Case, conditions: Mapping[str, str]) -> list[str]:
         told.append(f"{model} alone says {score:.6g}")
     if item.alert_rule:
         condition = conditions.get(item.alert_rule)
-        told.append(f"alert rule '{item.alert_rule}'" + (f" holds: {condition}" if condition else " opened it"))
+        told.append(
+            f"alert rule '{item.alert_rule}'" + (f" holds: {condition}" if condition else " opened it")
+        )
     return told
 
 

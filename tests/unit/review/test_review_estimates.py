@@ -92,7 +92,6 @@ def test_reviewing_the_most_urgent_misleads_and_the_weighted_audit_does_not():
             misled[name] += not naive[name].low <= truth[name] <= naive[name].high
     assert misled == {"tpr": runs, "fpr": runs}
     for name, hits in held.items():
-        print(name, hits / runs, np.mean(errors[name]), np.std(errors[name]))
         assert hits / runs >= 0.93, name
         bias, spread = np.mean(errors[name]), np.std(errors[name])
         assert abs(bias) < 0.25 * spread, name
