@@ -10,14 +10,14 @@ from sqlalchemy import Insert, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from mesh.records.database import Base, Database
+from mesh.records.database import Base
 from mesh.review.rules import QueueRules
 from mesh.review.tables import FeaturesRow, ItemRow, LayoutRow
 from mesh.review.values import Candidate
 from mesh.stores.views import digest_of
 
-_TOGETHER: Final = 500
-"""Candidates of one transaction; others may write in between."""
+TOGETHER: Final = 200
+"""Candidates of one transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,30 +35,27 @@ def item_id(candidate: Candidate) -> str:
 
 
 class Intake:
-    """Writes items. Blocks: call it from a thread."""
+    """Writes items, in the session of its caller."""
 
-    def __init__(self, database: Database, rules: QueueRules | None = None) -> None:
-        self._database, self._rules = database, rules or QueueRules()
+    def __init__(self, rules: QueueRules | None = None) -> None:
+        self._rules = rules or QueueRules()
 
-    def add(self, candidates: Sequence[Candidate], now: int) -> int:
-        """Take those that are not there yet: how many that were. Raises `StoreAway`."""
-        taken = 0
-        for at in range(0, len(candidates), _TOGETHER):
-            some = {item_id(one): one for one in candidates[at : at + _TOGETHER]}
-            with self._database.write() as session:
-                known = set(session.scalars(select(ItemRow.id).where(ItemRow.id.in_(some))))
-                fresh = [(key, one) for key, one in some.items() if key not in known]
-                if fresh:
-                    self._insert(session, fresh, now)
-                taken += len(fresh)
-        return taken
+    def add(self, session: Session, candidates: Sequence[Candidate], now: int) -> int:
+        """Take those that are not there yet: how many that were. At most `TOGETHER` at once, so that others may write."""
+        if len(candidates) > TOGETHER:
+            raise ValueError(f"{len(candidates)} candidates at once; at most {TOGETHER}")
+        some = {item_id(one): one for one in candidates}
+        known = set(session.scalars(select(ItemRow.id).where(ItemRow.id.in_(some))))
+        fresh = [(key, one) for key, one in some.items() if key not in known]
+        if fresh:
+            self._insert(session, fresh, now)
+        return len(fresh)
 
-    def alerts(self, times: Iterable[AlertTimes]) -> None:
-        """Note when alerts were acknowledged and resolved. Raises `StoreAway`."""
-        with self._database.write() as session:
-            for one in times:
-                values = {"acknowledged_at": one.acknowledged_at, "resolved_at": one.resolved_at}
-                session.execute(update(ItemRow).where(ItemRow.alert == one.alert).values(values))
+    def alerts(self, session: Session, times: Iterable[AlertTimes]) -> None:
+        """Note when alerts were acknowledged and resolved; those without an item are passed over."""
+        for one in times:
+            values = {"acknowledged_at": one.acknowledged_at, "resolved_at": one.resolved_at}
+            session.execute(update(ItemRow).where(ItemRow.alert == one.alert).values(values))
 
     def _insert(self, session: Session, fresh: Sequence[tuple[str, Candidate]], now: int) -> None:
         rows = [self._row(key, one, now) for key, one in fresh]

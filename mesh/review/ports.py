@@ -77,3 +77,15 @@ class CandidateSink(Protocol):
     async def offer(self, candidates: Sequence[Candidate]) -> None:
         """May drop them where there are too many; never waits long. Raises `StoreAway`."""
         ...
+
+
+class CandidateSource(Protocol):
+    """Gives rows that were offered."""
+
+    async def take(self, limit: int, wait_s: float) -> list[tuple[str | bytes, Candidate]]:
+        """Up to `limit` candidates with their tickets, waiting up to `wait_s` for them. Raises `StoreAway`."""
+        ...
+
+    async def done(self, tickets: Sequence[str | bytes]) -> None:
+        """These are kept: never give them again. Raises `StoreAway`."""
+        ...

@@ -40,7 +40,7 @@ def reviewing(
     return Reviewing(
         rules,
         budget,
-        Intake(database, rules),
+        Intake(rules),
         QueueView(database, rules),
         Queue(rules, draw),
         Decisions(rules),

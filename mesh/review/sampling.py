@@ -10,9 +10,12 @@ alone, which is what keeps weighted estimates unbiased.
 
 import math
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Final
+
+import numpy as np
 
 HOUR_MS: Final = 3_600_000
 _SCALE: Final = 2.0**64
@@ -78,9 +81,9 @@ class Decayed:
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """A row of the audit and the probability that it had."""
+    """The position of a row of the audit, and the probability that it had."""
 
-    subject: str
+    row: int
     inclusion: float
 
 
@@ -88,7 +91,7 @@ class AuditSampler:
     """Draws rows. Holds rates, and the last rows drawn so that a repeat is not offered twice."""
 
     def __init__(self, plan: AuditPlan, remembered: int = 10_000) -> None:
-        self._plan = plan
+        self.plan = plan
         self._rows = {True: Decayed(plan.half_life_ms), False: Decayed(plan.half_life_ms)}
         self._items = Decayed(plan.half_life_ms)
         self._seen: set[str] = set()
@@ -101,7 +104,7 @@ class AuditSampler:
 
     def probability(self, *, flagged: bool) -> float:
         """That with which the next such row is drawn."""
-        plan = self._plan
+        plan = self.plan
         wanted = max(
             plan.least_per_hour / HOUR_MS,
             plan.share / (1 - plan.share) * self._items.per_ms,
@@ -109,14 +112,18 @@ class AuditSampler:
         rate = self._rows[flagged].per_ms
         return min(1.0, max(plan.floor, wanted / rate)) if rate else plan.floor
 
-    def draw(self, subject: str, now: int, *, flagged: bool) -> Drawn | None:
-        """Look at the next row; the probability is settled before this row counts."""
-        inclusion = self.probability(flagged=flagged)
-        self._rows[flagged].add(1, now)
-        if place(self._plan.salt, subject) >= inclusion or subject in self._seen:
-            return None
-        self._remember(subject)
-        return Drawn(subject, inclusion)
+    def draw(self, subjects: Sequence[str], flagged: np.ndarray, now: int) -> list[Drawn]:
+        """Look at N rows, `flagged` bool [N]; the probabilities are settled before these rows count."""
+        inclusion = {kind: self.probability(flagged=kind) for kind in (True, False)}
+        hits = int(flagged.sum())
+        self._rows[True].add(hits, now)
+        self._rows[False].add(len(subjects) - hits, now)
+        drawn = []
+        for row, (subject, kind) in enumerate(zip(subjects, flagged.tolist(), strict=True)):
+            if place(self.plan.salt, subject) < inclusion[kind] and subject not in self._seen:
+                self._remember(subject)
+                drawn.append(Drawn(row, inclusion[kind]))
+        return drawn
 
     def _remember(self, subject: str) -> None:
         self._seen.add(subject)

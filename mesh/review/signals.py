@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Protocol
 
 import numpy as np
@@ -20,7 +20,7 @@ MOST: Final = 400
 class History(Protocol):
     """What is asked of `mesh.stores.delta_reader.DeltaReader`."""
 
-    def history(self, entity: str, start: int, end: int) -> "Sequence[FeatureBatch]":
+    def history(self, entity: str, start: int, end: int) -> Iterator[FeatureBatch]:
         """Rows of an entity with start ≤ event time ≤ end, in order. Blocks."""
         ...
 

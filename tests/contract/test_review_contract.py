@@ -320,7 +320,7 @@ def test_figures_come_from_the_records(desk):
         desk.take_and_decide(key(n, "audit"), ANN, "judge", label="anomaly" if n == 8 else "normal")
     for n in (5, 6):
         desk.take_and_decide(key(n, "audit"), BEN, "judge", label="normal")
-    desk.intake.alerts([AlertTimes("alert-1", NOW + 5_000, NOW + 65_000)])
+    desk.alerts(AlertTimes("alert-1", NOW + 5_000, NOW + 65_000))
     told = quality(FactReader(desk.database).read(0, 2 * NOW, NOW + HOUR * 48), 1)
     # flagged: 2 drawn at 0.5, one right; unflagged: 5 at 0.01, of 4 judged one wrong, each stands for 125 rows
     assert told.rates.tpr.value == pytest.approx(2 / 127)
@@ -367,6 +367,6 @@ def test_everything_is_there_after_a_restart(desk, database_url):
 
 def test_an_alerts_item_is_told_what_became_of_it(desk):
     desk.add(replace(candidate(1), alert="a1"))
-    desk.intake.alerts([AlertTimes("a1", acknowledged_at=NOW + 5), AlertTimes("unknown", NOW, NOW)])
+    desk.alerts(AlertTimes("a1", acknowledged_at=NOW + 5), AlertTimes("unknown", NOW, NOW))
     item = desk.cases.get(key(1), ANN).item
     assert (item.acknowledged_at, item.resolved_at) == (NOW + 5, None)

@@ -44,7 +44,7 @@ class Desk:
     def __init__(self, database: Database, rules: QueueRules | None = None, draw=lambda: 0.99) -> None:
         self.database, self.log = database, AuditLog(database)
         self.rules = rules or QueueRules()
-        self.intake, self.view = Intake(database, self.rules), QueueView(database, self.rules)
+        self.intake, self.view = Intake(self.rules), QueueView(database, self.rules)
         self.queue, self.decisions = Queue(self.rules, draw), Decisions(self.rules)
         self.cases = Cases(database)
         self.now = NOW
@@ -57,7 +57,12 @@ class Desk:
         return result
 
     def add(self, *candidates: Candidate) -> int:
-        return self.intake.add(candidates, self.now)
+        with self.database.write() as session:
+            return self.intake.add(session, candidates, self.now)
+
+    def alerts(self, *times) -> None:
+        with self.database.write() as session:
+            self.intake.alerts(session, times)
 
     def next(self, person: Actor):
         return self.change(self.queue.next, person, self.now)

@@ -43,7 +43,8 @@ class Api:
         return TestClient(AsActor(self.app, name, role, "http"))
 
     def add(self, *candidates) -> None:
-        self.parts.intake.add(candidates, NOW)
+        with self.database.write() as session:
+            self.parts.intake.add(session, candidates, NOW)
 
     def actions(self) -> list[str]:
         return [entry.action for entry in self.log.entries()]
