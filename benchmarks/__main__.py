@@ -9,7 +9,7 @@ from collections.abc import Callable
 import psutil
 from rich.console import Console
 
-from benchmarks import alerts, gpu, http, latency, memory, quality, routing, stream, telemetry, tensor
+from benchmarks import alerts, gpu, http, latency, memory, quality, review, routing, stream, telemetry, tensor
 from benchmarks.results import Row, markdown, save, show
 
 PARTS = (
@@ -25,6 +25,7 @@ PARTS = (
     "gpu",
     "memory",
     "alerts",
+    "review",
     "quality",
 )
 DEFAULT = (
@@ -37,6 +38,7 @@ DEFAULT = (
     "gpu",
     "memory",
     "alerts",
+    "review",
     "quality",
 )
 
@@ -54,6 +56,7 @@ def run_part(part: str, rounds: int, seconds: int, console: Console) -> list[Row
         "gpu": gpu.rows,
         "memory": lambda: memory.measure(console),
         "alerts": alerts.rows,
+        "review": review.rows,
         "quality": lambda: quality.measure(console),
     }
     return parts[part]()

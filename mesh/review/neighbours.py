@@ -9,6 +9,8 @@ import numpy as np
 _MAD: Final = 1.4826
 """Median absolute deviation to standard deviation, of a normal distribution (P. J. Huber, "Robust statistics", 1981)."""
 _CEILING: Final = 100.0
+_SCALED_BY: Final = 256
+"""Cases whose median and deviation scale all: enough for both, and a median is what a search costs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +41,8 @@ def moved_most(
     """
     if len(before) < 3:
         return []
-    usual = np.nanmedian(before, axis=0)
-    spread = _MAD * np.nanmedian(np.abs(before - usual), axis=0)
+    usual = _median(before)
+    spread = _MAD * _median(np.abs(before - usual))
     spread = np.maximum(spread, np.maximum(np.abs(usual) * floor, 1e-9))
     deviations = np.clip((now - usual) / spread, -_CEILING, _CEILING)
     deviations = np.where(np.isfinite(deviations), deviations, 0.0)
@@ -63,8 +65,9 @@ def most_alike(here: np.ndarray, ids: Sequence[str], cases: np.ndarray, limit: i
     every = every[:, known]
     if not every.shape[1]:
         return []
-    centre = np.nanmedian(every, axis=0)
-    spread = _MAD * np.nanmedian(np.abs(every - centre), axis=0)
+    some = every[-_SCALED_BY:]
+    centre = _median(some)
+    spread = _MAD * _median(np.abs(some - centre))
     scaled = np.clip((every - centre) / np.where(spread > 0, spread, 1.0), -10, 10)
     squares = (scaled[:-1] - scaled[-1]) ** 2
     counted = np.isfinite(squares)
@@ -73,3 +76,10 @@ def most_alike(here: np.ndarray, ids: Sequence[str], cases: np.ndarray, limit: i
     apart[~counted.any(axis=1)] = np.inf
     order = [at for at in np.argsort(apart, kind="stable")[:limit].tolist() if np.isfinite(apart[at])]
     return [Alike(ids[at], float(apart[at])) for at in order]
+
+
+def _median(values: np.ndarray) -> np.ndarray:
+    """By column; `nanmedian` takes ten times as long, so only where something is missing."""
+    return np.asarray(
+        np.median(values, axis=0) if np.isfinite(values).all() else np.nanmedian(values, axis=0)
+    )

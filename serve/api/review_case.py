@@ -1,5 +1,6 @@
 """One item with all that is needed to decide: from the records, the features of the past, and the alert."""
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -110,6 +111,13 @@ class Surroundings:
         missing: list[str] = []
         signal = await self._signal(case, missing)
         alert = await self._alert(case, missing)
+        return await asyncio.to_thread(
+            self._whole, case, signal, alert, missing, now
+        )  # the loop has others to serve
+
+    def _whole(
+        self, case: Case, signal: Signal | None, alert: AlertView | None, missing: list[str], now: int
+    ) -> CaseView:
         moved = _moved(case, signal)
         whole = CaseView(
             item=item_view(case.item, now, blind=case.blind, urgency=self.urgency),
