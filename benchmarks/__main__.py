@@ -9,7 +9,20 @@ from collections.abc import Callable
 import psutil
 from rich.console import Console
 
-from benchmarks import alerts, gpu, http, latency, memory, quality, review, routing, stream, telemetry, tensor
+from benchmarks import (
+    alerts,
+    gpu,
+    http,
+    latency,
+    memory,
+    quality,
+    records,
+    review,
+    routing,
+    stream,
+    telemetry,
+    tensor,
+)
 from benchmarks.results import Row, markdown, save, show
 
 PARTS = (
@@ -25,6 +38,7 @@ PARTS = (
     "gpu",
     "memory",
     "alerts",
+    "records",
     "review",
     "quality",
 )
@@ -38,6 +52,7 @@ DEFAULT = (
     "gpu",
     "memory",
     "alerts",
+    "records",
     "review",
     "quality",
 )
@@ -56,6 +71,7 @@ def run_part(part: str, rounds: int, seconds: int, console: Console) -> list[Row
         "gpu": gpu.rows,
         "memory": lambda: memory.measure(console),
         "alerts": alerts.rows,
+        "records": lambda: records.rows(rounds),
         "review": review.rows,
         "quality": lambda: quality.measure(console),
     }

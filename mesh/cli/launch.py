@@ -71,7 +71,10 @@ class Launch:
     def run(self) -> None:
         """Until Ctrl-C or SIGTERM, which raise KeyboardInterrupt here; then drain. Raises `MeshError`."""
         os.environ.setdefault("ML_PROMETHEUS_PORT", str(PROMETHEUS_PORT))
+        from mesh.records.database import check_url  # noqa: PLC0415 - SQLAlchemy, which other commands do without
+
         settings = Settings.from_environ(os.environ)
+        check_url(settings.database_url)
         folder = Path(settings.config_dir)
         load_pipeline(folder, load_mesh(folder, settings))
         load_alerts(folder)

@@ -1,7 +1,8 @@
 """Transactions for callers on an event loop: one thread writes, a few read, and what waits shares a commit.
 
-Committing is what a write costs (SQLite waits for the disk), so the writing thread takes all changes that wait, each in a
-savepoint of its own, and commits once: group commit, as in databases themselves. Nobody hears of success before the commit.
+Committing is what a write costs (SQLite waits for the disk), so the writing thread takes all changes that wait and commits
+once: group commit, as in databases themselves. Nobody hears of success before the commit. Where one of them fails, which is
+rare, all of it is rolled back and each is done again by itself: cheaper than a savepoint for each of many that do not fail.
 """
 
 import asyncio
@@ -33,7 +34,6 @@ class _Job:
     work: Callable[[Session], Any]
     future: "Future[Any]" = field(default_factory=Future)
     outcome: Any = None
-    error: Exception | None = None
 
 
 class Transactions:
@@ -53,8 +53,9 @@ class Transactions:
     async def write(self, work: Callable[[Session], Result]) -> Result:
         """What `work` returns, once it is committed; `work` runs in the writing thread, in one transaction.
 
-        It may be one of several in the transaction: it must not commit, and it should take milliseconds. Raises what `work`
-        raises (nothing of it stays), `StoreAway`, `Overloaded`.
+        It may be one of several in the transaction, and it may be done twice, the first time rolled back: it must change nothing
+        but the database, not commit, and take milliseconds. Raises what `work` raises (nothing of it stays), `StoreAway`,
+        `Overloaded`.
         """
         if self._closed:
             raise Overloaded(_NAME, "it is being closed")
@@ -104,27 +105,26 @@ class Transactions:
                 return
 
     def _commit(self, batch: list[_Job]) -> None:
+        """All in one transaction; where one raises, all is undone and each is done again in its own."""
+        error = self._committed(batch)
+        if error is None:
+            return
+        if len(batch) == 1:
+            batch[0].future.set_exception(error)
+            return
+        for job in batch:
+            self._commit([job])
+
+    def _committed(self, batch: list[_Job]) -> Exception | None:
+        """Why nothing of `batch` is done, or None where all of it is."""
         try:
             with self._database.write() as session:
                 for job in batch:
-                    _do(job, session)
-        except Exception as error:  # noqa: BLE001 - every caller must hear of it, whatever it is
-            for job in batch:
-                job.future.set_exception(job.error or error)
-        else:
-            for job in batch:
-                if job.error is None:
-                    job.future.set_result(job.outcome)
-                else:
-                    job.future.set_exception(job.error)
-
-
-def _do(job: _Job, session: Session) -> None:
-    """One change in its savepoint: where it raises, it alone is undone."""
-    savepoint = session.begin_nested()
-    try:
-        job.outcome = job.work(session)
-        savepoint.commit()
-    except Exception as error:  # noqa: BLE001 - it is the caller's
-        job.error = error
-        savepoint.rollback()  # raises where the connection is lost, which ends the transaction for all
+                    job.outcome = job.work(session)
+                    session.flush()
+                    session.expunge_all()  # the next one shall not see this one's objects
+        except Exception as error:  # noqa: BLE001 - its caller must hear of it, whatever it is
+            return error
+        for job in batch:
+            job.future.set_result(job.outcome)
+        return None

@@ -15,6 +15,7 @@ from mesh.records.audit_log import AuditLog
 from mesh.records.database import Database, open_database
 from mesh.records.entry import GENESIS, Actor, Change, Head, digest, document_of
 from mesh.records.ports import AuditQuery
+from mesh.records.token_table import TokenTable
 
 ANN = Actor("ann", "analyst", "token:5f1c")
 OTHERS = "at, actor, role, via, action, target, detail, prev, hash FROM audit_entries WHERE seq = 3"
@@ -247,3 +248,37 @@ def test_detail_comes_back_as_it_was(database):
         log.append(session, Change(ANN, "a.b", "c:d", detail))
     assert json.loads(log.page(AuditQuery())[0].detail) == detail
     assert log.verify().whole
+
+
+@pytest.mark.postgres
+def test_a_user_who_owns_nothing_can_only_add(postgres):
+    """The rights that docs/audit.md recommends are enough, and keep the triggers from being taken away."""
+    with postgres.database() as url:
+        owner = open_database(url)
+        name = f"writer_{url.rsplit('_', 1)[1]}"
+        with owner.write() as session:
+            session.execute(text(f"CREATE ROLE {name} LOGIN"))
+            session.execute(text(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {name}"))
+            session.execute(text(f"GRANT INSERT ON audit_entries TO {name}"))
+            session.execute(text(f"GRANT INSERT, UPDATE ON api_tokens TO {name}"))
+        written = open_database(url.replace("mesh@", f"{name}@"))
+        log = log_of(written)
+        add(written, log, 2)
+        TokenTable(written, log).create(Actor("root", "admin", "cli"), "ann", "viewer")
+        for statement in (
+            "ALTER TABLE audit_entries DISABLE TRIGGER ALL",
+            "DROP TRIGGER audit_entries_next ON audit_entries",
+            "DELETE FROM audit_entries",
+            "TRUNCATE audit_entries",
+        ):
+            with (
+                pytest.raises(DBAPIError, match=r"must be owner|permission denied"),
+                written.write() as session,
+            ):
+                session.execute(text(statement))
+        assert log.verify().entries == 3
+        written.close()
+        with owner.write() as session:
+            session.execute(text(f"DROP OWNED BY {name}"))
+            session.execute(text(f"DROP ROLE {name}"))
+        owner.close()

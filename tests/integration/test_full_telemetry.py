@@ -155,6 +155,10 @@ def test_the_newest_features_and_the_alert_are_served_and_the_alert_can_be_resol
             f"{API}/alerts/{alert['id']}/resolve", json={"actor": "ann", "note": "valve"}, timeout=5
         )
         assert done.json()["state"] == "resolved"
+        (entry,) = httpx.get(f"{API}/audit", params={"action": "alerts.*"}, timeout=5).json()["entries"]
+        assert (entry["actor"], entry["via"], entry["target"]) == ("ann", "local", f"alert:{alert['id']}")
+        assert entry["detail"] == {"note": "valve"}
+        until(lambda: entry["hash"] in [head["hash"] for head in read_all(stack, "hyperstream.audit")], 20)
     assert httpx.get(f"{API}/alerts", params={"state": "open"}, timeout=5).json()["alerts"] == []
 
 

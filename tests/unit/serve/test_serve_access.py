@@ -8,11 +8,17 @@ from fastapi.testclient import TestClient
 
 from mesh.errors import StoreAway
 from mesh.records.audit_log import now_ms
+from mesh.records.memory_audit import MemoryAudit, MemoryLedger
 from mesh.records.tokens import Token, mint, revoked
+from mesh.stores.alerts import MemoryAlerts
+from mesh.stores.redis_online import RedisOnlineStore
 from serve.access.gate import KEPT_S, STALE_S, Gate
 from serve.access.guard import Guard, Through
 from serve.access.origin import is_loopback
 from serve.access.whoami import whoami_router
+from serve.api.alerts import alerts_router
+from serve.api.audit import audit_router
+from serve.api.features import features_router
 from serve.http.api import build_api
 from serve.oip.inference import Inference
 from serve.oip.ports import ServerFacts
@@ -249,3 +255,24 @@ async def test_rows_need_a_token_only_where_all_calls_do(book):
     await strict.admit_inference(f"Bearer {book.minted.text}")
     with pytest.raises(Unauthenticated, match="every call needs a token"):
         await strict.admit_inference(None)
+
+
+def test_every_route_that_changes_something_says_what_it_needs(book):
+    """From the OpenAPI document, so that it is also what users read."""
+    routers = [
+        alerts_router(MemoryAlerts(), MemoryLedger()),
+        features_router({}, RedisOnlineStore("redis://localhost")),
+        whoami_router(),
+        audit_router(MemoryAudit(), None),
+    ]
+    api = build_api(Inference(EchoEngine({}), ServerFacts("t", "9", {})), routers)
+    paths = api.openapi()["paths"]
+    changing = {
+        f"{method.upper()} {path}": "security" in operation
+        and {"401", "403"} <= operation["responses"].keys()
+        for path, operations in paths.items()
+        for method, operation in operations.items()
+        if method != "get" and not path.endswith("/infer") and path != "/v2/repository/index"
+    }
+    assert changing == {"POST /alerts/{alert}/ack": True, "POST /alerts/{alert}/resolve": True}
+    assert all("security" in paths[path]["get"] for path in ("/audit", "/audit/verify"))
