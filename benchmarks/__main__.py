@@ -17,6 +17,7 @@ from benchmarks import (
     memory,
     quality,
     records,
+    review,
     routing,
     stream,
     telemetry,
@@ -40,6 +41,7 @@ PARTS = (
     "memory",
     "alerts",
     "records",
+    "review",
     "quality",
 )
 DEFAULT = (
@@ -54,6 +56,7 @@ DEFAULT = (
     "memory",
     "alerts",
     "records",
+    "review",
     "quality",
 )
 
@@ -73,6 +76,7 @@ def run_part(part: str, rounds: int, seconds: int, console: Console) -> list[Row
         "memory": lambda: memory.measure(console),
         "alerts": alerts.rows,
         "records": lambda: records.rows(rounds),
+        "review": review.rows,
         "quality": lambda: quality.measure(console),
     }
     return parts[part]()

@@ -36,6 +36,7 @@ from serve.metering import RequestMetering
 from serve.oip.grpc_service import InferenceService
 from serve.oip.inference import Inference
 from serve.oip.ports import EndpointFacts, Limits, ServerFacts
+from serve.review import open_review
 from serve.status import PATH, Status
 
 DRAIN_S: Final = 5.0
@@ -110,10 +111,15 @@ class Router(InferenceService):
         features = RedisOnlineStore(settings.redis_url)
         self._parts.push_async_callback(features.close)
         views = (await asyncio.to_thread(load_features, Path(config_dir))).views
+        review = open_review(
+            settings, config, Path(config_dir), alerts, features, door.records, context.replica_tag
+        )
+        self._parts.push_async_callback(review.close)
         routers = [
             alerts_router(alerts, door.records.ledger),
             features_router(views, features),
             *door.routers,
+            review.router,
         ]
         self._app = RouterApp(inference, status, routers, door.guarded)
         lanes = FastLanes(settings, self._app, self, LIMITS)

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mesh.alerts import Policy
-from mesh.pipeline.plan import PipelinePlan
+from mesh.pipeline.plan import Level, PipelinePlan
+from mesh.review.origin import NOBODY, Origin, origin_of
 from mesh.signals.features import feature_names
 from mesh.signals.sensors import Telemetry
 from mesh.spec import MeshConfig, load_alerts, load_features, load_pipeline, load_telemetry
@@ -22,13 +23,17 @@ class Topics:
 
 @dataclass(frozen=True, slots=True)
 class ChainConfig:
-    """`view` is the feature view that the chain's rows are of; None where `features.yaml` has none for them."""
+    """`view` is the feature view that the chain's rows are of; None where `features.yaml` has none for them.
+
+    `origin` says what scores its rows.
+    """
 
     telemetry: Telemetry
     plan: PipelinePlan
     topics: Topics
     policy: Policy
     view: FeatureView | None
+    origin: Origin = NOBODY
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -44,4 +49,8 @@ def load_chain(folder: Path, mesh: MeshConfig) -> ChainConfig:
     digest = digest_of(names)
     views = load_features(folder).views.values()
     view = next((one for one in views if (one.topic, one.transform) == (topics.features, digest)), None)
-    return ChainConfig(telemetry, load_pipeline(folder, mesh), topics, load_alerts(folder), view)
+    plan = load_pipeline(folder, mesh)
+    scores = [stage.endpoint_at(Level.FULL) for stage in plan.stages if stage.kind == "score"]
+    versions = {name: spec.version for name, spec in mesh.models.items()}
+    origin = next((origin_of(name, versions, mesh.rules_hash) for name in scores if name), NOBODY)
+    return ChainConfig(telemetry, plan, topics, load_alerts(folder), view, origin)

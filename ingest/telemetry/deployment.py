@@ -18,6 +18,7 @@ from mesh.cluster.connect import connect_engine
 from mesh.cluster.logs import log_with_serve
 from mesh.cluster.metering import Metering
 from mesh.cluster.scoreboard import Reporter
+from mesh.review.feed import RedisCandidates
 from mesh.settings import Settings
 from mesh.spec import load_mesh
 from mesh.stores.alerts import RedisAlerts
@@ -50,7 +51,9 @@ class Telemetry:
         online = RedisOnlineStore(settings.redis_url)
         self._parts.push_async_callback(alerts.close)
         self._parts.push_async_callback(online.close)
-        stores = Stores(alerts, online)
+        candidates = RedisCandidates(settings.redis_url)
+        self._parts.push_async_callback(candidates.close)
+        stores = Stores(alerts, online, candidates)
         self._reader = TelemetryReader(settings, self._config, chain, engine, stores, recorder)
         self._reader.start()
         self._parts.push_async_callback(self._reader.drain)

@@ -26,12 +26,15 @@ from ingest.telemetry.judging import Alerting, Judging
 from ingest.telemetry.latest import LatestRows
 from ingest.telemetry.metering import ChainMetering
 from ingest.telemetry.outputs import FeatureTopic, Topic
+from ingest.telemetry.reviewing import CountedAlerts, ReviewSampling
 from ingest.telemetry.snapshots import Snapshots
 from ingest.telemetry.state_store import RedisStates
 from ingest.telemetry.worker import TelemetryWorker
 from ingest.worker import StreamEngine
 from mesh.pipeline.levels import LevelGauge
 from mesh.pipeline.plan import Level, PipelinePlan
+from mesh.review.ports import CandidateSink
+from mesh.review.sampling import AuditPlan, AuditSampler
 from mesh.settings import Settings
 from mesh.stores.alerts import AlertWriter
 from mesh.stores.alerts.metering import AlertMetering
@@ -51,6 +54,8 @@ class Stores:
 
     alerts: AlertWriter
     online: OnlineStore
+    candidates: CandidateSink | None = None
+    """Where rows go that people are asked about; None asks nobody."""
 
 
 class TelemetryReader:
@@ -144,8 +149,19 @@ class TelemetryReader:
         return self._drained
 
     def _alerting(self, chain: ChainConfig, stores: Stores, recorder: Recorder) -> Alerting:
-        alert = Alert(chain.policy.rules, chain.telemetry, chain.features)
-        return AlertOutput(alert, stores.alerts, self._topic(chain.topics.alerts), AlertMetering(recorder))
+        rules = chain.policy.rules
+        alert = Alert(rules, chain.telemetry, chain.features)
+        topic, metering = self._topic(chain.topics.alerts), AlertMetering(recorder)
+        if stores.candidates is None:
+            return AlertOutput(alert, stores.alerts, topic, metering)
+        sampler = AuditSampler(AuditPlan())
+        inner = AlertOutput(alert, CountedAlerts(stores.alerts, sampler), topic, metering)
+        sampling = ReviewSampling(
+            inner, alert, rules, chain.features, chain.origin, stores.candidates, sampler
+        )
+        sampling.start()
+        self._parts.push_async_callback(sampling.stop)
+        return sampling
 
     def _topic(self, name: str) -> Topic:
         topic = Topic(name, self._producer)

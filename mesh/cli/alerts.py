@@ -10,9 +10,10 @@ import typer
 from rich.console import Console
 
 from mesh.cli import environment
-from mesh.cli.alert_client import AlertClient, ApiFailed, shown
+from mesh.cli.alert_client import AlertClient, shown
 from mesh.cli.alert_lines import alert_line, alert_table
 from mesh.cli.alert_watch import AlertWatch
+from mesh.cli.api import ApiFailed
 
 app = typer.Typer(rich_markup_mode="markdown")
 

@@ -18,6 +18,7 @@ from mesh.cli import (
     pipeline,
     plugins,
     replay,
+    review,
     send,
     simulate,
     store,
@@ -49,6 +50,7 @@ app.command()(simulate.simulate)
 app.command()(send.send)
 app.command()(tail.tail)
 app.add_typer(alerts.app, name="alerts")
+app.add_typer(review.app, name="review")
 app.add_typer(audit.app, name="audit")
 app.add_typer(token.app, name="token")
 app.command()(bench.bench)
