@@ -28,6 +28,7 @@ class Settings:
     routers: int = 1
     data_path: DataPath = "direct"
     config_dir: str = "config"
+    rules_store: str = ""
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "Settings":
@@ -58,6 +59,7 @@ class Settings:
             routers=_count(environ, "MESH_ROUTERS", 1),
             data_path=cast("DataPath", path),
             config_dir=environ.get("MESH_CONFIG") or cls_default("config_dir"),
+            rules_store=environ.get("MESH_RULES_STORE") or cls_default("rules_store"),
         )
 
 

@@ -14,16 +14,20 @@ from ray import serve
 
 from mesh.cluster.autoscaling import ONGOING
 from mesh.cluster.connect import connect_engine
+from mesh.cluster.live_rules import LiveRules
 from mesh.cluster.logs import log_with_serve
 from mesh.cluster.metering import Metering, set_engine_gauges
+from mesh.cluster.rules_client import DeskClient
 from mesh.cluster.scoreboard import Reporter, read_summary
 from mesh.settings import Settings
-from mesh.spec import MeshConfig, load_alerts, load_features, load_mesh
+from mesh.spec import MeshConfig, load_alerts, load_features
 from mesh.stores.alerts import RedisAlerts
 from mesh.stores.redis_online import RedisOnlineStore
 from mesh.telemetry.recorder import Recorder
 from serve.api.alerts import alerts_router
 from serve.api.features import features_router
+from serve.api.rules import rules_router
+from serve.api.shadows import shadows_router
 from serve.fast_lanes import FastLanes
 from serve.grpc_stubs import make_messages_picklable
 from serve.http.app import MeshApp
@@ -72,10 +76,13 @@ class Router(InferenceService):
         keep_freed_memory()
         make_messages_picklable()
         settings = Settings.from_environ(os.environ)
-        config = await asyncio.to_thread(load_mesh, Path(config_dir), settings)
         context = serve.get_replica_context()
+        folder = Path(config_dir)
+        live = LiveRules(folder, settings, context.replica_tag)
+        await live.begin()
         recorder = Recorder()
-        engine = await connect_engine(config, settings, context.app_name, Metering(recorder))
+        observer = Metering(recorder, live.tally)
+        engine = await connect_engine(live.config, settings, context.app_name, observer, live.apps)
 
         def read_gauges() -> None:
             set_engine_gauges(recorder, engine)
@@ -84,15 +91,21 @@ class Router(InferenceService):
         reporter.start()
         self._parts.push_async_callback(reporter.stop)
         self._parts.push_async_callback(engine.close)
-        inference = Inference(engine, server_facts(config), LIMITS, RequestMetering(recorder))
+        inference = Inference(engine, server_facts(live.config), LIMITS, RequestMetering(recorder))
+        live.follow(engine, lambda config, _revision: inference.know(server_facts(config)))
+        self._parts.push_async_callback(live.stop)
         super().__init__(inference)
-        status = Status(config, settings, engine, lambda: read_summary(settings))
-        alerts = RedisAlerts(settings.redis_url, await asyncio.to_thread(load_alerts, Path(config_dir)))
+        status = Status(live, settings, engine, lambda: read_summary(settings))
+        desk = DeskClient(folder, settings)
+        alerts = RedisAlerts(settings.redis_url, await asyncio.to_thread(load_alerts, folder))
         self._parts.push_async_callback(alerts.close)
         features = RedisOnlineStore(settings.redis_url)
         self._parts.push_async_callback(features.close)
-        views = (await asyncio.to_thread(load_features, Path(config_dir))).views
-        self._app = RouterApp(inference, status, [alerts_router(alerts), features_router(views, features)])
+        views = (await asyncio.to_thread(load_features, folder)).views
+        routers = [
+            alerts_router(alerts), features_router(views, features), rules_router(desk, desk), shadows_router(desk),
+        ]  # fmt: skip
+        self._app = RouterApp(inference, status, routers)
         lanes = FastLanes(settings, self._app, self, LIMITS)
         await lanes.open()
         self._parts.push_async_callback(lanes.close, DRAIN_S)

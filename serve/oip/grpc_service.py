@@ -92,8 +92,9 @@ class InferenceService:
         """True when the model can answer; NOT_FOUND for one that is not there."""
 
         def ready() -> dict[str, object]:
-            self._inference.version_of(request.name, request.version)
-            return {"ready": self._inference.mesh.ready(request.name)}
+            name = self._inference.resolve(request.name, request.version)
+            self._inference.version_of(name, request.version)
+            return {"ready": self._inference.mesh.ready(name)}
 
         return _say(grpc_context, pb.ModelReadyResponse(), ready)
 
