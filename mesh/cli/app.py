@@ -6,6 +6,7 @@ import typer
 
 from mesh.cli import (
     alerts,
+    apply,
     backfill,
     bench,
     check,
@@ -37,6 +38,7 @@ app = typer.Typer(
 
 app.command()(up.up)
 app.command()(check.check)
+app.command()(apply.apply)
 app.command()(explain.explain)
 app.command()(feed.feed)
 app.command()(backfill.backfill)

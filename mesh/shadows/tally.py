@@ -1,16 +1,15 @@
 """How shadows compare in one process: counts that only grow, and bounded examples. Lives on one thread."""
 
 import time
-from bisect import bisect_left
 from collections import defaultdict, deque
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
 from mesh.engine.compared import Compared, ShadowKey
-from mesh.shadows.values import LATENCY_BOUNDS, Disagreement, PairedRow, ShadowCounts, ShadowNews, Side
+from mesh.shadows.running import Running
+from mesh.shadows.values import Disagreement, PairedRow, ShadowNews, Side
 
 KEPT: Final = 100
 """Disagreements that are kept of a comparison, here and in the book."""
@@ -28,22 +27,17 @@ class ShadowTally:
     def __init__(self, now_ms: Callable[[], int] = _now_ms) -> None:
         """`now_ms` is milliseconds since 1970."""
         self._now_ms = now_ms
-        self._counts: dict[ShadowKey, ShadowCounts] = {}
+        self._counts: dict[ShadowKey, Running] = defaultdict(Running)
         self._disagreements: dict[ShadowKey, deque[Disagreement]] = {}
         self._pairs: dict[ShadowKey, list[PairedRow]] = defaultdict(list)
 
     def missed(self, key: ShadowKey, outcome: str, rows: int) -> None:
         """Rows that were not compared: `failed` or `dropped`."""
-        counts = self._counts.get(key, ShadowCounts())
-        self._counts[key] = (
-            replace(counts, failed=counts.failed + rows)
-            if outcome == "failed"
-            else replace(counts, dropped=counts.dropped + rows)
-        )
+        self._counts[key].missed(outcome, rows)
 
     def compared(self, what: Compared) -> None:
         """Rows that were."""
-        self._counts[what.key] = self._counts.get(what.key, ShadowCounts()).plus(_counts_of(what))
+        self._counts[what.key].compared(what)
         kept, at = self._pairs[what.key], self._now_ms()
         room = PAIRS - len(kept)
         if room > 0:
@@ -55,45 +49,13 @@ class ShadowTally:
     def take(self) -> ShadowNews:
         """What there is to tell; examples and pairs are told once."""
         news = ShadowNews(
-            dict(self._counts),
+            {key: running.value() for key, running in self._counts.items()},
             {key: tuple(examples) for key, examples in self._disagreements.items()},
             {key: tuple(rows) for key, rows in self._pairs.items()},
         )
         self._disagreements.clear()
         self._pairs.clear()
         return news
-
-
-def _counts_of(what: Compared) -> ShadowCounts:
-    found = what.comparison
-    apart = what.scores[1] - what.scores[0]
-    apart = apart[~np.isnan(apart)]
-    size = np.abs(apart)
-    mine, theirs = what.primary_seconds, what.shadow_seconds
-    timed = mine is not None and theirs is not None
-    return ShadowCounts(
-        compared=found.rows,
-        disagreed=found.label_disagreements,
-        score_rows=len(apart),
-        score_sum=float(apart.sum()),
-        score_abs_sum=float(size.sum()),
-        score_abs_max=float(size.max(initial=0.0)),
-        output_values=found.values,
-        output_abs_sum=found.mean_abs_difference * found.values,
-        output_abs_max=found.max_abs_difference,
-        incomparable=found.incomparable,
-        timed_calls=int(timed),
-        seconds_sum=theirs - mine if mine is not None and theirs is not None else 0.0,
-        primary_seconds=_bucketed(mine),
-        shadow_seconds=_bucketed(theirs),
-    )
-
-
-def _bucketed(seconds: float | None) -> tuple[int, ...]:
-    counts = [0] * (len(LATENCY_BOUNDS) + 1)
-    if seconds is not None:
-        counts[bisect_left(LATENCY_BOUNDS, seconds)] = 1
-    return tuple(counts)
 
 
 def _pair(what: Compared, row: int, at: int) -> PairedRow:

@@ -1,4 +1,4 @@
-"""Rules and models are changed while a real mesh answers: no request fails, and each names the one table it was answered under."""
+"""Rules and models change while a real mesh answers: no request fails, each names the one table it was answered by."""
 
 import asyncio
 import json
