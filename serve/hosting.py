@@ -27,13 +27,18 @@ _POLL_S: Final = 0.25
 logger = logging.getLogger("ray.serve")
 
 
+async def open_hosting(wanted: Callable[[str], bool]) -> "ServeHosting":
+    """Hosting that knows the models which an earlier one has started; `wanted` says whether the rules name a model now."""
+    return ServeHosting(wanted, await asyncio.to_thread(_running))
+
+
 class ServeHosting:
     """Hosting on Ray Serve. Lives on one event loop."""
 
-    def __init__(self, wanted: Callable[[str], bool]) -> None:
-        """`wanted` says whether a model is named by the rules now."""
+    def __init__(self, wanted: Callable[[str], bool], apps: Mapping[str, str]) -> None:
+        """`apps` are the applications of models that run already."""
         self._wanted = wanted
-        self._apps: dict[str, str] | None = None
+        self._apps = dict(apps)
         self._serving: frozenset[str] = frozenset()
         self._tasks: set[asyncio.Task[None]] = set()
         self._keep(watch_directory(self._leases))
@@ -41,8 +46,6 @@ class ServeHosting:
     @property
     def apps(self) -> Mapping[str, str]:
         """The applications of models that this or an earlier hosting has started."""
-        if self._apps is None:
-            self._apps = _running()
         return self._apps
 
     async def host(self, spec: ModelSpec) -> None:
@@ -52,15 +55,14 @@ class ServeHosting:
         app = f"{PREFIX}{spec.name}"
         try:
             await asyncio.to_thread(_deploy, app, spec)
-            known = dict(await asyncio.to_thread(lambda: self.apps))
-            self._apps = {**known, spec.name: app}
+            self._apps[spec.name] = app
             await self._serves(app, spec.name)
         except (RayError, TimeoutError) as error:
             raise Unavailable(spec.name, f"Ray Serve does not answer: {error}") from error
 
     async def drop(self, model: str) -> None:
         """Delete the model's application later, unless it is wanted again; one of the mesh's own stays until the next start."""
-        if model in self.apps:
+        if model in self._apps:
             self._keep(self._delete(model))
 
     async def _serves(self, app: str, model: str) -> None:
@@ -81,7 +83,7 @@ class ServeHosting:
         await asyncio.sleep(DROP_AFTER_S if model in self._serving else 0)
         if self._wanted(model):
             return
-        app = self._apps.pop(model, None) if self._apps else None
+        app = self._apps.pop(model, None)
         if app is not None:
             try:
                 await asyncio.to_thread(serve.delete, app, False)

@@ -23,6 +23,7 @@ from mesh.settings import Settings
 from mesh.spec import MeshConfig, load_alerts, load_features
 from mesh.stores.alerts import RedisAlerts
 from mesh.stores.redis_online import RedisOnlineStore
+from mesh.telemetry import names
 from mesh.telemetry.recorder import Recorder
 from serve.api.alerts import alerts_router
 from serve.api.features import features_router
@@ -86,6 +87,7 @@ class Router(InferenceService):
 
         def read_gauges() -> None:
             set_engine_gauges(recorder, engine)
+            recorder.set(names.RULES_VERSION, live.revision.version)
 
         reporter = Reporter("router", context.replica_tag, recorder, settings, read_gauges)
         reporter.start()

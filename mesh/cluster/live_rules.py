@@ -22,7 +22,7 @@ from mesh.shadows.tally import ShadowTally
 from mesh.shadows.values import ShadowNews
 from mesh.spec import MeshConfig
 
-HOSTING: Final = "serve.hosting:ServeHosting"
+HOSTING: Final = "serve.hosting:open_hosting"
 """Who hosts models that come while the mesh runs."""
 WATCH_S: Final = 30.0
 TELL_S: Final = 1.0

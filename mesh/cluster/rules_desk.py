@@ -8,6 +8,7 @@ import asyncio
 import importlib
 import logging
 import time
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from mesh.cluster.actors import end_this_actor
+from mesh.cluster.scoreboard import Reporter
 from mesh.engine.compared import ShadowKey
 from mesh.errors import InvalidConfig, StoreAway
 from mesh.rules.book import Book
@@ -27,6 +29,8 @@ from mesh.rules.values import Accepted, Proposal, Refused, Revision, RulesState
 from mesh.settings import Settings
 from mesh.shadows.book import ShadowBook
 from mesh.shadows.values import Pairs, ShadowNews, ShadowReport
+from mesh.telemetry import names
+from mesh.telemetry.recorder import Recorder
 
 TAKEN_S: Final = 2.0
 """How long an accepted change waits to hear that every engine has taken it."""
@@ -70,7 +74,7 @@ class RulesDesk:
     """The actor. Everything begins with the first call, so that its failures are told to whoever calls."""
 
     def __init__(self, config_dir: str, settings: Settings, hosting: str) -> None:
-        """`hosting` is `module:name` of a callable that makes a `ModelApps`; it is given `wanted(model) -> bool`."""
+        """`hosting` is `module:name` of a coroutine function that makes a `ModelApps`; it is given `wanted(model) -> bool`."""
         self._reader = Reader(Path(config_dir), settings)
         self._store = rules_store(settings, Path(config_dir))
         self._hosting_path = hosting
@@ -80,6 +84,8 @@ class RulesDesk:
         self._engines: dict[str, _Engine] = {}
         self._confirmed = asyncio.Event()
         self._shadows = ShadowBook()
+        self._recorder = Recorder()
+        self._reporter = Reporter("rules", f"rules-{uuid.uuid4().hex}", self._recorder, settings)
         self._tasks: set[asyncio.Task[None]] = set()
         self._used = time.monotonic()
 
@@ -94,6 +100,7 @@ class RulesDesk:
         """See `RuleBook`; returns when every engine has taken the change, or after `TAKEN_S`."""
         book = await self._begun()
         result = await book.propose(table, expected_version, actor)
+        self._count(table.source, result)
         return result if isinstance(result, Refused) else await self._spread(result)
 
     async def watch(self, engine: str, known: int, timeout_s: float) -> News | None:
@@ -148,7 +155,8 @@ class RulesDesk:
                 await asyncio.to_thread(self._store.save, opening.kept)
             except StoreAway as error:
                 logger.warning("the rules are not kept over a restart: %s", error)
-        self._hosting = _loaded(self._hosting_path)(self._wanted)
+        self._hosting = await _loaded(self._hosting_path)(self._wanted)
+        self._reporter.start()
         book = Book(opening, self._reader, self._store, self._hosting, NoAudit())
         self._start(self._watch_files(book))
         self._start(self._end_when_idle())
@@ -179,6 +187,7 @@ class RulesDesk:
             if news is None:
                 return
             result = await book.propose(news[0], None, FILES, news[1])
+        self._count(FILES, result)
         if isinstance(result, Refused):
             book.note_refusal(result)
             logger.warning("changed files are refused, version %d stands: %s", result.version, result)
@@ -190,6 +199,10 @@ class RulesDesk:
             "rules %s, version %d, are taken from the files by %d of %d engines",
             revision.rules, revision.version, spread.taken, spread.engines,
         )  # fmt: skip
+
+    def _count(self, source: str, result: Accepted | Refused) -> None:
+        outcome = result.reason if isinstance(result, Refused) else "changed" if result.changed else "same"
+        self._recorder.count(names.RULES_CHANGES, 1, (source, outcome))
 
     # -- engines
 
