@@ -6,13 +6,17 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import httpx
 import pytest
 import ray
 from ray import serve
 from ray_mesh import RunningMesh, status_of, until
+from typer.testing import CliRunner
 
+from mesh.cli.app import app
+from mesh.cli.rules_client import RulesRefused
 from mesh.cluster.actors import NAMESPACE
 from mesh.cluster.rules_desk import desk_name
 
@@ -179,6 +183,21 @@ def test_changed_files_are_taken_and_bad_ones_are_not(mesh: RunningMesh) -> None
     assert state["refused"] is None
     assert state["revision"]["actor"] == "files"
     assert answered_by(mesh)[1] == "from-file"
+
+
+def test_a_file_is_applied_from_the_command_line(mesh: RunningMesh, tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(routing("applied", "echo"))
+    command = ["apply", str(file), "--url", mesh.lane, "--as", "ann"]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0, done.output
+    assert "taken by 1 of 1" in done.output
+    assert get(mesh, "/mesh/rules")["revision"]["actor"] == "ann"
+    assert answered_by(mesh)[1] == "applied"
+    file.write_text(routing("applied", "ecko"))
+    refused = CliRunner().invoke(app, command)
+    assert isinstance(refused.exception, RulesRefused)
+    assert str(refused.exception).startswith(f"{file}:2: routes[0].send[0]: ")
 
 
 def test_shadows_are_compared_with_examples(mesh: RunningMesh) -> None:
