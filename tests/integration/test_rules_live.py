@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 import ray
-from ray import serve
 from ray_mesh import RunningMesh, status_of, until
 from typer.testing import CliRunner
 
@@ -19,6 +19,8 @@ from mesh.cli.app import app
 from mesh.cli.rules_client import RulesRefused
 from mesh.cluster.actors import NAMESPACE
 from mesh.cluster.rules_desk import desk_name
+from mesh.rules.opening import newest_rules
+from mesh.settings import Settings
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -222,18 +224,27 @@ def test_shadows_are_compared_with_examples(mesh: RunningMesh) -> None:
     assert found["latency_ms"]["mean_difference"] < 0
 
 
-def test_the_newest_table_survives_a_restart(mesh: RunningMesh) -> None:
-    from serve.app import build
-
+def test_the_newest_table_outlives_every_process_that_knew_it(mesh: RunningMesh) -> None:
     kept = put(mesh, 200, routing=routing("kept", "echo"))["revision"]
-    serve.delete("mesh")
     ray.kill(ray.get_actor(desk_name(mesh.config_dir), namespace=NAMESPACE), no_restart=True)
-    target = serve.RunTarget(build({"config": str(mesh.config_dir)}), name="mesh", route_prefix="/")
-    serve.run_many([target], wait_for_applications_running=False)
+    mine = psutil.Process().children(recursive=True)
+    (router,) = [one for one in mine if title(one).startswith("ray::ServeReplica:mesh:router")]
+    router.kill()
+    until(lambda: status_of(f"{mesh.lane}/v2/models/default/ready") == 0, 10)
     until(lambda: status_of(f"{mesh.lane}/v2/models/default/ready") == 200, 60)
     assert answered_by(mesh) == (kept["tables"]["default"], "kept")
     again = get(mesh, "/mesh/rules")["revision"]
     assert (again["version"], again["rules"], again["actor"]) == (kept["version"], kept["rules"], "test")
+    # And a mesh that starts as a whole hosts and routes what was kept.
+    assert newest_rules(mesh.config_dir, Settings()).rules_hash == kept["rules"]
+
+
+def title(process: psutil.Process) -> str:
+    """How Ray calls a process; empty for one that has ended."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
 
 
 def answered_by(mesh: RunningMesh) -> tuple[str, str]:
