@@ -106,7 +106,9 @@ class LiveRules:
                     await self._take(news, engine, on_taken)
                     known = news.revision.version
                 failures = 0
-            except (*_GONE, MeshError) as error:
+            except Exception as error:
+                if not isinstance(error, (*_GONE, MeshError)):
+                    logger.exception("version %d of the rules could not be followed", known)
                 self._desk = None
                 failures += 1
                 logger.warning("rules %s stand, trying again: %s", self.revision.rules, error)

@@ -14,7 +14,7 @@ Reason = Literal["invalid", "conflict", "model", "store"]
 class Proposal:
     """What the two files shall say, as YAML (JSON is YAML too); None leaves a part as it is.
 
-    `source` says where it comes from: `files`, `api`, `cli`, `rollout`. The names are what errors call the texts.
+    `source` says where it comes from: `files`, `api`, `rollout`. The names are what errors call the texts.
     """
 
     routing: str | None = None
