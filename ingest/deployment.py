@@ -1,6 +1,5 @@
 """The Serve deployment `ingest`: its replicas are the actors that read Kafka."""
 
-import asyncio
 import gc
 import os
 from contextlib import AsyncExitStack
@@ -14,11 +13,11 @@ from ingest.config import IngestConfig
 from ingest.pool import Reader
 from ingest.scaling import LAG, PARTITIONS, TARGET_LAG
 from mesh.cluster.connect import connect_engine
+from mesh.cluster.live_rules import LiveRules
 from mesh.cluster.logs import log_with_serve
 from mesh.cluster.metering import Metering
 from mesh.cluster.scoreboard import Reporter
 from mesh.settings import Settings
-from mesh.spec import load_mesh
 from mesh.telemetry.recorder import Recorder
 
 GC_THRESHOLD: Final = 50_000
@@ -38,13 +37,17 @@ class Ingest:
         settings = Settings.from_environ(os.environ)
         context = serve.get_replica_context()
         self._config = IngestConfig.from_environ(os.environ).of_replica(context.rank.rank)
-        mesh = await asyncio.to_thread(load_mesh, Path(config_dir), settings)
+        live = LiveRules(Path(config_dir), settings, context.replica_tag)
+        await live.begin()
         recorder = Recorder()
         reporter = Reporter("ingest", context.replica_tag, recorder, settings)
         reporter.start()
         self._parts.push_async_callback(reporter.stop)
-        engine = await connect_engine(mesh, settings, mesh_app, Metering(recorder))
+        observer = Metering(recorder, live.tally)
+        engine = await connect_engine(live.config, settings, mesh_app, observer, live.apps)
         self._parts.push_async_callback(engine.close)
+        live.follow(engine)
+        self._parts.push_async_callback(live.stop)
         self._reader = Reader(settings, self._config, engine, recorder)
         self._reader.start()
         self._parts.push_async_callback(self._reader.drain)

@@ -33,6 +33,7 @@ class Settings:
     """Where records are kept; None is SQLite in the project's folder (`mesh.records.database`)."""
     access: Access = "local"
     """What needs a token: `changes`, `all` calls, or, with `local`, changes by whoever is not on this machine."""
+    rules_store: str = ""
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "Settings":
@@ -70,6 +71,7 @@ class Settings:
             config_dir=environ.get("MESH_CONFIG") or cls_default("config_dir"),
             database_url=environ.get("MESH_DATABASE_URL", "").strip() or None,
             access=cast("Access", access),
+            rules_store=environ.get("MESH_RULES_STORE") or cls_default("rules_store"),
         )
 
 

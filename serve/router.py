@@ -14,20 +14,25 @@ from ray import serve
 
 from mesh.cluster.autoscaling import ONGOING
 from mesh.cluster.connect import connect_engine
+from mesh.cluster.live_rules import LiveRules
 from mesh.cluster.logs import log_with_serve
 from mesh.cluster.metering import Metering, set_engine_gauges
+from mesh.cluster.rules_client import DeskClient
 from mesh.cluster.scoreboard import Reporter, read_summary
 from mesh.cluster.serve_host import serve_host
 from mesh.settings import Settings
-from mesh.spec import MeshConfig, load_alerts, load_features, load_mesh
+from mesh.spec import MeshConfig, load_alerts, load_features
 from mesh.stores.alerts import RedisAlerts
 from mesh.stores.redis_online import RedisOnlineStore
+from mesh.telemetry import names
 from mesh.telemetry.recorder import Recorder
 from serve.access.door import open_door
 from serve.access.guard import Through
 from serve.access.origin import is_loopback
 from serve.api.alerts import alerts_router
 from serve.api.features import features_router
+from serve.api.rules import rules_router
+from serve.api.shadows import shadows_router
 from serve.fast_lanes import FastLanes
 from serve.grpc_stubs import make_messages_picklable
 from serve.http.app import App, MeshApp
@@ -87,37 +92,48 @@ class Router(InferenceService):
         keep_freed_memory()
         make_messages_picklable()
         settings = Settings.from_environ(os.environ)
-        config = await asyncio.to_thread(load_mesh, Path(config_dir), settings)
         context = serve.get_replica_context()
+        folder = Path(config_dir)
+        live = LiveRules(folder, settings, context.replica_tag)
+        await live.begin()
         recorder = Recorder()
-        engine = await connect_engine(config, settings, context.app_name, Metering(recorder))
+        observer = Metering(recorder, live.tally)
+        engine = await connect_engine(live.config, settings, context.app_name, observer, live.apps)
 
         def read_gauges() -> None:
             set_engine_gauges(recorder, engine)
+            recorder.set(names.RULES_VERSION, live.revision.version)
 
         reporter = Reporter("router", context.replica_tag, recorder, settings, read_gauges)
         reporter.start()
         self._parts.push_async_callback(reporter.stop)
         self._parts.push_async_callback(engine.close)
-        door = open_door(settings, config.topics["audit"], config.project_root, recorder, context.replica_tag)
+        door = open_door(
+            settings, live.config.topics["audit"], live.config.project_root, recorder, context.replica_tag
+        )
         self._parts.push_async_callback(door.close)
         self._serve_local = is_loopback(await asyncio.to_thread(serve_host))
         metering = RequestMetering(recorder)
-        inference = Inference(engine, server_facts(config), LIMITS, metering, door.gate)
+        inference = Inference(engine, server_facts(live.config), LIMITS, metering, door.gate)
+        live.follow(engine, lambda config, _revision: inference.know(server_facts(config)))
+        self._parts.push_async_callback(live.stop)
         super().__init__(inference)
-        status = Status(config, settings, engine, lambda: read_summary(settings))
-        alerts = RedisAlerts(settings.redis_url, await asyncio.to_thread(load_alerts, Path(config_dir)))
+        status = Status(live, settings, engine, lambda: read_summary(settings))
+        desk = DeskClient(folder, settings)
+        alerts = RedisAlerts(settings.redis_url, await asyncio.to_thread(load_alerts, folder))
         self._parts.push_async_callback(alerts.close)
         features = RedisOnlineStore(settings.redis_url)
         self._parts.push_async_callback(features.close)
-        views = (await asyncio.to_thread(load_features, Path(config_dir))).views
+        views = (await asyncio.to_thread(load_features, folder)).views
         review = open_review(
-            settings, config, Path(config_dir), alerts, features, door.records, context.replica_tag
+            settings, live.config, folder, alerts, features, door.records, context.replica_tag
         )
         self._parts.push_async_callback(review.close)
         routers = [
             alerts_router(alerts, door.records.ledger),
             features_router(views, features),
+            rules_router(desk, desk),
+            shadows_router(desk),
             *door.routers,
             review.router,
         ]

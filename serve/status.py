@@ -3,12 +3,13 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Final
+from typing import Final, Protocol
 
 import orjson
 from ray.exceptions import RayError
 
 from mesh.engine.engine import Engine
+from mesh.rules.values import Revision
 from mesh.settings import Settings
 from mesh.spec import MeshConfig
 from mesh.telemetry.summary import Summary
@@ -21,18 +22,32 @@ Json = dict[str, object]
 Send = Callable[[Mapping[str, object]], Awaitable[None]]
 
 
+class Rules(Protocol):
+    """What this process answers by now."""
+
+    @property
+    def config(self) -> MeshConfig:
+        """Models and tables."""
+        ...
+
+    @property
+    def revision(self) -> Revision:
+        """The revision that they are of."""
+        ...
+
+
 class Status:
     """The mesh as this router sees it, and the figures of all processes from the scoreboard."""
 
     def __init__(
         self,
-        config: MeshConfig,
+        rules: Rules,
         settings: Settings,
         engine: Engine,
         read_summary: Callable[[], Awaitable[Summary]],
     ) -> None:
         """`read_summary` is asked at most once a second."""
-        self._config = config
+        self._rules = rules
         self._settings = settings
         self._engine = engine
         self._read_summary = read_summary
@@ -49,17 +64,18 @@ class Status:
     async def collect(self) -> Json:
         """Models with their replicas, endpoints, rules, and `figures` (null while the scoreboard is away)."""
         return {
-            "models": {name: self._model(name) for name in self._config.models},
+            "models": {name: self._model(name) for name in self._rules.config.models},
             "endpoints": {name: self._endpoint(name) for name in self._engine.endpoints},
-            "default_endpoint": self._config.default_endpoint,
-            "rules": self._config.rules_hash,
+            "default_endpoint": self._rules.config.default_endpoint,
+            "rules": self._rules.config.rules_hash,
+            "rules_version": self._rules.revision.version,
             "data_path": self._settings.data_path,
             "rows_waiting": self._engine.rows_waiting,
             "figures": await self._figures(),
         }
 
     def _model(self, name: str) -> Json:
-        spec, replicas = self._config.models[name], self._engine.replicas_of(name)
+        spec, replicas = self._rules.config.models[name], self._engine.replicas_of(name)
         return {
             "version": spec.version,
             "runtime": spec.runtime,

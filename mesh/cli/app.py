@@ -6,6 +6,7 @@ import typer
 
 from mesh.cli import (
     alerts,
+    apply,
     audit,
     backfill,
     bench,
@@ -40,6 +41,7 @@ app = typer.Typer(
 
 app.command()(up.up)
 app.command()(check.check)
+app.command()(apply.apply)
 app.command()(explain.explain)
 app.command()(feed.feed)
 app.command()(backfill.backfill)

@@ -4,10 +4,11 @@ from typing import Final
 
 import numpy as np
 
+from mesh.engine.compared import Compared, ShadowKey
 from mesh.engine.engine import Engine
 from mesh.engine.ports import CallOutcome, ShadowOutcome
-from mesh.routing.shadow import Comparison
 from mesh.routing.types import Answer
+from mesh.shadows.tally import ShadowTally
 from mesh.telemetry import names
 from mesh.telemetry.recorder import Recorder
 
@@ -25,9 +26,10 @@ def set_engine_gauges(recorder: Recorder, engine: Engine) -> None:
 class Metering:
     """An engine's observer that records; runs on the engine's loop, with a recorder of that thread."""
 
-    def __init__(self, recorder: Recorder) -> None:
-        """Every number goes to `recorder`."""
+    def __init__(self, recorder: Recorder, tally: ShadowTally | None = None) -> None:
+        """Every number goes to `recorder`, and how shadows compare to `tally`."""
         self._recorder = recorder
+        self._tally = tally
 
     def answered(self, endpoint: str, answer: Answer) -> None:
         """Rows by who answered them, failures by model and kind, degraded rows."""
@@ -53,6 +55,13 @@ class Metering:
         self._recorder.count(names.MODEL_ROWS, rows, (model,))
         self._recorder.observe(names.MODEL_CALL_SECONDS, seconds, (model,))
 
-    def shadowed(self, model: str, outcome: ShadowOutcome, rows: int, comparison: Comparison | None) -> None:  # noqa: ARG002
-        """Shadow rows by outcome."""
+    def shadowed(
+        self, model: str, outcome: ShadowOutcome, rows: int, what: Compared | ShadowKey | None
+    ) -> None:
+        """Shadow rows by outcome, and what was compared to the tally."""
+        if self._tally is not None and what is not None:
+            if isinstance(what, Compared):
+                self._tally.compared(what)
+            else:
+                self._tally.missed(what, outcome, rows)
         self._recorder.count(names.SHADOW_ROWS, rows, (model, outcome))

@@ -49,9 +49,16 @@ def load_mesh(config_dir: Path, settings: Settings) -> MeshConfig:
     anything starts. Artifacts are not opened: a missing one is its model's own failure, and the others serve.
     """
     _refuse_mistaken_names(config_dir)
+    models, routing = _document(config_dir / MODELS), _document(config_dir / ROUTING)
+    return mesh_of(models, routing, config_dir, settings)
+
+
+def mesh_of(
+    models_document: Document, document: Document, config_dir: Path, settings: Settings
+) -> MeshConfig:
+    """As `load_mesh`, for what the two files say, wherever it comes from; topics are read in `config_dir`."""
     root = config_dir.resolve().parent
-    models = _models(_document(config_dir / MODELS), root)
-    document = _document(config_dir / ROUTING)
+    models = _models(models_document, root)
     routing = validate(RoutingFile, document, document.data)
     facts = {name: model.facts() for name, model in models.items()}
     tables = compile_tables(document, routing, facts)

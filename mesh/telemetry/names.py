@@ -101,6 +101,14 @@ SHADOW_ROWS: Final = Counter(
 BREAKER_STATE: Final = Gauge(
     "mesh_breaker_state", "Worst state of a model's breaker: 0 closed, 1 half open, 2 open", ("model",), "max"
 )
+RULES_VERSION: Final = Gauge(
+    "mesh_rules_version", "The newest version of the rules that a router answers by", (), "max"
+)
+RULES_CHANGES: Final = Counter(
+    "mesh_rules_changes_total",
+    "Changes of the rules that were proposed, by what came of them",
+    ("source", "outcome"),
+)
 
 # The stream.
 INGEST_RECORDS: Final = Counter("mesh_ingest_records_total", "Records read from Kafka", ("topic",))

@@ -167,6 +167,7 @@ def _add_model_routes(api: FastAPI, inference: Inference, prefix: str) -> None:
     @api.get(f"{prefix}/ready", tags=["models"], summary="Can this model answer?")
     async def ready(name: str, version: str = "") -> Response:
         """200 when every model behind the name has a replica, else 400, as Triton has it."""
+        name = inference.resolve(name, version)
         inference.version_of(name, version)
         return _json({"ready": True}) if inference.mesh.ready(name) else _error(400, f"'{name}' is not ready")
 

@@ -99,8 +99,9 @@ class InferenceService:
         """True when the model can answer; NOT_FOUND for one that is not there."""
 
         def ready() -> dict[str, object]:
-            self._inference.version_of(request.name, request.version)
-            return {"ready": self._inference.mesh.ready(request.name)}
+            name = self._inference.resolve(request.name, request.version)
+            self._inference.version_of(name, request.version)
+            return {"ready": self._inference.mesh.ready(name)}
 
         return await self._say(grpc_context, pb.ModelReadyResponse(), ready)
 
