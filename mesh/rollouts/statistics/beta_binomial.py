@@ -1,0 +1,52 @@
+"""Proportions at any time: a beta-binomial mixture, and the interval that it leaves.
+
+Of n trials, k succeeded. Against the proportion q stands every other, weighed by a Beta(a, b):
+
+    E(q) = B(a + k, b + n - k) / (B(a, b) q^k (1 - q)^(n - k))
+
+an e-process for "the proportion is q" (Robbins 1970; Howard, Ramdas, McAuliffe and Sekhon, "Time-uniform, nonparametric,
+nonasymptotic confidence sequences", Annals of Statistics 49, 2021, Proposition 7). The proportions that are not refuted,
+{q : E(q) < 1/alpha}, are a confidence sequence: with probability 1 - alpha it holds the truth at all times together.
+"""
+
+from math import inf, lgamma, log
+from typing import Final
+
+UNIFORM: Final = (1.0, 1.0)
+_HALVINGS: Final = 60
+
+
+def log_evidence(successes: int, trials: int, q: float, prior: tuple[float, float] = UNIFORM) -> float:
+    """Log E(q). Raises `ValueError` for counts that cannot be."""
+    if not 0 <= successes <= trials:
+        raise ValueError(f"{successes} of {trials} trials cannot succeed")
+    failures = trials - successes
+    if (q <= 0.0 and successes) or (q >= 1.0 and failures):
+        return inf
+    seen = (successes * log(q) if successes else 0.0) + (failures * log(1.0 - q) if failures else 0.0)
+    a, b = prior
+    return _log_beta(a + successes, b + failures) - _log_beta(a, b) - seen
+
+
+def proportion_interval(successes: int, trials: int, alpha: float) -> tuple[float, float]:
+    """The proportions that are not refuted at `alpha`; (0, 1) before the first trial."""
+    if not trials:
+        return 0.0, 1.0
+    threshold, found = log(1.0 / alpha), successes / trials
+
+    def edge(inside: float, outside: float) -> float:
+        if log_evidence(successes, trials, outside) < threshold:
+            return outside
+        for _ in range(_HALVINGS):
+            middle = (inside + outside) / 2.0
+            if log_evidence(successes, trials, middle) < threshold:
+                inside = middle
+            else:
+                outside = middle
+        return outside  # the side that is too wide rather than too narrow
+
+    return edge(found, 0.0), edge(found, 1.0)
+
+
+def _log_beta(a: float, b: float) -> float:
+    return lgamma(a) + lgamma(b) - lgamma(a + b)
