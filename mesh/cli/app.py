@@ -18,6 +18,7 @@ from mesh.cli import (
     pipeline,
     plugins,
     replay,
+    rollout,
     send,
     simulate,
     store,
@@ -49,6 +50,7 @@ app.command()(simulate.simulate)
 app.command()(send.send)
 app.command()(tail.tail)
 app.add_typer(alerts.app, name="alerts")
+app.add_typer(rollout.app, name="rollout")
 app.command()(bench.bench)
 app.add_typer(train.app, name="train")
 app.command()(train_samples.train_samples)

@@ -30,12 +30,17 @@ def load_rollouts(config_dir: Path, mesh: MeshConfig) -> dict[str, Plan]:
     return {path.stem: read_rollout(path, mesh) for path in sorted(folder.glob(f"*{_SUFFIX}"))}
 
 
+def rollout_names(config_dir: Path) -> tuple[str, ...]:
+    """The rollouts that have a file, in order."""
+    return tuple(sorted(path.stem for path in (config_dir / FOLDER).glob(f"*{_SUFFIX}")))
+
+
 def load_rollout(config_dir: Path, name: str, mesh: MeshConfig) -> Plan:
     """The file of one rollout. `NotFound` says which there are."""
-    known = sorted(path.stem for path in (config_dir / FOLDER).glob(f"*{_SUFFIX}"))
+    known = rollout_names(config_dir)
     if name not in known:
         there = f"; there are: {', '.join(known)}" if known else "; there are none"
-        raise NotFound(f"no rollout '{name}' in {config_dir / FOLDER}{nearest(name, known)}{there}")
+        raise NotFound(f"no rollout '{name[:80]}' in {config_dir / FOLDER}{nearest(name, known)}{there}")
     return read_rollout(config_dir / FOLDER / f"{name}{_SUFFIX}", mesh)
 
 

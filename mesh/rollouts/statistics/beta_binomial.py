@@ -13,39 +13,53 @@ from math import inf, lgamma, log
 from typing import Final
 
 UNIFORM: Final = (1.0, 1.0)
-_HALVINGS: Final = 60
+_HALVINGS: Final = 40
 
 
 def log_evidence(successes: int, trials: int, q: float, prior: tuple[float, float] = UNIFORM) -> float:
     """Log E(q). Raises `ValueError` for counts that cannot be."""
     if not 0 <= successes <= trials:
         raise ValueError(f"{successes} of {trials} trials cannot succeed")
-    failures = trials - successes
-    if (q <= 0.0 and successes) or (q >= 1.0 and failures):
-        return inf
-    seen = (successes * log(q) if successes else 0.0) + (failures * log(1.0 - q) if failures else 0.0)
-    a, b = prior
-    return _log_beta(a + successes, b + failures) - _log_beta(a, b) - seen
+    return log_mixture(successes, trials, prior) - log_likelihood(successes, trials, q)
 
 
 def proportion_interval(successes: int, trials: int, alpha: float) -> tuple[float, float]:
     """The proportions that are not refuted at `alpha`; (0, 1) before the first trial."""
     if not trials:
         return 0.0, 1.0
-    threshold, found = log(1.0 / alpha), successes / trials
+    found = successes / trials
+    # The mixture's part of log E(q) does not depend on q; what is left is compared with it at each halving.
+    most = log(1.0 / alpha) - log_mixture(successes, trials, UNIFORM)
+
+    def refuted(q: float) -> bool:
+        return -log_likelihood(successes, trials, q) >= most
 
     def edge(inside: float, outside: float) -> float:
-        if log_evidence(successes, trials, outside) < threshold:
+        if not refuted(outside):
             return outside
         for _ in range(_HALVINGS):
             middle = (inside + outside) / 2.0
-            if log_evidence(successes, trials, middle) < threshold:
-                inside = middle
-            else:
+            if refuted(middle):
                 outside = middle
+            else:
+                inside = middle
         return outside  # the side that is too wide rather than too narrow
 
     return edge(found, 0.0), edge(found, 1.0)
+
+
+def log_mixture(successes: int, trials: int, prior: tuple[float, float]) -> float:
+    """The logarithm of the likelihood, averaged over the prior."""
+    a, b = prior
+    return _log_beta(a + successes, b + trials - successes) - _log_beta(a, b)
+
+
+def log_likelihood(successes: int, trials: int, q: float) -> float:
+    """The logarithm of q^k (1 - q)^(n - k)."""
+    failures = trials - successes
+    if (q <= 0.0 and successes) or (q >= 1.0 and failures):
+        return -inf
+    return (successes * log(q) if successes else 0.0) + (failures * log(1.0 - q) if failures else 0.0)
 
 
 def _log_beta(a: float, b: float) -> float:

@@ -9,8 +9,10 @@ Values are counted in bins 1 % wide, so that a million of them cost as much as t
 An edge of the interval is rounded outwards to the edge of its bin.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import accumulate
 from math import floor, inf, log
 from typing import Final
 
@@ -87,16 +89,18 @@ def quantile_interval(
     values: Histogram, q: float, alpha: float, tuned_for: int = 1_000
 ) -> tuple[float, float]:
     """Bounds of the `q` quantile that hold at all times with probability 1 - `alpha`; (0, inf) of nothing."""
-    total, threshold = values.total, log(1.0 / alpha)
-    prior = quantile_prior(q, tuned_for)
-    low, high, below = 0.0, inf, 0
-    for place in sorted(values.counts):
-        # Too few at or below the bin's last value: Q lies above this bin.
-        below += values.counts[place]
-        refuted = log_evidence(below, total, q, prior) >= threshold
-        if refuted and below < q * total:
-            low = edge(place + 1)
-        elif refuted and below > q * total:
-            high = edge(place + 1)
-            break
+    places = sorted(values.counts)
+    below = list(accumulate(values.counts[place] for place in places))  # up to the end of each bin
+    total, threshold, prior = values.total, log(1.0 / alpha), quantile_prior(q, tuned_for)
+
+    def refuted(count: int) -> bool:
+        return log_evidence(count, total, q, prior) >= threshold
+
+    # The evidence grows from q * total outwards, so each edge is found by halving: too few at or below the end of a bin put Q
+    # above it, too many at or below it.
+    middle = bisect_left(below, q * total)
+    lows = bisect_left(below, True, 0, middle, key=lambda count: not refuted(count))
+    highs = bisect_left(below, True, middle, len(below), key=refuted)
+    low = edge(places[lows - 1] + 1) if lows else 0.0
+    high = edge(places[highs] + 1) if highs < len(places) else inf
     return low, high
