@@ -28,6 +28,8 @@ from mesh.rollouts.staging import stage_of, staged
 from mesh.rollouts.states import MESH, Action, Rollout, moved
 
 PERIOD_S: Final = 1.0
+AWAY_S: Final = 3.0
+"""Between two looks while a store is away."""
 STEP_S: Final = 5.0
 """The longest that one call of a port is waited for: a rollback must be through in 10 s."""
 _LOOKING: Final = frozenset({"Shadowing", "Progressing", "Paused"})
@@ -70,14 +72,20 @@ class Controller:
         self._period_s = period_s
 
     async def run(self) -> None:
-        """Look again and again; what goes wrong is logged, and tried again at the next look."""
+        """Look again and again; what goes wrong is logged once, and tried again, less often while a store is away."""
+        away = False
         try:
             while True:
                 try:
                     await self.tick()
+                    away = False
+                except (MeshError, TimeoutError) as error:
+                    level = logging.DEBUG if away else logging.WARNING
+                    logger.log(level, "nobody looks at rollouts: %s", error or "a store took too long")
+                    away = True
                 except Exception:  # a look that fails must not end the looking
                     logger.exception("a look at the rollouts failed")
-                await asyncio.sleep(self._period_s)
+                await asyncio.sleep(AWAY_S if away else self._period_s)
         finally:
             await self._let_go()
 

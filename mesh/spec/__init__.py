@@ -20,7 +20,7 @@ from mesh.spec.load import (
 from mesh.spec.mesh_config import MeshConfig
 from mesh.spec.model_file import ModelSpec
 from mesh.spec.problems import InvalidConfigs
-from mesh.spec.rollouts import check_rollouts, load_rollout, rollout_names, rules_check
+from mesh.spec.rollouts import check_rollouts, load_rollout, rollout_fits, rollout_names, rules_check
 from mesh.spec.scenarios import load_scenario, load_scenarios
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "load_telemetry",
     "load_topics",
     "read_telemetry",
+    "rollout_fits",
     "rollout_names",
     "rules_check",
 ]

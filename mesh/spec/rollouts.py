@@ -65,7 +65,7 @@ def rules_check(mesh: MeshConfig) -> Callable[[Mapping[str, Any]], None]:
     return check
 
 
-def fitting(plan: Plan, rules: Mapping[str, Any], mesh: MeshConfig) -> None:
+def rollout_fits(plan: Plan, rules: Mapping[str, Any], mesh: MeshConfig) -> None:
     """Try every step of `plan` on `rules`, what `routing.yaml` holds; `InvalidInput`, `InvalidConfig` where one does not fit."""
     refuse_known(rules, plan)
     check = rules_check(mesh)
@@ -81,7 +81,7 @@ def check_rollouts(config_dir: Path, mesh: MeshConfig) -> dict[str, Plan]:
     for name, plan in plans.items():
         document = read_document(config_dir / FOLDER / f"{name}{_SUFFIX}")
         try:
-            fitting(plan, rules if isinstance(rules, Mapping) else {}, mesh)
+            rollout_fits(plan, rules if isinstance(rules, Mapping) else {}, mesh)
         except InvalidInput as error:
             raise problem_at(document, (error.field,), error.reason) from None
         except InvalidConfig as error:
