@@ -6,9 +6,9 @@ from math import inf, log
 from typing import Final, Literal
 
 from mesh.rollouts.plan import Metric, MetricKind, Plan
-from mesh.rollouts.statistics.beta_binomial import proportion_interval
+from mesh.rollouts.statistics.beta_binomial import lower_proportion, upper_proportion
 from mesh.rollouts.statistics.betting import log_wealth_above, log_wealth_below
-from mesh.rollouts.statistics.quantiles import quantile_interval
+from mesh.rollouts.statistics.quantiles import Histogram, quantile_interval
 from mesh.rollouts.tally import Tally
 
 Verdict = Literal["success", "failure", "inconclusive"]
@@ -104,17 +104,23 @@ def _latency(plan: Plan, metric: Metric, tally: Tally) -> Judgement:
     samples, allowed = min(mine.total, theirs.total), 1.0 + metric.margin
     a, b = mine.quantile(metric.quantile), theirs.quantile(metric.quantile)
 
-    def ratio(alpha: float) -> tuple[float, float]:
-        low_a, high_a = quantile_interval(mine, metric.quantile, alpha / 2.0)
-        low_b, high_b = quantile_interval(theirs, metric.quantile, alpha / 2.0)
-        return (low_a / high_b if high_b else 0.0), (high_a / low_b if low_b else inf)
+    def bounds(values: Histogram, alpha: float) -> tuple[float, float]:
+        return quantile_interval(values, metric.quantile, alpha / 2.0)
+
+    def least(alpha: float) -> float:
+        high = bounds(theirs, alpha)[1]
+        return bounds(mine, alpha)[0] / high if high else 0.0
+
+    def most(alpha: float) -> float:
+        low = bounds(theirs, alpha)[0]
+        return bounds(mine, alpha)[1] / low if low else inf
 
     seen = (
         "nothing seen" if a is None or b is None else f"p{metric.quantile * 100:g} {a:.3g} against {b:.3g} ms"
     )
     estimate = a / b if a is not None and b else None
     reason = f"{seen} over {samples:,} calls, {allowed:.2f} times allowed"
-    return _interval(plan, metric, samples, (allowed, estimate, reason), ratio)
+    return _interval(plan, metric, samples, (allowed, estimate, reason), least, most)
 
 
 def _proportion(plan: Plan, metric: Metric, tally: Tally) -> Judgement:
@@ -122,17 +128,20 @@ def _proportion(plan: Plan, metric: Metric, tally: Tally) -> Judgement:
     mine, theirs = tally.counts_of(metric.kind, "candidate"), tally.counts_of(metric.kind, "primary")
     samples = min(mine.trials, theirs.trials)
 
-    def difference(alpha: float) -> tuple[float, float]:
-        low_a, high_a = proportion_interval(mine.hits, mine.trials, alpha / 2.0)
-        low_b, high_b = proportion_interval(theirs.hits, theirs.trials, alpha / 2.0)
-        return low_a - high_b, high_a - low_b
+    def least(alpha: float) -> float:
+        low = lower_proportion(mine.hits, mine.trials, alpha / 2.0)
+        return low - upper_proportion(theirs.hits, theirs.trials, alpha / 2.0)
+
+    def most(alpha: float) -> float:
+        high = upper_proportion(mine.hits, mine.trials, alpha / 2.0)
+        return high - lower_proportion(theirs.hits, theirs.trials, alpha / 2.0)
 
     estimate, seen = None, "nothing seen"
     if samples:
         estimate = mine.hits / mine.trials - theirs.hits / theirs.trials
         seen = f"{mine.hits} of {mine.trials} against {theirs.hits} of {theirs.trials}"
     reason = f"{seen}, {metric.margin:.2%} more allowed"
-    return _interval(plan, metric, samples, (metric.margin, estimate, reason), difference)
+    return _interval(plan, metric, samples, (metric.margin, estimate, reason), least, most)
 
 
 def _interval(
@@ -140,12 +149,13 @@ def _interval(
     metric: Metric,
     samples: int,
     said: tuple[float, float | None, str],
-    bounds: Callable[[float], tuple[float, float]],
+    least: Callable[[float], float],
+    most: Callable[[float], float],
 ) -> Judgement:
-    """Failure where the whole interval is above what is allowed, success where none of it is."""
+    """Failure where the `least` that the effect may be is above what is allowed, success where the `most` is not."""
     allowed, estimate, reason = said
     failure_alpha = plan.failure_alpha(metric) if metric.tested else plan.alpha
-    low, high = bounds(failure_alpha)[0], bounds(plan.success_alpha)[1]
+    low, high = least(failure_alpha), most(plan.success_alpha)
     verdict: Verdict = "inconclusive"
     if samples and low > allowed:
         verdict = "failure"

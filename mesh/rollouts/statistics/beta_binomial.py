@@ -13,7 +13,7 @@ from math import inf, lgamma, log
 from typing import Final
 
 UNIFORM: Final = (1.0, 1.0)
-_HALVINGS: Final = 40
+_HALVINGS: Final = 24
 
 
 def log_evidence(successes: int, trials: int, q: float, prior: tuple[float, float] = UNIFORM) -> float:
@@ -25,27 +25,35 @@ def log_evidence(successes: int, trials: int, q: float, prior: tuple[float, floa
 
 def proportion_interval(successes: int, trials: int, alpha: float) -> tuple[float, float]:
     """The proportions that are not refuted at `alpha`; (0, 1) before the first trial."""
+    return lower_proportion(successes, trials, alpha), upper_proportion(successes, trials, alpha)
+
+
+def lower_proportion(successes: int, trials: int, alpha: float) -> float:
+    """The lower end of `proportion_interval`."""
+    return _edge(successes, trials, alpha, 0.0)
+
+
+def upper_proportion(successes: int, trials: int, alpha: float) -> float:
+    """The upper end of `proportion_interval`."""
+    return _edge(successes, trials, alpha, 1.0)
+
+
+def _edge(successes: int, trials: int, alpha: float, outside: float) -> float:
+    """The end of the interval on the side of `outside`, by halving; rather too wide than too narrow."""
     if not trials:
-        return 0.0, 1.0
-    found = successes / trials
+        return outside
     # The mixture's part of log E(q) does not depend on q; what is left is compared with it at each halving.
-    most = log(1.0 / alpha) - log_mixture(successes, trials, UNIFORM)
-
-    def refuted(q: float) -> bool:
-        return -log_likelihood(successes, trials, q) >= most
-
-    def edge(inside: float, outside: float) -> float:
-        if not refuted(outside):
-            return outside
-        for _ in range(_HALVINGS):
-            middle = (inside + outside) / 2.0
-            if refuted(middle):
-                outside = middle
-            else:
-                inside = middle
-        return outside  # the side that is too wide rather than too narrow
-
-    return edge(found, 0.0), edge(found, 1.0)
+    least = log_mixture(successes, trials, UNIFORM) - log(1.0 / alpha)
+    if log_likelihood(successes, trials, outside) > least:
+        return outside
+    inside = successes / trials
+    for _ in range(_HALVINGS):
+        middle = (inside + outside) / 2.0
+        if log_likelihood(successes, trials, middle) > least:
+            inside = middle
+        else:
+            outside = middle
+    return outside
 
 
 def log_mixture(successes: int, trials: int, prior: tuple[float, float]) -> float:

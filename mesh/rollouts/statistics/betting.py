@@ -12,6 +12,7 @@ that K depends on: the order does not matter, several processes may count, and a
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -43,6 +44,7 @@ def log_wealth_below(values: Sequence[float], counts: Sequence[int], mean: float
     return log_wealth_above([-value for value in values], counts, -mean)
 
 
+@lru_cache(maxsize=64)
 def _shares(worst_loss: float) -> np.ndarray:
     largest = _LARGEST / worst_loss
     return np.asarray(np.geomspace(largest / 1_000.0, largest, GRID))

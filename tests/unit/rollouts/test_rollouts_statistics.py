@@ -35,8 +35,8 @@ def test_a_uniform_prior_is_the_binomial_likelihood_averaged_over_all_proportion
 def test_an_interval_holds_what_was_found_and_ends_where_the_evidence_does() -> None:
     low, high = proportion_interval(30, 100, 0.05)
     assert low < 0.3 < high
-    assert log_evidence(30, 100, low) == pytest.approx(math.log(20), abs=1e-6)
-    assert log_evidence(30, 100, high) == pytest.approx(math.log(20), abs=1e-6)
+    for end in (low, high):
+        assert math.log(20) <= log_evidence(30, 100, end) < math.log(20) + 1e-4
 
 
 def test_an_interval_reaches_the_end_where_nothing_speaks_against_it() -> None:
