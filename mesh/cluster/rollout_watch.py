@@ -45,8 +45,11 @@ class ObservationSink(Protocol):
 class RolloutWatch:
     """Passes everything on to `observer`, and counts what rollouts need. `start` it on the engine's loop."""
 
-    def __init__(self, observer: Observer, book: RolloutBook, sink: ObservationSink) -> None:
-        """`book` says what to watch."""
+    def __init__(
+        self, observer: Observer, book: RolloutBook, sink: ObservationSink, tell_s: float = TELL_S
+    ) -> None:
+        """`book` says what to watch; it is read, and `sink` told, every `tell_s` seconds."""
+        self._tell_s = tell_s
         self._observer, self._book, self._sink = observer, book, sink
         self._watch = Watch()
         self._plans: dict[str, Plan] = {}
@@ -85,7 +88,7 @@ class RolloutWatch:
     async def _tell(self) -> None:
         away = False
         while True:
-            await asyncio.sleep(_AWAY_S if away else TELL_S)
+            await asyncio.sleep(_AWAY_S if away else self._tell_s)
             try:
                 await self._follow()
                 for name, seen in self._watch.take().items():

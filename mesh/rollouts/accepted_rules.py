@@ -1,7 +1,7 @@
 """`Routes` over the mesh's book of rules: a rollout proposes like everybody else."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
@@ -10,7 +10,16 @@ from mesh.rollouts.ports import Rules
 from mesh.rules import Proposal, Refused, RuleBook
 from mesh.spec.document import parse_document
 
-SOURCE = "rollout"
+SOURCE: Final = "rollout"
+
+
+class _Plain(yaml.SafeDumper):
+    """Writes every value out: the rules take no aliases."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        """Of no value."""
+        del data
+        return True
 
 
 class BookRoutes:
@@ -27,7 +36,7 @@ class BookRoutes:
 
     async def propose(self, document: Mapping[str, Any], expected: str, actor: str) -> str:
         """As `Routes.propose`. What people wrote beside the rules as comments is not kept."""
-        text = yaml.safe_dump(dict(document), sort_keys=False, allow_unicode=True, width=120)
+        text = yaml.dump(dict(document), Dumper=_Plain, sort_keys=False, allow_unicode=True, width=120)
         said = await self._book.propose(Proposal(routing=text, source=SOURCE), int(expected), actor)
         if isinstance(said, Refused):
             raise _error(said)
