@@ -11,6 +11,7 @@ from pathlib import Path
 
 from fastapi import APIRouter
 
+from mesh.errors import InvalidConfig, InvalidInput
 from mesh.rollouts.accepted_rules import BookRoutes
 from mesh.rollouts.controller import Controller, World
 from mesh.rollouts.desk import Desk
@@ -37,9 +38,12 @@ class FilePlans:
     async def plan(self, name: str) -> Plan:
         """As `Plans.plan`."""
         config = self._config()
-        plan = await asyncio.to_thread(load_rollout, self._folder, name, config)
         rules = await self._routes.current()
-        await asyncio.to_thread(rollout_fits, plan, rules.document, config)
+        try:
+            plan = await asyncio.to_thread(load_rollout, self._folder, name, config)
+            await asyncio.to_thread(rollout_fits, plan, rules.document, config)
+        except InvalidConfig as error:  # the file's mistake, which whoever asks can mend
+            raise InvalidInput("name", str(error)) from None
         return plan
 
 

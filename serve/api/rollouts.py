@@ -31,7 +31,7 @@ class Plans(Protocol):
         ...
 
     async def plan(self, name: str) -> Plan:
-        """One of them, checked; raises `NotFound`, `InvalidConfig`."""
+        """One of them, checked; raises `NotFound`, and `InvalidInput` where it makes no sense with the rules in force."""
         ...
 
 
