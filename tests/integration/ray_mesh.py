@@ -95,7 +95,7 @@ def running_mesh(folder: Path) -> Iterator[RunningMesh]:
         target = serve.RunTarget(build({"config": str(config)}), name="mesh", route_prefix="/")
         serve.run_many([target], wait_for_applications_running=False)
         mesh = RunningMesh(config)
-        until(lambda: status_of(f"{mesh.lane}/v2/models/default/ready") == 200, 60)
+        until(lambda: status_of(f"{mesh.lane}/v2/models/default/ready") == 200, 150)
         yield mesh
     finally:
         serve.shutdown()

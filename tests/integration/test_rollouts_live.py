@@ -39,7 +39,7 @@ alert: {{score_at_least: 0.9}}
 window: 500ms
 steps:
   - shadow: {{min_pairs: 100, max: 2m}}
-  - canary: {{percent: 30, min_rows: 200, hold: 1s, max: 2m}}
+  - canary: {{percent: 30, min_rows: 200, hold: 4s, max: 2m}}
   - promote: {{keep_warm: 1h}}
 metrics:
   - {{name: alerts, test: alert_disagreement, margin: 0.05, direction: either, due: shadow}}
