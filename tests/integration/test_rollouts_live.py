@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 import threading
 import time
 from collections import Counter
@@ -20,7 +21,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.redis, pytest.mark.slow]
 
 ASSETS = 60
 ROUTING = "routes:\n  - {name: main, when: always, send: [alarm]}\nkey: asset\n"
-MODELS = "".join(
+MODELS = tuple(
     f"""
   {name}:
     runtime: python
@@ -97,18 +98,20 @@ def mesh(mesh_on_ray: RunningMesh, tmp_path_factory: pytest.TempPathFactory) -> 
     """The session's mesh with three more models and a Redis; its rules are put back afterwards."""
     redis = RealRedis(tmp_path_factory.mktemp("redis"), REDIS)
     redis.start()
-    before = httpx.get(f"{mesh_on_ray.lane}/mesh/rules", timeout=10).json()
-    put(mesh_on_ray, routing=ROUTING, models=before["models"] + MODELS)
     folder = mesh_on_ray.config_dir / "rollouts"
-    folder.mkdir()
-    for candidate in ("good", "worse"):
-        (folder / f"{candidate}.yaml").write_text(ROLLOUT.format(candidate=candidate))
-    yield mesh_on_ray
-    for file in folder.iterdir():
-        file.unlink()
-    folder.rmdir()
-    put(mesh_on_ray, routing=before["routing"], models=before["models"])
-    redis.kill()
+    before = httpx.get(f"{mesh_on_ray.lane}/mesh/rules", timeout=10).json()
+    try:
+        for count in range(1, len(MODELS) + 1):
+            put(mesh_on_ray, models=before["models"] + "".join(MODELS[:count]))
+        put(mesh_on_ray, routing=ROUTING)
+        folder.mkdir()
+        for candidate in ("good", "worse"):
+            (folder / f"{candidate}.yaml").write_text(ROLLOUT.format(candidate=candidate))
+        yield mesh_on_ray
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        put(mesh_on_ray, routing=before["routing"], models=before["models"])
+        redis.kill()
 
 
 def put(mesh: RunningMesh, **change: str) -> None:
