@@ -18,6 +18,7 @@ from benchmarks import (
     quality,
     records,
     review,
+    rollouts,
     routing,
     stream,
     telemetry,
@@ -43,6 +44,7 @@ PARTS = (
     "records",
     "review",
     "quality",
+    "rollouts",
 )
 DEFAULT = (
     "routing",
@@ -58,6 +60,7 @@ DEFAULT = (
     "records",
     "review",
     "quality",
+    "rollouts",
 )
 
 
@@ -78,6 +81,7 @@ def run_part(part: str, rounds: int, seconds: int, console: Console) -> list[Row
         "records": lambda: records.rows(rounds),
         "review": review.rows,
         "quality": lambda: quality.measure(console),
+        "rollouts": lambda: rollouts.measure(console),
     }
     return parts[part]()
 

@@ -17,6 +17,7 @@ from mesh.cluster.connect import connect_engine
 from mesh.cluster.live_rules import LiveRules
 from mesh.cluster.logs import log_with_serve
 from mesh.cluster.metering import Metering, set_engine_gauges
+from mesh.cluster.rollout_watch import rollout_watch
 from mesh.cluster.rules_client import DeskClient
 from mesh.cluster.scoreboard import Reporter, read_summary
 from mesh.cluster.serve_host import serve_host
@@ -42,6 +43,7 @@ from serve.oip.grpc_service import InferenceService
 from serve.oip.inference import Inference
 from serve.oip.ports import EndpointFacts, Limits, ServerFacts
 from serve.review import open_review
+from serve.rollouts import open_rollouts
 from serve.status import PATH, Status
 
 DRAIN_S: Final = 5.0
@@ -97,7 +99,7 @@ class Router(InferenceService):
         live = LiveRules(folder, settings, context.replica_tag)
         await live.begin()
         recorder = Recorder()
-        observer = Metering(recorder, live.tally)
+        observer = rollout_watch(Metering(recorder, live.tally), settings, self._parts)
         engine = await connect_engine(live.config, settings, context.app_name, observer, live.apps)
 
         def read_gauges() -> None:
@@ -136,6 +138,9 @@ class Router(InferenceService):
             shadows_router(desk),
             *door.routers,
             review.router,
+            await open_rollouts(
+                folder, settings, desk, lambda: live.config, context.replica_tag, self._parts
+            ),
         ]
         self._app = RouterApp(inference, status, routers, door.guarded)
         lanes = FastLanes(settings, self._app, self, LIMITS)

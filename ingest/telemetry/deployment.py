@@ -18,6 +18,7 @@ from mesh.cluster.connect import connect_engine
 from mesh.cluster.live_rules import LiveRules
 from mesh.cluster.logs import log_with_serve
 from mesh.cluster.metering import Metering
+from mesh.cluster.rollout_watch import rollout_watch
 from mesh.cluster.scoreboard import Reporter
 from mesh.review.feed import RedisCandidates
 from mesh.settings import Settings
@@ -45,7 +46,7 @@ class Telemetry:
         reporter = Reporter("telemetry", context.replica_tag, recorder, settings)
         reporter.start()
         self._parts.push_async_callback(reporter.stop)
-        observer = Metering(recorder, live.tally)
+        observer = rollout_watch(Metering(recorder, live.tally), settings, self._parts)
         engine = await connect_engine(live.config, settings, mesh_app, observer, live.apps)
         self._parts.push_async_callback(engine.close)
         live.follow(engine)

@@ -20,6 +20,7 @@ from mesh.cli import (
     plugins,
     replay,
     review,
+    rollout,
     send,
     simulate,
     store,
@@ -55,6 +56,7 @@ app.add_typer(alerts.app, name="alerts")
 app.add_typer(review.app, name="review")
 app.add_typer(audit.app, name="audit")
 app.add_typer(token.app, name="token")
+app.add_typer(rollout.app, name="rollout")
 app.command()(bench.bench)
 app.add_typer(train.app, name="train")
 app.command()(train_samples.train_samples)

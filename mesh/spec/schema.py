@@ -11,6 +11,7 @@ from mesh.spec.fields import Strict
 from mesh.spec.model_file import ModelsFile
 from mesh.spec.pipeline_file import PipelineFile
 from mesh.spec.prices_file import PricesFile
+from mesh.spec.rollout_file import RolloutFile
 from mesh.spec.routing_file import RoutingFile
 from mesh.spec.scenario_file import ScenarioFile
 from mesh.spec.telemetry_file import TelemetryFile
@@ -23,6 +24,7 @@ FILES: Final[Mapping[str, type[Strict]]] = {
     "models.json": ModelsFile,
     "pipeline.json": PipelineFile,
     "prices.json": PricesFile,
+    "rollout.json": RolloutFile,
     "routing.json": RoutingFile,
     "scenario.json": ScenarioFile,
     "telemetry.json": TelemetryFile,
