@@ -19,6 +19,7 @@ from mesh.cluster.scoreboard import Reporter
 from mesh.cluster.sockets import advertised_host, listen_host, socket_path
 from mesh.engine.direct.listener import Listener
 from mesh.engine.replica import Replica
+from mesh.registry.configured import on_this_machine
 from mesh.runtimes import open_runtime
 from mesh.runtimes.base import Artifact
 from mesh.runtimes.scorer import Scorer
@@ -125,7 +126,8 @@ class ModelHost:
 
 
 def _open(config_dir: str, model: str, settings: Settings) -> tuple[Artifact, Scorer]:
-    artifact = load_mesh(Path(config_dir), settings).models[model].artifact()
+    folder = Path(config_dir)
+    artifact = on_this_machine(load_mesh(folder, settings).models[model].artifact(), folder)
     scorer = Scorer(open_runtime(artifact), artifact)
     scorer.warm_up()
     return artifact, scorer

@@ -16,6 +16,7 @@ from mesh.spec import (
     MeshConfig,
     load_alerts,
     load_features,
+    load_learning,
     load_mesh,
     load_pipeline,
     load_prices,
@@ -45,6 +46,7 @@ def check(
     mesh, telemetry = load_mesh(folder, settings), load_telemetry(folder)
     load_pipeline(folder, mesh)
     prices = load_prices(folder)
+    learning = load_learning(folder)
     scenarios, policy = load_scenarios(folder, telemetry), load_alerts(folder)
     console.print(overview(mesh))
     if telemetry.sensors:
@@ -53,6 +55,7 @@ def check(
     if policy.rules:
         console.print(alert_rules(policy))
     console.print(f"prices in {prices.currency} of {prices.date}: {prices.source}", highlight=False)
+    console.print(f"learning: {learning.model}, versions in {learning.registry}", highlight=False)
     if scenarios:
         console.print(scenarios_table(scenarios.values()))
 
