@@ -35,7 +35,9 @@ class LocalModels:
                 self.close()
                 reason = f"'{endpoint}' is a route table: evaluate with a score stage that names a model"
                 raise InvalidConfig(_FILE, 0, "stages", reason)
-            artifact = on_this_machine(mesh.models[endpoint].artifact(), Path(environment.settings().config_dir))
+            artifact = on_this_machine(
+                mesh.models[endpoint].artifact(), Path(environment.settings().config_dir)
+            )
             self._scorers[endpoint] = Scorer(open_runtime(artifact), artifact)
 
     def engine(self) -> InProcessEngine:

@@ -17,6 +17,7 @@ from ingest.ledger import Ledger
 from ingest.pool import DrainSummary
 from ingest.record import Polled
 from ingest.stages.alert import Alert
+from ingest.stages.drift import Drift
 from ingest.stages.score import Score
 from ingest.telemetry.alerting import AlertOutput
 from ingest.telemetry.chain import Chain
@@ -145,7 +146,9 @@ class TelemetryReader:
 
     def _alerting(self, chain: ChainConfig, stores: Stores, recorder: Recorder) -> Alerting:
         alert = Alert(chain.policy.rules, chain.telemetry, chain.features)
-        return AlertOutput(alert, stores.alerts, self._topic(chain.topics.alerts), AlertMetering(recorder))
+        drift = Drift(chain.telemetry, chain.drift, recorder)
+        topic = self._topic(chain.topics.alerts)
+        return AlertOutput(alert, stores.alerts, topic, AlertMetering(recorder), drift)
 
     def _topic(self, name: str) -> Topic:
         topic = Topic(name, self._producer)

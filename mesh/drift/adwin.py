@@ -30,7 +30,9 @@ class Adwin:
         if min(clock, least) < 1:
             raise ValueError(f"clock and least must be at least 1, got {clock} and {least}")
         self._delta, self._clock, self._least, self._grace = delta, clock, least, grace
-        self._rows: list[deque[tuple[float, float]]] = [deque()]  # (sum, sum of squares about the mean) of 2^row values
+        self._rows: list[deque[tuple[float, float]]] = [
+            deque()
+        ]  # (sum, sum of squares about the mean) of 2^row values
         self._ticks = 0
         self.width = 0
         self._total = 0.0

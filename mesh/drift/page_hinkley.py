@@ -22,7 +22,9 @@ class PageHinkley:
             )
         self._delta, self._threshold, self._alpha, self._least = delta, threshold, alpha, least
         self.detections = 0
-        self._begin()
+        self.count, self.mean = 0, 0.0
+        self._up = self._down = 0.0
+        self._lowest, self._highest = float("inf"), float("-inf")
 
     def update(self, value: float) -> bool:
         """Take a value; True where this raises the alarm. `ValueError` where it is not finite."""

@@ -49,7 +49,7 @@ class Feedback:
 
 
 def feedback_of(bench: Bench, after_ms: int, now_ms: int) -> Feedback:
-    """From labels settled after `after_ms` and before `now_ms`. The guard sees all of the last `replay.days`, not the new alone."""
+    """From labels settled after `after_ms` and before `now_ms`; the guard sees all of the last `replay.days`."""
     begin = now_ms - bench.plan.replay.days * 86_400_000
     judged = trusted(bench.labels.decided(begin, now_ms), bench.plan.feedback)
     chosen = [one for one in judged.labels if one.decided_ms > after_ms]

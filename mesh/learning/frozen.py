@@ -46,7 +46,7 @@ def trial_bytes(trial: Trial) -> bytes:
     for at, one in enumerate((*trial.faulty, *trial.healthy)):
         parts |= {f"{at}.{name}": column for name, column in _columns(one).items()}
     file = io.BytesIO()
-    np.savez(file, **parts)
+    np.savez(file, allow_pickle=False, **parts)
     return file.getvalue()
 
 
@@ -84,7 +84,9 @@ def _columns(windows: WindowSet) -> dict[str, np.ndarray]:
         "values": windows.values,
         "healthy": windows.healthy,
         "kinds": np.array([one.kind for one in episodes], np.str_),
-        "episodes": np.array([(one.asset, one.from_ms, one.to_ms) for one in episodes], np.int64).reshape(-1, 3),
+        "episodes": np.array([(one.asset, one.from_ms, one.to_ms) for one in episodes], np.int64).reshape(
+            -1, 3
+        ),
     }
 
 

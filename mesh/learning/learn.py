@@ -78,9 +78,7 @@ def retrain(
         labels = feedback.trusted.labels
         plan = bench.plan
         replay = replayed(bench.history, labels, plan.replay, bench.layout, plan.seed, now_ms).rows
-    windows = healthy_set(
-        bench.layout, replay, feedback.training, bench.plan.feedback, bench.simulated()
-    )
+    windows = healthy_set(bench.layout, replay, feedback.training, bench.plan.feedback, bench.simulated())
     progress(f"learning from {len(windows):,} windows")
     try:
         trained = train(windows, bench.plan.seed)
@@ -94,7 +92,9 @@ def retrain(
         return _contradicted(feedback, error)
     parent, _ = champion_of(bench)
     lineage = lineage_of(feedback.training, replay, len(windows), parent.number if parent else None)
-    return _kept(bench, "retrained", trained.ensemble, calibration, feedback, lineage, actor, now_ms, progress, trained)
+    return _kept(
+        bench, "retrained", trained.ensemble, calibration, feedback, lineage, actor, now_ms, progress, trained
+    )
 
 
 def update(
@@ -106,7 +106,9 @@ def update(
     """
     version, _ = champion_of(bench)
     if version is None or ENSEMBLE_FILE not in version.files:
-        raise WrongState(f"'{bench.plan.model}'", "without a champion of `hyperstream learn anomaly`", "update")
+        raise WrongState(
+            f"'{bench.plan.model}'", "without a champion of `hyperstream learn anomaly`", "update"
+        )
     trained = read_ensemble(bench.registry.file(version, ENSEMBLE_FILE))
     belief, factor, upto = read_belief(bench.registry.file(version, CALIBRATION_FILE))
     feedback = feedback_of(bench, upto, now_ms)
@@ -118,7 +120,9 @@ def update(
     except Contradicted as error:
         return _contradicted(feedback, error)
     lineage = lineage_of(feedback.training, None, len(feedback.training), version.number)
-    return _kept(bench, "updated", trained, calibration, feedback, lineage, actor, now_ms, progress, None, upto)
+    return _kept(
+        bench, "updated", trained, calibration, feedback, lineage, actor, now_ms, progress, None, upto
+    )
 
 
 def update_due(bench: Bench, now_ms: int) -> bool:
@@ -150,9 +154,7 @@ def _calibrated(
     if not len(rows):
         return Recalibrated(scaled(trained, factor), belief, factor, 1.0, float("nan"))
     surprise = surprise_of(trained.judge(rows.values).score)
-    return recalibrated(
-        trained, belief, factor, surprise, rows.anomalous, rows.weight, bench.plan.update
-    )
+    return recalibrated(trained, belief, factor, surprise, rows.anomalous, rows.weight, bench.plan.update)
 
 
 def _kept(
@@ -197,7 +199,12 @@ def _challenge(bench: Bench, version: ModelVersion, actor: str) -> bool:
     expected = bench.registry.aliases(name).points.get("challenger")
     try:
         bench.registry.move(
-            name, "challenger", version.number, expected=expected, actor=actor, reason=f"{version.origin}, passed its gates"
+            name,
+            "challenger",
+            version.number,
+            expected=expected,
+            actor=actor,
+            reason=f"{version.origin}, passed its gates",
         )
     except Changed:
         return False

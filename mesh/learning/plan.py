@@ -52,7 +52,7 @@ class GatePolicy:
     `found`: mean share of faults found. `false_share`: share of healthy windows above the threshold. `labels`: balanced accuracy
     on the newest labels, of which `least_labels` are needed. `difference` and `flips`: float32 against float64, largest score
     difference and share of decisions that differ. `slower`: times the champion's median time; `latency_ms`: the most for
-    `latency_rows` rows at p95. Without a champion, `least_found` and `most_false` bound the benchmark instead.
+    `latency_rows` rows at p95. Without a champion, `least_found`, `most_false` and `least_accuracy` are the limits instead.
     """
 
     found: float = 0.05
@@ -61,6 +61,7 @@ class GatePolicy:
     most_false: float = 0.02
     labels: float = 0.05
     least_labels: int = 20
+    least_accuracy: float = 0.6
     difference: float = 1e-3
     flips: float = 0.001
     slower: float = 1.5
@@ -70,7 +71,7 @@ class GatePolicy:
 
 @dataclass(frozen=True, slots=True)
 class UpdatePolicy:
-    """Light updates: every so many new labels; what a false alarm and a miss cost; the most that surprise is scaled by at once."""
+    """Light updates: every so many labels; what a false alarm and a miss cost; the most that surprise is scaled by at once."""
 
     labels: int = 50
     false_alarm: float = 1.0

@@ -1,6 +1,6 @@
 """Models of an MLflow server, over its REST API: an alias or a version to the ONNX files that stand behind it.
 
-Source: https://mlflow.org/docs/latest/api_reference/rest-api.html, and the server's artifact proxy (`mlflow-artifacts`). Nothing of
+Source: https://mlflow.org/docs/latest/api_reference/rest-api.html, and the server's artifact proxy. Nothing of
 MLflow is installed here. Credentials are MLflow's own variables.
 """
 

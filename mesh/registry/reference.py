@@ -1,4 +1,4 @@
-"""How a model in a registry is named in a file: `registry:NAME@champion`, `registry:NAME@3`, `models:/NAME@champion`, `models:/NAME/3`.
+"""How a model in a registry is named in a file: `registry:NAME@champion` or `@3`, `models:/NAME@champion` or `models:/NAME/3`.
 
 `models:/` is MLflow's own notation. Pure.
 """
@@ -41,5 +41,6 @@ def parse_reference(path: str) -> Reference:
     if theirs:
         return Reference("mlflow", theirs[1], theirs[2] or theirs[3])
     raise ValueError(
-        f"'{path}' names no model of a registry: write registry:NAME@champion, registry:NAME@3, models:/NAME@champion or models:/NAME/3"
+        f"'{path}' names no model of a registry: write registry:NAME@champion, registry:NAME@3, models:/NAME@champion "
+        "or models:/NAME/3"
     )

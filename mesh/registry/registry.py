@@ -1,8 +1,8 @@
 """The registry: versions that never change and aliases that move by compare-and-set.
 
-    NAME/files/SHA256              a file of some versions, by its content
-    NAME/versions/000001.json      a version; written once all of its files are there
-    NAME/aliases.json              where aliases point, and every move
+NAME/files/SHA256              a file of some versions, by its content
+NAME/versions/000001.json      a version; written once all of its files are there
+NAME/aliases.json              where aliases point, and every move
 """
 
 import hashlib

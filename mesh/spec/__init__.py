@@ -2,8 +2,8 @@
 
 `load_mesh` reads `models.yaml`, `routing.yaml` and `topics.yml` (as does `load_topics`), `load_telemetry` reads `telemetry.yaml`
 (`read_telemetry` a file like it), `load_pipeline` `pipeline.yaml`, `load_alerts` `alerts.yaml`, `load_features`
-`features.yaml`, `load_prices` `prices.yaml`, `load_learning` `learning.yaml`, `load_scenario` and `load_scenarios` read `scenarios/`. Every mistake in them is an
-`InvalidConfig` with file, line, key, reason and, for a misspelt name, the nearest valid one.
+`features.yaml`, `load_prices` `prices.yaml`, `load_learning` `learning.yaml`, `load_scenario` and `load_scenarios` read
+`scenarios/`. Every mistake in them is an `InvalidConfig` with file, line, key, reason and, for a misspelt name, the nearest one.
 """
 
 from mesh.spec.load import (

@@ -80,6 +80,8 @@ class GatesEntry(Strict):
     """Balanced accuracy on the newest labels, below the champion's."""
     least_labels: Count = 20
     """So many held-out labels are needed for that gate."""
+    least_accuracy: Margin = 0.6
+    """Without a champion: the least balanced accuracy on them."""
     difference: Positive = 1e-3
     """The largest difference of a score between float32 and float64."""
     flips: Margin = 0.001

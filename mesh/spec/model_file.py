@@ -6,8 +6,8 @@ from typing import Annotated, Final, Self
 
 from pydantic import Field, model_validator
 
-from mesh.routing.facts import ModelFacts
 from mesh.registry.reference import is_reference, parse_reference
+from mesh.routing.facts import ModelFacts
 from mesh.routing.types import Signature, TensorSpec
 from mesh.runtimes.base import Artifact, Device, RuntimeKind
 from mesh.spec.fields import Count, Name, NotNegative, Positive, Several, Strict, Text, Version

@@ -1,4 +1,4 @@
-"""A fitted ensemble as bytes, exactly: what a light update changes and a parity gate compares with. A NumPy archive without pickles."""
+"""A fitted ensemble as bytes, exactly: what a light update changes, and parity is measured against. No pickles."""
 
 import io
 
@@ -26,6 +26,7 @@ def ensemble_bytes(ensemble: Ensemble) -> bytes:
     file = io.BytesIO()
     np.savez_compressed(
         file,
+        allow_pickle=False,
         median=standard.median,
         scale=standard.scale,
         coverage=np.array(NO_COVERAGE if standard.coverage is None else standard.coverage),

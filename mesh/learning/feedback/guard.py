@@ -1,7 +1,8 @@
 """Whose labels count: a person who contradicts the others is left out, and a training that rests on one person alone is stopped.
 
-Agreement of all is Gwet's AC1 (K. L. Gwet, "Computing inter-rater reliability and its variance in the presence of high agreement",
-British Journal of Mathematical and Statistical Psychology 61, 2008), which rare classes do not break as they do Cohen's kappa:
+Agreement of all is Gwet's AC1 (K. L. Gwet, "Computing inter-rater reliability and its variance in the presence of high
+agreement", British Journal of Mathematical and Statistical Psychology 61, 2008), which rare classes do not break as they do
+Cohen's kappa:
 
     AC1 = (p_a - p_e) / (1 - p_e),   p_e = 2 q (1 - q)
 

@@ -10,7 +10,7 @@ from mesh.learning.feedback.labels import AdjudicatedLabel, MemoryLabels
 
 
 def read_labels(path: Path) -> MemoryLabels:
-    """None where there is no file. `InvalidInput` names the line and field that is wrong. A later line of an id takes the place."""
+    """None where there is no file; of lines with one id the last counts. `InvalidInput` names the line and field."""
     if not path.exists():
         return MemoryLabels()
     found: dict[str, AdjudicatedLabel] = {}
@@ -35,9 +35,7 @@ def _label(where: str, line: bytes) -> AdjudicatedLabel:
     except (msgspec.ValidationError, msgspec.DecodeError) as error:
         raise InvalidInput(where, str(error)) from None
     if not (math.isfinite(label.weight) and label.weight >= 1):
-        raise InvalidInput(
-            where, f"weight must be 1 or more (one over a probability), got {label.weight:g}"
-        )
+        raise InvalidInput(where, f"weight must be 1 or more (one over a probability), got {label.weight:g}")
     if not label.votes:
         raise InvalidInput(where, "votes must name at least one person")
     return label

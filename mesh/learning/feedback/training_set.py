@@ -62,9 +62,7 @@ class LabelledRows:
 
     def take(self, rows: slice) -> "LabelledRows":
         """These."""
-        return LabelledRows(
-            self.labels[rows], self.values[rows], self.anomalous[rows], self.weight[rows]
-        )
+        return LabelledRows(self.labels[rows], self.values[rows], self.anomalous[rows], self.weight[rows])
 
 
 def labelled_rows(
@@ -153,9 +151,7 @@ def healthy_set(
     )
 
 
-def lineage_of(
-    labelled: LabelledRows, replay: FeatureBatch | None, rows: int, parent: int | None
-) -> Lineage:
+def lineage_of(labelled: LabelledRows, replay: FeatureBatch | None, rows: int, parent: int | None) -> Lineage:
     """Label ids, the offsets that they were about, the stretch of time of all rows."""
     offsets: dict[str, tuple[int, int]] = {}
     for one in labelled.labels:

@@ -9,7 +9,7 @@ from mesh.registry.version import GateResult
 
 
 def benchmark(candidate: Candidate, evidence: Evidence, policy: GatePolicy) -> list[GateResult]:
-    """Two gates: `benchmark-found`, the mean share of faults found over the kinds, and `benchmark-false`, of healthy windows above."""
+    """`benchmark-found`, the mean over kinds of the share of faults found, and `benchmark-false`, of healthy windows above."""
     ours = _quality(candidate, evidence)
     if evidence.champion is None:
         least, most, against = policy.least_found, policy.most_false, "without a champion"
@@ -27,7 +27,9 @@ def benchmark(candidate: Candidate, evidence: Evidence, policy: GatePolicy) -> l
             "passed" if found(ours) >= least else "failed",
             found(ours),
             least,
-            _said(f"finds {found(ours):.3f} of faults", found(ours) - least, f"{least:.3f} needed ({against})"),
+            _said(
+                f"finds {found(ours):.3f} of faults", found(ours) - least, f"{least:.3f} needed ({against})"
+            ),
         ),
         GateResult(
             "benchmark-false",
@@ -49,9 +51,7 @@ def found(quality: Quality) -> float:
 
 def _quality(model: Candidate, evidence: Evidence) -> Quality:
     trial = evidence.benchmark
-    scored = {
-        id(one): Scored(one, model.scores(one.flat)) for one in (*trial.faulty, *trial.healthy)
-    }
+    scored = {id(one): Scored(one, model.scores(one.flat)) for one in (*trial.faulty, *trial.healthy)}
     return measure(
         [scored[id(one)] for one in trial.faulty],
         [scored[id(one)] for one in trial.healthy],

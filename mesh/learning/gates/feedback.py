@@ -29,10 +29,11 @@ def recent_labels(candidate: Candidate, evidence: Evidence, policy: GatePolicy) 
         return GateResult("labels", "unmeasured", None, None, said)
     ours = balanced_accuracy(rows, candidate.scores(rows.flat), evidence.threshold)
     if evidence.champion is None:
-        return GateResult("labels", "passed", ours, None, f"balanced accuracy {ours:.3f}; no champion to compare with")
-    theirs = balanced_accuracy(rows, evidence.champion.scores(rows.flat), evidence.threshold)
-    least = theirs - policy.labels
-    said = f"balanced accuracy {ours:.3f} on {len(rows)} labels, the champion's {theirs:.3f}, {least:.3f} needed"
+        least, against = policy.least_accuracy, "no champion to compare with"
+    else:
+        theirs = balanced_accuracy(rows, evidence.champion.scores(rows.flat), evidence.threshold)
+        least, against = theirs - policy.labels, f"the champion's {theirs:.3f}"
+    said = f"balanced accuracy {ours:.3f} on {len(rows)} labels, {against}, {least:.3f} needed"
     if ours < least:
         said += f": {least - ours:.3f} short"
     return GateResult("labels", "passed" if ours >= least else "failed", ours, least, said)

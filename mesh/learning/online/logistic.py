@@ -6,8 +6,10 @@ the coefficients becomes
 
     m' = argmax_t  sum_i w_i log sigmoid(y_i z_i(t)) - (t - m)' P (t - m) / 2,     P' = P + sum_i w_i p_i (1 - p_i) x_i x_i'
 
-by Newton's method. Weights of a sample that was not drawn evenly say how many rows each stands for, not how much is known: they
-are scaled to Kish's effective size, (sum w)^2 / sum w^2 (L. Kish, "Survey Sampling", 1965).
+by Newton's method. Weights of a sample that was not drawn evenly, one over the probability of being drawn, make the likelihood
+that of the population (D. A. Binder, "On the variances of asymptotically normal estimators from complex surveys", International
+Statistical Review 51, 1983). The precision then counts rows that were stood for, not rows that were seen: it is how strongly the
+belief holds against later labels, and no standard error.
 """
 
 from dataclasses import dataclass
@@ -35,13 +37,13 @@ class OnlineLogistic:
         self.belief = belief
 
     def partial_fit(
-        self, features: np.ndarray, labels: np.ndarray, weights: np.ndarray
+        self, features: np.ndarray, labels: np.ndarray, *, sample_weight: np.ndarray
     ) -> "OnlineLogistic":
         """See `Incremental`; `features` float64 [N, K - 1]. No rows change nothing."""
         if not len(labels):
             return self
         rows = np.column_stack([features, np.ones(len(labels))])
-        counted = weights * weights.sum() / (weights**2).sum()
+        counted = sample_weight.astype(np.float64)
         truth = labels.astype(np.float64)
         before = self.belief
         mean = before.mean.copy()

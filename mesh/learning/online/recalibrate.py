@@ -6,11 +6,16 @@ Cost-Sensitive Learning", IJCAI 2001), so from u* = (logit(p*) - b) / a on. With
 -ln(1 - threshold), all surprise is scaled by r = L / u*, so that rules and dashboards keep their threshold:
 
     score' = 1 - (1 - score)^r
+
+No further than labels reach: down to the surprise that nine tenths of the anomalous ones exceed, up to the one that a tenth of
+the normal ones exceed; between them a curve is a guess. Labels are weighted by one over the probability of being shown, so that
+alerts, all of which are, do not stand for the rest.
 """
 
 import io
 from dataclasses import dataclass, replace
 from math import log
+from typing import Final
 
 import numpy as np
 
@@ -20,6 +25,9 @@ from mesh.learning.anomaly.ensemble import Ensemble
 from mesh.learning.online.logistic import Belief, OnlineLogistic
 from mesh.learning.plan import UpdatePolicy
 
+PRIOR_LABELS: Final = 30
+"""Labels at the threshold that the belief before any label is worth."""
+
 
 class Contradicted(MeshError):
     """Labels say that what scores higher is less anomalous: something is wrong with them, or with the model."""
@@ -27,8 +35,9 @@ class Contradicted(MeshError):
 
 @dataclass(frozen=True, slots=True)
 class Recalibrated:
-    """`factor` is the whole scaling since the training, `step` that of this update; `worth` the surprise worth an alert, in
-    units of the training.
+    """`factor` is the whole scaling since the training, `step` that of this update.
+
+    `worth` is the surprise worth an alert, in units of the training.
     """
 
     ensemble: Ensemble
@@ -39,9 +48,16 @@ class Recalibrated:
 
 
 def prior(threshold: float, policy: UpdatePolicy) -> Belief:
-    """What is believed before any label: an alert is worth its cost exactly at the threshold; as sure as a few labels."""
+    """What is believed before any label: that an alert is worth its cost exactly at the threshold.
+
+    As sure as `PRIOR_LABELS` labels of that surprise would make it, and of anything else hardly sure. So labels far from the
+    threshold, which most are, do not move it; those near it do.
+    """
     limit = -log(1 - threshold)
-    return Belief(np.array([1.0, _logit(policy) - limit]), np.diag([1.0, 0.05]))
+    chance = policy.false_alarm / (policy.false_alarm + policy.miss)
+    there = np.array([limit, 1.0])
+    precision = PRIOR_LABELS * chance * (1 - chance) * np.outer(there, there) + np.diag([1.0, 0.01])
+    return Belief(np.array([1.0, _logit(policy) - limit]), precision)
 
 
 def recalibrated(
@@ -53,23 +69,33 @@ def recalibrated(
     weight: np.ndarray,
     policy: UpdatePolicy,
 ) -> Recalibrated:
-    """`trained` is as it was trained, `before` its scaling so far; `surprise` float64 [L] is in units of the training.
+    """`trained` is as it was trained, `before` its scaling so far.
 
-    One update moves the scaling by `policy.most` at the most. Raises `Contradicted`.
+    `surprise` (in units of the training), `anomalous` and `weight` [L] are of labels. One update moves the scaling by
+    `policy.most` at the most. Raises `Contradicted`.
     """
-    learned = OnlineLogistic(belief).partial_fit(surprise[:, None], anomalous, weight).belief
+    learned = OnlineLogistic(belief).partial_fit(surprise[:, None], anomalous, sample_weight=weight).belief
     slope, offset = learned.mean.tolist()
     if slope <= 0:
         raise Contradicted(
             f"{len(surprise)} labels turn the calibration round (slope {slope:.2f}): higher scores would mean less"
         )
     limit = -log(1 - trained.threshold)
-    worth = (_logit(policy) - offset) / slope
-    # Where even the least surprise is worth an alert, only the bound on one step holds it.
-    wanted = limit / worth if worth > limit / CAP else CAP
+    worth = _within_reach((_logit(policy) - offset) / slope, limit / before, surprise, anomalous)
+    wanted = limit / max(worth, limit / CAP)
     step = float(np.clip(wanted / before, 1 / policy.most, policy.most))
     factor = before * step
     return Recalibrated(scaled(trained, factor), learned, factor, step, worth)
+
+
+def _within_reach(worth: float, present: float, surprise: np.ndarray, anomalous: np.ndarray) -> float:
+    """`worth`, or the nearest to it that labels bear out; what is worth an alert now is always borne out."""
+    low = high = present
+    if anomalous.any():
+        low = min(low, float(np.quantile(surprise[anomalous], 0.1)))
+    if not anomalous.all():
+        high = max(high, float(np.quantile(surprise[~anomalous], 0.9)))
+    return float(np.clip(worth, low, high))
 
 
 def scaled(ensemble: Ensemble, factor: float) -> Ensemble:

@@ -62,9 +62,9 @@ def broken(windows: WindowSet, by: float = 12.0) -> WindowSet:
     return replace(windows, values=values, healthy=np.zeros(len(windows), np.bool_))
 
 
-def history(seed: int = 1, assets: int = 30, faulty: int = 40) -> tuple[MemoryHistory, WindowSet, WindowSet]:
+def history(seed: int = 1, assets: int = 50, faulty: int = 6) -> tuple[MemoryHistory, WindowSet, WindowSet]:
     """Healthy windows of `assets` and some broken ones of other assets, in the last days; and both as sets."""
-    calm, bad = healthy(assets, 40, seed), broken(healthy(1, faulty, seed + 1))
+    calm, bad = healthy(assets, 40, seed), broken(healthy(faulty, 20, seed + 1))
     rows = [
         FeatureBatch(
             [f"{prefix}{one.assets[at]}" for at in one.asset.tolist()],
@@ -76,20 +76,39 @@ def history(seed: int = 1, assets: int = 30, faulty: int = 40) -> tuple[MemoryHi
     ]
     both = FeatureBatch(
         [*rows[0].entities, *rows[1].entities],
-        *(np.concatenate([getattr(one, name) for one in rows]) for name in ("event_time", "created_time", "values")),
+        *(
+            np.concatenate([getattr(one, name) for one in rows])
+            for name in ("event_time", "created_time", "values")
+        ),
     )
     return MemoryHistory(both), calm, bad
 
 
 def label(
-    at: int, rows: FeatureBatch, row: int, verdict: Verdict, *people: str, says: dict[str, Verdict] | None = None,
+    at: int,
+    rows: FeatureBatch,
+    row: int,
+    verdict: Verdict,
+    *people: str,
+    says: dict[str, Verdict] | None = None,
     weight: float = 1.0,
 ) -> AdjudicatedLabel:
     """A label of a history's row, settled in the order of `at`."""
     end = int(rows.event_time[row])
     votes = tuple(Vote(one, (says or {}).get(one, verdict)) for one in people)
     return AdjudicatedLabel(
-        f"l-{at}", f"i-{at}", rows.entities[row], end, verdict, weight, votes, "raw", at % 4, at, end + 2_000, NOW - DAY_MS + at
+        f"l-{at}",
+        f"i-{at}",
+        rows.entities[row],
+        end,
+        verdict,
+        weight,
+        votes,
+        "raw",
+        at % 4,
+        at,
+        end + 2_000,
+        NOW - DAY_MS + at,
     )
 
 
@@ -102,7 +121,7 @@ def labels(
     found = []
     for at in range(count):
         anomalous = at % 2 == 0
-        row = bad[at // 2 % len(bad)] if anomalous else good[at * 7 % len(good)]
+        row = bad[at // 2 * 17 % len(bad)] if anomalous else good[at * 7 % len(good)]
         verdict: Verdict = "anomalous" if anomalous != flip else "normal"
         pair = [people[(at + k) % len(people)] for k in range(min(2, len(people)))]
         # An alert is always shown, a window without one to every twentieth part.
@@ -118,7 +137,9 @@ def trial(seed: int = 9) -> Trial:
     return Trial((replace(bad, episodes=episodes),), (calm,))
 
 
-def bench(folder, told: MemoryLabels, past: MemoryHistory | None, plan: LearningPlan = PLAN) -> tuple[Bench, MemoryAudit]:
+def bench(
+    folder, told: MemoryLabels, past: MemoryHistory | None, plan: LearningPlan = PLAN
+) -> tuple[Bench, MemoryAudit]:
     audit = MemoryAudit()
     registry = Registry(FolderObjects(folder), audit, clock=lambda: NOW)
     return Bench(plan, LAYOUT, told, past, registry, trial, lambda: None, None), audit
