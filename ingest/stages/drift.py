@@ -5,6 +5,7 @@ that this reader has. An alarm proposes a training and does nothing else. What t
 """
 
 from collections.abc import Mapping
+from math import isfinite
 from typing import Final
 
 import numpy as np
@@ -29,9 +30,12 @@ class Drift:
     """Watches the rows of one reader."""
 
     def __init__(self, telemetry: Telemetry, policy: DriftPolicy, recorder: Recorder) -> None:
-        """Inputs are watched where `telemetry` selects the feature `mean`."""
+        """Inputs are watched where `telemetry` selects the feature `mean` and declares the sensor's range."""
         self._watch, self._recorder = DriftWatch(policy), recorder
-        chosen = telemetry.sensors if _FEATURE in telemetry.features else ()
+        every = telemetry.sensors if _FEATURE in telemetry.features else ()
+        # Without a range there is no part of it: a sensor that may say anything is not watched.
+        self._columns = [at for at, one in enumerate(every) if isfinite(one.low) and isfinite(one.high)]
+        chosen = [every[at] for at in self._columns]
         self._streams = [f"input.{sensor.name}" for sensor in chosen]
         self._place = telemetry.features.index(_FEATURE) if chosen else 0
         self._low = np.array([sensor.low for sensor in chosen])
@@ -51,7 +55,7 @@ class Drift:
         return [_event(alarm, _record(rows, polled)) for alarm in alarms]
 
     def _values(self, rows: Rows) -> Mapping[str, np.ndarray]:
-        means = (rows.features[:, : len(self._low), self._place] - self._low) / self._range
+        means = (rows.features[:, self._columns, self._place] - self._low) / self._range
         found = {name: means[:, at] for at, name in enumerate(self._streams)}
         score = rows.columns.get("score")
         if isinstance(score, np.ndarray) and score.dtype.kind == "f":

@@ -99,10 +99,12 @@ class DriftWatch:
         return found
 
     def _take(self, name: str, stream: _Stream, values: np.ndarray, stretches: np.ndarray) -> list[Alarm]:
-        alarms = []
+        alarms: list[Alarm] = []
         known = np.isfinite(values)
         values, stretches = values[known], stretches[known]
-        begins = np.flatnonzero(np.diff(stretches, prepend=np.iinfo(np.int64).min))
+        if not len(values):
+            return alarms
+        begins = np.flatnonzero(np.r_[True, stretches[1:] != stretches[:-1]])
         for begin, end in zip(begins.tolist(), [*begins[1:].tolist(), len(values)], strict=True):
             stretch = int(stretches[begin])
             if stretch > stream.stretch:

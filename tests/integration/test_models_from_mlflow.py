@@ -82,5 +82,5 @@ def test_without_a_server_the_variable_is_named(tmp_path: Path) -> None:
     one = artifact(tmp_path, "models:/pumps@champion")
     with pytest.raises(ArtifactError, match="needs MLFLOW_TRACKING_URI"):
         located(one, "store/registry", tmp_path, {})
-    with pytest.raises(MlflowAway, match="does not answer.*MLFLOW_TRACKING_URI"):
+    with pytest.raises(MlflowAway, match=r"does not answer.*MLFLOW_TRACKING_URI"):
         located(one, "store/registry", tmp_path, {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"})

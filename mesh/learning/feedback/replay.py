@@ -1,8 +1,8 @@
 """The replay buffer: a bounded sample of old rows, so that what is learned anew does not push out what was known.
 
 Each row has a key, a hash of its entity, its time and the seed, and the rows with the smallest keys stay (bottom-k sampling:
-E. Cohen, H. Kaplan, "Summarizing data using bottom-k sketches", PODC 2007). So it is an even sample without replacement, no matter
-in which order or how often rows are offered, and a buffer can be made again from history. Pure.
+E. Cohen, H. Kaplan, "Summarizing data using bottom-k sketches", PODC 2007). So it is an even sample without replacement, whatever
+the order in which and how often rows are offered, and a buffer can be made again from history. Pure.
 """
 
 from collections.abc import Sequence
