@@ -157,15 +157,15 @@ class LearningFile(Strict):
     seed: Seed = 20261127
     """Decides splits and draws."""
     feedback: FeedbackEntry = FeedbackEntry()
-    """Whose labels count, and how."""
+    """The labels: whose count, how many must agree, which are held out."""
     replay: ReplayEntry = ReplayEntry()
-    """Healthy windows to keep knowing."""
+    """The replay buffer of old healthy windows."""
     benchmark: BenchmarkEntry = BenchmarkEntry()
     """The frozen benchmark."""
     gates: GatesEntry = GatesEntry()
-    """How much worse a candidate may be."""
+    """The margins of the gates."""
     update: UpdateEntry = UpdateEntry()
-    """Light updates of the calibration."""
+    """Light updates between trainings."""
     schedule: ScheduleEntry = ScheduleEntry()
     """When it retrains."""
     drift: DriftEntry = DriftEntry()
