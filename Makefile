@@ -6,7 +6,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --con
 ONLY   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run stack-up run-sim api test unit lint format bench train servers triton-env constraints clean
+.PHONY: help setup run stack-up run-sim api test unit lint format bench train servers triton-env mlflow-env constraints clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -46,7 +46,13 @@ triton-env: .venv-triton/.ready
 	@if [ -x /usr/bin/python3 ] && /usr/bin/python3 -m venv .venv-triton && .venv-triton/bin/pip install --quiet --disable-pip-version-check nvidia-pytriton; \
 	then touch $@; else echo "no Triton environment: its tests are skipped (Debian: apt-get install python3-venv libpython3.11)"; fi
 
-test: $(VENV)/.dev servers triton-env  ## Set up and run every test
+mlflow-env: .venv-mlflow/.ready
+
+.venv-mlflow/.ready: | $(VENV)/bin/python
+	@if $(PYTHON) -m venv .venv-mlflow && .venv-mlflow/bin/pip install --quiet --disable-pip-version-check mlflow onnx onnxruntime; \
+	then touch $@; else echo "no MLflow environment: its tests are skipped"; fi
+
+test: $(VENV)/.dev servers triton-env mlflow-env  ## Set up and run every test
 	$(BIN)/python -X faulthandler -m pytest $(TESTS)
 
 unit: $(VENV)/.dev  ## The tests that take milliseconds
@@ -75,4 +81,4 @@ constraints: $(VENV)/.dev
 	  $(BIN)/pip freeze --exclude-editable | sed 's/+cpu$$//' ) > constraints.txt
 
 clean:
-	rm -rf $(VENV) .venv-triton build .pytest_cache .mypy_cache .ruff_cache .hypothesis .run
+	rm -rf $(VENV) .venv-triton .venv-mlflow build .pytest_cache .mypy_cache .ruff_cache .hypothesis .run

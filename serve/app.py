@@ -47,7 +47,7 @@ def build(args: dict[str, object]) -> serve.Application:
         file = str(folder / "models.yaml")
         raise InvalidConfig(file, 0, f"models.{ROUTER}", "is the router's name; take another")
     models = {
-        name: serve.deployment(ModelHost).options(**host_options(spec)).bind(spec)
+        name: serve.deployment(ModelHost).options(**host_options(spec)).bind(spec, str(folder))
         for name, spec in config.models.items()
     }
     # ingress() without an app: Serve asks the instance for it, by `__serve_build_asgi_app__`.

@@ -27,17 +27,17 @@ _POLL_S: Final = 0.25
 logger = logging.getLogger("ray.serve")
 
 
-async def open_hosting(wanted: Callable[[str], bool]) -> "ServeHosting":
+async def open_hosting(config_dir: str, wanted: Callable[[str], bool]) -> "ServeHosting":
     """Hosting that knows the models which an earlier one has started; `wanted` says whether the rules name a model now."""
-    return ServeHosting(wanted, await asyncio.to_thread(_running))
+    return ServeHosting(config_dir, wanted, await asyncio.to_thread(_running))
 
 
 class ServeHosting:
     """Hosting on Ray Serve. Lives on one event loop."""
 
-    def __init__(self, wanted: Callable[[str], bool], apps: Mapping[str, str]) -> None:
+    def __init__(self, config_dir: str, wanted: Callable[[str], bool], apps: Mapping[str, str]) -> None:
         """`apps` are the applications of models that run already."""
-        self._wanted = wanted
+        self._config_dir, self._wanted = config_dir, wanted
         self._apps = dict(apps)
         self._serving: frozenset[str] = frozenset()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -54,7 +54,7 @@ class ServeHosting:
             return
         app = f"{PREFIX}{spec.name}"
         try:
-            await asyncio.to_thread(_deploy, app, spec)
+            await asyncio.to_thread(_deploy, app, spec, self._config_dir)
             self._apps[spec.name] = app
             await self._serves(app, spec.name)
         except (RayError, TimeoutError) as error:
@@ -99,8 +99,8 @@ class ServeHosting:
         task.add_done_callback(self._tasks.discard)
 
 
-def _deploy(app: str, spec: ModelSpec) -> None:
-    bound = serve.deployment(ModelHost).options(**host_options(spec)).bind(spec)
+def _deploy(app: str, spec: ModelSpec, config_dir: str) -> None:
+    bound = serve.deployment(ModelHost).options(**host_options(spec)).bind(spec, config_dir)
     target = serve.RunTarget(bound, name=app, route_prefix=None)
     serve.run_many([target], wait_for_applications_running=False)
 

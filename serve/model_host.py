@@ -6,6 +6,7 @@ import os
 import secrets
 import time
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Final
 
 import ray
@@ -18,6 +19,7 @@ from mesh.cluster.scoreboard import Reporter
 from mesh.cluster.sockets import advertised_host, listen_host, socket_path
 from mesh.engine.direct.listener import Listener
 from mesh.engine.replica import Replica
+from mesh.registry.configured import on_this_machine
 from mesh.runtimes import open_runtime
 from mesh.runtimes.base import Artifact
 from mesh.runtimes.scorer import Scorer
@@ -41,8 +43,8 @@ HUNG_S: Final = 120.0
 class ModelHost:
     """The Serve deployment of one model: a `Listener` for the direct path, `infer` for the handle path."""
 
-    async def __init__(self, spec: ModelSpec) -> None:  # type: ignore[misc]  # Serve awaits it
-        """Load the model that `spec` declares, warm it up, listen, and take a lease in the directory.
+    async def __init__(self, spec: ModelSpec, config_dir: str) -> None:  # type: ignore[misc]  # Serve awaits it
+        """Load the model that `spec` declares, from the registry of `config_dir` where its path names one, warm it up, listen, and take a lease in the directory.
 
         Raises `ArtifactError`, which Serve shows as the deployment's status; other models are not touched.
         """
@@ -50,7 +52,7 @@ class ModelHost:
         self._parts = AsyncExitStack()  # what is there so far; a replica that fails here has less to close
         keep_freed_memory()
         self._settings = Settings.from_environ(os.environ)
-        self._artifact, self._scorer = await asyncio.to_thread(_open, spec)
+        self._artifact, self._scorer = await asyncio.to_thread(_open, spec, config_dir)
         self._parts.callback(self._scorer.close)
         self._replica_id = serve.get_replica_context().replica_tag
         model = spec.name
@@ -124,8 +126,8 @@ class ModelHost:
         )
 
 
-def _open(spec: ModelSpec) -> tuple[Artifact, Scorer]:
-    artifact = spec.artifact()
+def _open(spec: ModelSpec, config_dir: str) -> tuple[Artifact, Scorer]:
+    artifact = on_this_machine(spec.artifact(), Path(config_dir))
     scorer = Scorer(open_runtime(artifact), artifact)
     scorer.warm_up()
     return artifact, scorer

@@ -17,6 +17,7 @@ from ingest.ledger import Ledger
 from ingest.pool import DrainSummary
 from ingest.record import Polled
 from ingest.stages.alert import Alert
+from ingest.stages.drift import Drift
 from ingest.stages.score import Score
 from ingest.telemetry.alerting import AlertOutput
 from ingest.telemetry.chain import Chain
@@ -151,11 +152,12 @@ class TelemetryReader:
     def _alerting(self, chain: ChainConfig, stores: Stores, recorder: Recorder) -> Alerting:
         rules = chain.policy.rules
         alert = Alert(rules, chain.telemetry, chain.features)
+        drift = Drift(chain.telemetry, chain.drift, recorder)
         topic, metering = self._topic(chain.topics.alerts), AlertMetering(recorder)
         if stores.candidates is None:
-            return AlertOutput(alert, stores.alerts, topic, metering)
+            return AlertOutput(alert, stores.alerts, topic, metering, drift)
         sampler = AuditSampler(AuditPlan())
-        inner = AlertOutput(alert, CountedAlerts(stores.alerts, sampler), topic, metering)
+        inner = AlertOutput(alert, CountedAlerts(stores.alerts, sampler), topic, metering, drift)
         sampling = ReviewSampling(
             inner, alert, rules, chain.features, chain.origin, stores.candidates, sampler
         )

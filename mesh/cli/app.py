@@ -15,7 +15,9 @@ from mesh.cli import (
     explain,
     features,
     feed,
+    learn,
     materialize,
+    models,
     pipeline,
     plugins,
     replay,
@@ -60,6 +62,8 @@ app.add_typer(rollout.app, name="rollout")
 app.command()(bench.bench)
 app.add_typer(train.app, name="train")
 app.command()(train_samples.train_samples)
+app.add_typer(learn.app, name="learn")
+app.add_typer(models.app, name="models")
 app.command()(version.version)
 
 feature_commands = typer.Typer(no_args_is_help=True, help="Features of an entity: newest, history, upkeep.")

@@ -19,6 +19,7 @@ from mesh.spec import (
     check_rollouts,
     load_alerts,
     load_features,
+    load_learning,
     load_mesh,
     load_pipeline,
     load_prices,
@@ -48,6 +49,7 @@ def check(
     mesh, telemetry = load_mesh(folder, settings), load_telemetry(folder)
     load_pipeline(folder, mesh)
     prices = load_prices(folder)
+    learning = load_learning(folder)
     scenarios, policy = load_scenarios(folder, telemetry), load_alerts(folder)
     rollouts = check_rollouts(folder, mesh)
     console.print(overview(mesh))
@@ -57,6 +59,7 @@ def check(
     if policy.rules:
         console.print(alert_rules(policy))
     console.print(f"prices in {prices.currency} of {prices.date}: {prices.source}", highlight=False)
+    console.print(f"learning: {learning.model}, versions in {learning.registry}", highlight=False)
     if scenarios:
         console.print(scenarios_table(scenarios.values()))
     if rollouts:

@@ -74,7 +74,7 @@ class RulesDesk:
     """The actor. Everything begins with the first call, so that its failures are told to whoever calls."""
 
     def __init__(self, config_dir: str, settings: Settings, hosting: str) -> None:
-        """`hosting` is `module:name` of a coroutine function that makes a `ModelApps`; it is given `wanted(model) -> bool`."""
+        """`hosting` is `module:name` of a coroutine function that makes a `ModelApps`; it is given `config_dir` and `wanted(model) -> bool`."""
         self._reader = Reader(Path(config_dir), settings)
         self._store = rules_store(settings, Path(config_dir))
         self._hosting_path = hosting
@@ -155,7 +155,7 @@ class RulesDesk:
                 await asyncio.to_thread(self._store.save, opening.kept)
             except StoreAway as error:
                 logger.warning("the rules are not kept over a restart: %s", error)
-        self._hosting = await _loaded(self._hosting_path)(self._wanted)
+        self._hosting = await _loaded(self._hosting_path)(str(self._reader.folder), self._wanted)
         self._reporter.start()
         book = Book(opening, self._reader, self._store, self._hosting, NoAudit())
         self._start(self._watch_files(book))

@@ -2,14 +2,15 @@
 
 `load_mesh` reads `models.yaml`, `routing.yaml` and `topics.yml` (as does `load_topics`), `load_telemetry` reads `telemetry.yaml`
 (`read_telemetry` a file like it), `load_pipeline` `pipeline.yaml`, `load_alerts` `alerts.yaml`, `load_features`
-`features.yaml`, `load_prices` `prices.yaml`, `load_scenario` and `load_scenarios` read `scenarios/`,
-`check_rollouts` and `load_rollout` `rollouts/`. Every mistake in them is an
+`features.yaml`, `load_prices` `prices.yaml`, `load_learning` `learning.yaml`, `load_scenario` and `load_scenarios` read
+`scenarios/`, `check_rollouts` and `load_rollout` `rollouts/`. Every mistake in them is an
 `InvalidConfig` with file, line, key, reason and, for a misspelt name, the nearest valid one.
 """
 
 from mesh.spec.load import (
     load_alerts,
     load_features,
+    load_learning,
     load_mesh,
     load_pipeline,
     load_prices,
@@ -30,6 +31,7 @@ __all__ = [
     "check_rollouts",
     "load_alerts",
     "load_features",
+    "load_learning",
     "load_mesh",
     "load_pipeline",
     "load_prices",

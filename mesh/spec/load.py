@@ -6,6 +6,7 @@ from pathlib import Path
 from mesh.alerts.rules import Policy
 from mesh.costs import Prices
 from mesh.errors import InvalidConfig
+from mesh.learning.plan import LearningPlan
 from mesh.pipeline.plan import PipelinePlan
 from mesh.routing.problems import nearest
 from mesh.settings import Settings
@@ -15,6 +16,7 @@ from mesh.spec.alerts_policy import compile_alerts
 from mesh.spec.default_model import default_model
 from mesh.spec.document import Document, read_document
 from mesh.spec.features_file import FeaturesFile
+from mesh.spec.learning_file import LearningFile
 from mesh.spec.mesh_config import MeshConfig
 from mesh.spec.model_checks import model_problems
 from mesh.spec.model_file import ModelsFile, ModelSpec
@@ -29,7 +31,7 @@ from mesh.stores.views import FeatureStore
 
 MODELS, ROUTING, TOPICS = "models.yaml", "routing.yaml", "topics.yml"
 TELEMETRY, PIPELINE, ALERTS, FEATURES = "telemetry.yaml", "pipeline.yaml", "alerts.yaml", "features.yaml"
-PRICES = "prices.yaml"
+PRICES, LEARNING = "prices.yaml", "learning.yaml"
 _MISTAKEN = {
     "models.yml": MODELS,
     "routing.yml": ROUTING,
@@ -39,6 +41,7 @@ _MISTAKEN = {
     "alerts.yml": ALERTS,
     "features.yml": FEATURES,
     "prices.yml": PRICES,
+    "learning.yml": LEARNING,
 }
 
 
@@ -132,6 +135,13 @@ def load_prices(config_dir: Path) -> Prices:
     _refuse_mistaken_names(config_dir)
     document = _document(config_dir / PRICES)
     return validate(PricesFile, document, document.data).prices()
+
+
+def load_learning(config_dir: Path) -> LearningPlan:
+    """Read `learning.yaml` in `config_dir`; without one the defaults hold. Raises as `load_mesh` does."""
+    _refuse_mistaken_names(config_dir)
+    document = _document(config_dir / LEARNING)
+    return validate(LearningFile, document, document.data).plan()
 
 
 def _refuse_mistaken_names(config_dir: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Final
 from mesh.spec.alerts_file import AlertsFile
 from mesh.spec.features_file import FeaturesFile
 from mesh.spec.fields import Strict
+from mesh.spec.learning_file import LearningFile
 from mesh.spec.model_file import ModelsFile
 from mesh.spec.pipeline_file import PipelineFile
 from mesh.spec.prices_file import PricesFile
@@ -21,6 +22,7 @@ FOLDER: Final = Path(__file__).resolve().parents[2] / "docs/schema"
 FILES: Final[Mapping[str, type[Strict]]] = {
     "alerts.json": AlertsFile,
     "features.json": FeaturesFile,
+    "learning.json": LearningFile,
     "models.json": ModelsFile,
     "pipeline.json": PipelineFile,
     "prices.json": PricesFile,

@@ -196,6 +196,16 @@ ALERT_BUDGET_LEFT: Final = Gauge(
     "mesh_alert_budget_left", "Alerts that may still stand alone in the budget's present window", (), "max"
 )
 
+# Learning.
+DRIFT_MEAN: Final = Gauge(
+    "mesh_drift_mean", "Mean of a watched stream in its last whole stretch of time", ("stream",), "max"
+)
+DRIFT_ALARMS: Final = Counter(
+    "mesh_drift_alarms_total",
+    "Changes of a watched stream, each of which proposes a training",
+    ("stream", "detector"),
+)
+
 # The feature store.
 FEATURES_STORED: Final = Counter(
     "mesh_features_stored_total",
