@@ -1,6 +1,7 @@
 """`hyperstream`: the one entry point, and what every command shares: errors without a stack trace."""
 
 import sys
+from typing import Annotated
 
 import typer
 
@@ -13,6 +14,7 @@ from mesh.cli import (
     explain,
     features,
     feed,
+    k8s,
     materialize,
     pipeline,
     plugins,
@@ -42,6 +44,7 @@ app.command()(feed.feed)
 app.command()(backfill.backfill)
 app.command()(cost.cost)
 app.add_typer(pipeline.app, name="pipeline")
+app.add_typer(k8s.app, name="k8s")
 app.command()(replay.replay)
 app.command()(simulate.simulate)
 app.command()(send.send)
@@ -51,6 +54,17 @@ app.command()(bench.bench)
 app.add_typer(train.app, name="train")
 app.command()(train_samples.train_samples)
 app.command()(version.version)
+
+
+@app.callback()
+def _options(
+    *,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=version.show_own, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Options of `hyperstream` itself."""
+
 
 feature_commands = typer.Typer(no_args_is_help=True, help="Features of an entity: newest, history, upkeep.")
 feature_commands.command()(features.get)
