@@ -1,4 +1,4 @@
-"""What holds of every pod: no root, nothing written but in its own folders, bounded, pinned, probed, and named ports that are served."""
+"""What holds of every pod: no root, nothing written but in its own folders, bounded, pinned, probed, ports that are served."""
 
 import re
 import tomllib
