@@ -4,9 +4,12 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 ONLY   ?=
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+PROFILE ?= small
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run stack-up run-sim api test unit lint format bench train servers triton-env mlflow-env constraints clean
+.PHONY: help setup run stack-up stack-up-docker stack-down-docker images run-sim api test unit lint format bench train servers \
+	triton-env mlflow-env constraints clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -30,6 +33,18 @@ run: $(VENV)/.core  ## Start everything, feed real telemetry, show a live view; 
 
 stack-up: $(VENV)/.core  ## The mesh and all that it needs, without a feed
 	@exec $(BIN)/hyperstream up --no-feed
+
+stack-up-docker:  ## The same in containers; PROFILE=full adds S3, Prometheus, Grafana and traces
+	MESH_TAG=$(VERSION)$(if $(filter full,$(PROFILE)),-full) MESH_TARGET=$(if $(filter full,$(PROFILE)),full,slim) \
+	docker compose --profile $(PROFILE) up --build --detach --wait --wait-timeout 600
+	docker compose --profile $(PROFILE) ps
+
+stack-down-docker:  ## Drain and end them; what they keep stays in their volumes
+	docker compose --profile full down --timeout 30
+
+images:  ## Build the container images, slim and full
+	docker build --target slim --tag hyperstream-mesh:$(VERSION) .
+	docker build --target full --tag hyperstream-mesh:$(VERSION)-full .
 
 run-sim: $(VENV)/.core  ## Simulate a fleet with faults into a running stack; SCENARIO=drift SPEED=1x choose
 	@exec $(BIN)/hyperstream simulate --scenario $(or $(SCENARIO),level-shift) --speed $(or $(SPEED),10x) --group hyperstream-telemetry

@@ -44,7 +44,9 @@ class ModelHost:
     """The Serve deployment of one model: a `Listener` for the direct path, `infer` for the handle path."""
 
     async def __init__(self, spec: ModelSpec, config_dir: str) -> None:  # type: ignore[misc]  # Serve awaits it
-        """Load the model that `spec` declares, from the registry of `config_dir` where its path names one, warm it up, listen, and take a lease in the directory.
+        """Load the model that `spec` declares, warm it up, listen, and take a lease in the directory.
+
+        A path that names a registry is looked up in that of `config_dir`.
 
         Raises `ArtifactError`, which Serve shows as the deployment's status; other models are not touched.
         """

@@ -1,6 +1,7 @@
 """`hyperstream`: the one entry point, and what every command shares: errors without a stack trace."""
 
 import sys
+from typing import Annotated
 
 import typer
 
@@ -15,6 +16,7 @@ from mesh.cli import (
     explain,
     features,
     feed,
+    k8s,
     learn,
     materialize,
     models,
@@ -50,6 +52,7 @@ app.command()(feed.feed)
 app.command()(backfill.backfill)
 app.command()(cost.cost)
 app.add_typer(pipeline.app, name="pipeline")
+app.add_typer(k8s.app, name="k8s")
 app.command()(replay.replay)
 app.command()(simulate.simulate)
 app.command()(send.send)
@@ -65,6 +68,17 @@ app.command()(train_samples.train_samples)
 app.add_typer(learn.app, name="learn")
 app.add_typer(models.app, name="models")
 app.command()(version.version)
+
+
+@app.callback()
+def _options(
+    *,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=version.show_own, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Options of `hyperstream` itself."""
+
 
 feature_commands = typer.Typer(no_args_is_help=True, help="Features of an entity: newest, history, upkeep.")
 feature_commands.command()(features.get)
