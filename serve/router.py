@@ -4,12 +4,10 @@ import asyncio
 import gc
 import importlib.metadata
 import os
-from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Final
 
-from fastapi import APIRouter
 from ray import serve
 
 from mesh.cluster.autoscaling import ONGOING
@@ -20,10 +18,12 @@ from mesh.cluster.scoreboard import Reporter, read_summary
 from mesh.settings import Settings
 from mesh.spec import MeshConfig, load_alerts, load_features, load_mesh
 from mesh.stores.alerts import RedisAlerts
+from mesh.stores.predictions import RedisLog
 from mesh.stores.redis_online import RedisOnlineStore
 from mesh.telemetry.recorder import Recorder
 from serve.api.alerts import alerts_router
 from serve.api.features import features_router
+from serve.api.predictions import predictions_router
 from serve.fast_lanes import FastLanes
 from serve.grpc_stubs import make_messages_picklable
 from serve.http.app import MeshApp
@@ -32,7 +32,7 @@ from serve.metering import RequestMetering
 from serve.oip.grpc_service import InferenceService
 from serve.oip.inference import Inference
 from serve.oip.ports import EndpointFacts, Limits, ServerFacts
-from serve.status import PATH, Status
+from serve.status import Status, status_router
 
 DRAIN_S: Final = 5.0
 GC_THRESHOLD: Final = 50_000
@@ -40,22 +40,6 @@ GC_THRESHOLD: Final = 50_000
 
 PACKAGE: Final = "hyperstream-mesh"
 LIMITS: Final = Limits()
-
-
-class RouterApp(MeshApp):
-    """The mesh's app, and `GET /mesh/status` beside it."""
-
-    def __init__(self, inference: Inference, status: Status, routers: Sequence[APIRouter]) -> None:
-        """`status` answers at its own path, everything else goes to `inference` or one of `routers`."""
-        super().__init__(inference, routers)
-        self._status = status
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer one request."""
-        if scope["type"] == "http" and scope["path"] == PATH and scope["method"] == "GET":
-            await self._status.answer(send)
-        else:
-            await super().__call__(scope, receive, send)
 
 
 class Router(InferenceService):
@@ -92,7 +76,15 @@ class Router(InferenceService):
         features = RedisOnlineStore(settings.redis_url)
         self._parts.push_async_callback(features.close)
         views = (await asyncio.to_thread(load_features, Path(config_dir))).views
-        self._app = RouterApp(inference, status, [alerts_router(alerts), features_router(views, features)])
+        log = RedisLog(settings.redis_url, settings.redis_channel)
+        self._parts.push_async_callback(log.close)
+        routers = [
+            status_router(status),
+            predictions_router(log, sticky_keys(config)),
+            alerts_router(alerts),
+            features_router(views, features),
+        ]
+        self._app = MeshApp(inference, routers)
         lanes = FastLanes(settings, self._app, self, LIMITS)
         await lanes.open()
         self._parts.push_async_callback(lanes.close, DRAIN_S)
@@ -100,7 +92,7 @@ class Router(InferenceService):
         gc.freeze()
         gc.set_threshold(GC_THRESHOLD, 20, 20)
 
-    def __serve_build_asgi_app__(self) -> RouterApp:
+    def __serve_build_asgi_app__(self) -> MeshApp:
         """The app behind Serve's own port."""
         return self._app
 
@@ -111,6 +103,11 @@ class Router(InferenceService):
     async def __del__(self) -> None:
         """Drain: close the lanes' ports, finish what is under way, then the engine."""
         await self._parts.aclose()
+
+
+def sticky_keys(config: MeshConfig) -> dict[str, str]:
+    """The attribute that is the sticky key, of each endpoint that has one."""
+    return {name: table.key for name, table in config.tables.items() if table.key is not None}
 
 
 def server_facts(config: MeshConfig) -> ServerFacts:

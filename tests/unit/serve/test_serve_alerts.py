@@ -154,7 +154,7 @@ def test_a_store_that_is_away_asks_to_try_again():
 def test_the_routes_are_documented(client):
     paths = client.get("/openapi.json").json()["paths"]
     assert {"/alerts", "/alerts/{alert}", "/alerts/{alert}/ack", "/alerts/{alert}/resolve"} <= paths.keys()
-    assert set(paths["/alerts/{alert}/ack"]["post"]["responses"]) == {"200", "404", "409", "503"}
+    assert set(paths["/alerts/{alert}/ack"]["post"]["responses"]) == {"200", "400", "404", "409", "503"}
 
 
 @pytest.mark.parametrize("ms", [0, 1, 1_764_000_000_123, 4_102_444_800_999])
