@@ -12,6 +12,7 @@ from rich.console import Console
 from benchmarks import (
     alerts,
     gpu,
+    graphql,
     http,
     latency,
     memory,
@@ -38,6 +39,7 @@ PARTS = (
     "gpu",
     "memory",
     "alerts",
+    "graphql",
     "quality",
 )
 DEFAULT = (
@@ -51,6 +53,7 @@ DEFAULT = (
     "gpu",
     "memory",
     "alerts",
+    "graphql",
     "quality",
 )
 
@@ -69,6 +72,7 @@ def run_part(part: str, rounds: int, seconds: int, console: Console) -> list[Row
         "gpu": gpu.rows,
         "memory": lambda: memory.measure(console),
         "alerts": alerts.rows,
+        "graphql": lambda: graphql.measure(rounds, console),
         "quality": lambda: quality.measure(console),
     }
     return parts[part]()
