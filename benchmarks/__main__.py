@@ -12,6 +12,7 @@ from rich.console import Console
 from benchmarks import (
     alerts,
     gpu,
+    graphql,
     http,
     latency,
     memory,
@@ -43,6 +44,7 @@ PARTS = (
     "alerts",
     "records",
     "review",
+    "graphql",
     "quality",
     "rollouts",
 )
@@ -59,6 +61,7 @@ DEFAULT = (
     "alerts",
     "records",
     "review",
+    "graphql",
     "quality",
     "rollouts",
 )
@@ -80,6 +83,7 @@ def run_part(part: str, rounds: int, seconds: int, console: Console) -> list[Row
         "alerts": alerts.rows,
         "records": lambda: records.rows(rounds),
         "review": review.rows,
+        "graphql": lambda: graphql.measure(rounds, console),
         "quality": lambda: quality.measure(console),
         "rollouts": lambda: rollouts.measure(console),
     }

@@ -10,6 +10,7 @@ from typing import Final
 from ray import serve
 
 from ingest.config import IngestConfig
+from ingest.heartbeat import Heartbeat
 from ingest.pool import Reader
 from ingest.scaling import LAG, PARTITIONS, TARGET_LAG
 from mesh.cluster.connect import connect_engine
@@ -19,6 +20,7 @@ from mesh.cluster.metering import Metering
 from mesh.cluster.rollout_watch import rollout_watch
 from mesh.cluster.scoreboard import Reporter
 from mesh.settings import Settings
+from mesh.stores.predictions import RedisBeats
 from mesh.telemetry.recorder import Recorder
 
 GC_THRESHOLD: Final = 50_000
@@ -52,6 +54,19 @@ class Ingest:
         self._reader = Reader(settings, self._config, engine, recorder)
         self._reader.start()
         self._parts.push_async_callback(self._reader.drain)
+        beats = RedisBeats(settings.redis_url, settings.redis_channel)
+        self._parts.push_async_callback(beats.close)
+        heartbeat = Heartbeat(
+            beats,
+            context.replica_tag,
+            recorder,
+            endpoints=lambda: engine.endpoints,
+            lag=lambda: self._reader.lag,
+            check_health=self._reader.check_health,
+            logged=self._config.log_records > 0,
+        )
+        heartbeat.start()
+        self._parts.push_async_callback(heartbeat.stop)
         gc.collect()
         gc.freeze()
         gc.set_threshold(GC_THRESHOLD, 20, 20)

@@ -4,12 +4,10 @@ import asyncio
 import gc
 import importlib.metadata
 import os
-from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Final
 
-from fastapi import APIRouter
 from ray import serve
 
 from mesh.cluster.autoscaling import ONGOING
@@ -24,6 +22,7 @@ from mesh.cluster.serve_host import serve_host
 from mesh.settings import Settings
 from mesh.spec import MeshConfig, load_alerts, load_features
 from mesh.stores.alerts import RedisAlerts
+from mesh.stores.predictions import RedisLog
 from mesh.stores.redis_online import RedisOnlineStore
 from mesh.telemetry import names
 from mesh.telemetry.recorder import Recorder
@@ -32,11 +31,12 @@ from serve.access.guard import Through
 from serve.access.origin import is_loopback
 from serve.api.alerts import alerts_router
 from serve.api.features import features_router
+from serve.api.predictions import predictions_router
 from serve.api.rules import rules_router
 from serve.api.shadows import shadows_router
 from serve.fast_lanes import FastLanes
 from serve.grpc_stubs import make_messages_picklable
-from serve.http.app import App, MeshApp
+from serve.http.app import MeshApp
 from serve.memory import keep_freed_memory
 from serve.metering import RequestMetering
 from serve.oip.grpc_service import InferenceService
@@ -44,7 +44,7 @@ from serve.oip.inference import Inference
 from serve.oip.ports import EndpointFacts, Limits, ServerFacts
 from serve.review import open_review
 from serve.rollouts import open_rollouts
-from serve.status import PATH, Status
+from serve.status import Status, status_router
 
 DRAIN_S: Final = 5.0
 GC_THRESHOLD: Final = 50_000
@@ -52,32 +52,6 @@ GC_THRESHOLD: Final = 50_000
 
 PACKAGE: Final = "hyperstream-mesh"
 LIMITS: Final = Limits()
-
-
-class RouterApp(MeshApp):
-    """The mesh's app, and `GET /mesh/status` beside it."""
-
-    def __init__(
-        self,
-        inference: Inference,
-        status: Status,
-        routers: Sequence[APIRouter],
-        guarded: Callable[[App], App],
-    ) -> None:
-        """`status` answers at its own path, everything else goes to `inference` or one of `routers`, all `guarded`."""
-        super().__init__(inference, routers, guarded)
-
-        async def answer(_: Any, __: Any, send: Any) -> None:
-            await status.answer(send)
-
-        self._status = guarded(answer)
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer one request."""
-        if scope["type"] == "http" and scope["path"] == PATH and scope["method"] == "GET":
-            await self._status(scope, receive, send)
-        else:
-            await super().__call__(scope, receive, send)
 
 
 class Router(InferenceService):
@@ -127,11 +101,15 @@ class Router(InferenceService):
         features = RedisOnlineStore(settings.redis_url)
         self._parts.push_async_callback(features.close)
         views = (await asyncio.to_thread(load_features, folder)).views
+        log = RedisLog(settings.redis_url, settings.redis_channel)
+        self._parts.push_async_callback(log.close)
         review = open_review(
             settings, live.config, folder, alerts, features, door.records, context.replica_tag
         )
         self._parts.push_async_callback(review.close)
         routers = [
+            status_router(status),
+            predictions_router(log, sticky_keys(live.config)),
             alerts_router(alerts, door.records.ledger),
             features_router(views, features),
             rules_router(desk, desk),
@@ -142,7 +120,7 @@ class Router(InferenceService):
                 folder, settings, desk, lambda: live.config, context.replica_tag, self._parts
             ),
         ]
-        self._app = RouterApp(inference, status, routers, door.guarded)
+        self._app = MeshApp(inference, routers, door.guarded)
         lanes = FastLanes(settings, self._app, self, LIMITS)
         await lanes.open()
         self._parts.push_async_callback(lanes.close, DRAIN_S)
@@ -161,6 +139,11 @@ class Router(InferenceService):
     async def __del__(self) -> None:
         """Drain: close the lanes' ports, finish what is under way, then the engine."""
         await self._parts.aclose()
+
+
+def sticky_keys(config: MeshConfig) -> dict[str, str]:
+    """The attribute that is the sticky key, of each endpoint that has one."""
+    return {name: table.key for name, table in config.tables.items() if table.key is not None}
 
 
 def server_facts(config: MeshConfig) -> ServerFacts:

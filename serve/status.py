@@ -2,10 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
 import orjson
+from fastapi import APIRouter, Response
 from ray.exceptions import RayError
 
 from mesh.engine.engine import Engine
@@ -19,7 +20,19 @@ PATH: Final = "/mesh/status"
 _KEPT_S = 1.0
 
 Json = dict[str, object]
-Send = Callable[[Mapping[str, object]], Awaitable[None]]
+
+
+def status_router(status: "Status") -> APIRouter:
+    """The route that shows it."""
+    router = APIRouter(tags=["mesh"])
+
+    @router.get(PATH, summary="Who serves what, and how much of it", responses={200: {"model": Json}})
+    async def mesh_status() -> Response:
+        """Models with their replicas, endpoints, rules, and figures of all processes."""
+        body = orjson.dumps(await status.collect(), option=orjson.OPT_NON_STR_KEYS)
+        return Response(body, media_type="application/json")
+
+    return router
 
 
 class Rules(Protocol):
@@ -53,13 +66,6 @@ class Status:
         self._read_summary = read_summary
         self._kept: tuple[float, object] = (-_KEPT_S, None)
         self._reading = asyncio.Lock()
-
-    async def answer(self, send: Send) -> None:
-        """Send the status as an HTTP response."""
-        body = orjson.dumps(await self.collect(), option=orjson.OPT_NON_STR_KEYS)
-        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
 
     async def collect(self) -> Json:
         """Models with their replicas, endpoints, rules, and `figures` (null while the scoreboard is away)."""

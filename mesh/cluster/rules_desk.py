@@ -74,7 +74,7 @@ class RulesDesk:
     """The actor. Everything begins with the first call, so that its failures are told to whoever calls."""
 
     def __init__(self, config_dir: str, settings: Settings, hosting: str) -> None:
-        """`hosting` is `module:name` of a coroutine function that makes a `ModelApps` of `config_dir` and `wanted(model) -> bool`."""
+        """`hosting` is `module:name` of what makes a `ModelApps` of `config_dir` and `wanted(model) -> bool`."""
         self._reader = Reader(Path(config_dir), settings)
         self._store = rules_store(settings, Path(config_dir))
         self._hosting_path = hosting

@@ -4,13 +4,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mesh.records.roles import Role
+from serve.api.errors import ApiError
 
-
-@dataclass(frozen=True, slots=True)
-class ApiError:
-    """The body of every error."""
-
-    error: str
+__all__ = ["ApiError", "CallerView"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import Field
@@ -15,10 +14,10 @@ from mesh.records.ledger import Ledger
 from mesh.stores.alerts import AlertBook, AlertQuery
 from mesh.stores.alerts.query import MAX_LIMIT
 from serve.access.needs import REFUSALS, acting, needs
-from serve.access.views import ApiError
 from serve.api.alert_views import AlertView, PageView, alert_view, milliseconds, page_view
+from serve.api.errors import BAD, ApiError, Responses, away, missing
+from serve.api.times import Time
 
-Responses = dict[int | str, dict[str, Any]]
 Analyst = Annotated[Actor, Depends(needs("analyst"))]
 
 _MAX_ID: Final = 256
@@ -33,10 +32,8 @@ class Act:
     note: Annotated[str, Field(max_length=2_000)] = ""
 
 
-_AWAY: Final[Responses] = {
-    503: {"model": ApiError, "description": "The alert store does not answer; see Retry-After"}
-}
-_ONE: Final[Responses] = {404: {"model": ApiError, "description": "No such alert"}, **_AWAY}
+_AWAY: Final[Responses] = away("The alert store")
+_ONE: Final[Responses] = {**BAD, **missing("alert"), **_AWAY}
 _ACT: Final[Responses] = {
     409: {
         "model": ApiError,
@@ -69,16 +66,21 @@ def alerts_router(book: AlertBook, ledger: Ledger, now_ms: Callable[[], int] = _
 
     router = APIRouter(prefix="/alerts", tags=["alerts"])
 
-    @router.get("", summary="Alerts, newest first", responses=_AWAY)
+    @router.get("", summary="Alerts, newest first", responses={**BAD, **_AWAY})
     async def alerts(
         *,
         state: State | None = None,
         severity: Severity | None = None,
         asset: str | None = None,
         rule: str | None = None,
-        since: Annotated[datetime | None, Query(description="Opened at or after this time, RFC 3339")] = None,
+        since: Annotated[Time | None, Query(description="Opened at or after this time, RFC 3339")] = None,
         limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 50,
-        cursor: Annotated[str | None, Query(description="The cursor of the page before")] = None,
+        cursor: Annotated[
+            str | None,
+            Query(
+                description="The cursor of the page before", json_schema_extra={"pattern": "^[0-9]{16}:.+$"}
+            ),
+        ] = None,
     ) -> PageView:
         """Those that fit all filters. A page with rare filters may hold fewer than `limit` and still have a `cursor`."""
         earliest = None if since is None else milliseconds(since)

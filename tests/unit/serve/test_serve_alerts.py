@@ -202,6 +202,7 @@ def test_the_routes_are_documented(client):
     assert {"/alerts", "/alerts/{alert}", "/alerts/{alert}/ack", "/alerts/{alert}/resolve"} <= paths.keys()
     assert set(paths["/alerts/{alert}/ack"]["post"]["responses"]) == {
         "200",
+        "400",
         "401",
         "403",
         "404",
