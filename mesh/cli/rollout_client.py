@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from mesh.cli.alert_client import ApiFailed
+from mesh.cli.api import ApiFailed
 from mesh.errors import InvalidInput
 
 TIMEOUT_S: Final = 10.0

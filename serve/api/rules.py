@@ -11,7 +11,7 @@ from pydantic import Field
 
 from mesh.errors import InvalidInput, NotFound
 from mesh.rules import Accepted, Problem, Proposal, Refused, Revision, RuleBook, RulesReader, RulesState
-from serve.api.alerts import ApiError
+from serve.api.errors import ApiError
 
 MAX_TEXT: Final = 1 << 20
 _STATUS: Final = {"invalid": 400, "model": 400, "conflict": 409, "store": 503}

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Query
 from mesh.shadows.book import ShadowFeed
 from mesh.shadows.tally import KEPT
 from mesh.shadows.values import LATENCY_BOUNDS, Disagreement, ShadowCounts, ShadowReport, Side
-from serve.api.alerts import ApiError
+from serve.api.errors import ApiError
 
 _AWAY: Final[dict[int | str, dict[str, Any]]] = {
     503: {"model": ApiError, "description": "The desk of rules does not answer; see Retry-After"}
