@@ -61,12 +61,12 @@ def test_an_application_without_its_sensors_is_left_out(tmp_path):
         PROJECT,
         serve_document={
             **PROJECT.serve_document,
-            "applications": PROJECT.serve_document["applications"][:2],
+            "applications": PROJECT.serve_document["applications"][:3],
         },
     )
     patch = yaml.safe_load(rendered(without)["serve-config.yaml"])
     names = [one["name"] for one in yaml.safe_load(patch["spec"]["serveConfigV2"])["applications"]]
-    assert names == ["mesh", "ingest"]
+    assert names == ["mesh", "graphql", "ingest"]
 
 
 @each_overlay
@@ -233,4 +233,4 @@ def test_serve_takes_the_config(overlay):
 
     service = of_kind(overlay, "RayService")["hyperstream-mesh"]
     config = ServeDeploySchema.model_validate(yaml.safe_load(service["spec"]["serveConfigV2"]))
-    assert [one.name for one in config.applications] == ["mesh", "ingest", "telemetry"]
+    assert [one.name for one in config.applications] == ["mesh", "graphql", "ingest", "telemetry"]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mesh.pipeline.delays import RecentDelays
+from ingest.telemetry.delays import RecentDelays
 
 
 def test_rows_count_not_batches():
