@@ -20,6 +20,7 @@ from benchmarks import (
     routing,
     stream,
     telemetry,
+    telemetry_live,
     tensor,
 )
 from benchmarks.results import Row, markdown, save, show
@@ -34,6 +35,7 @@ PARTS = (
     "latency",
     "tensor",
     "telemetry",
+    "telemetry-live",
     "gpu",
     "memory",
     "alerts",
@@ -47,6 +49,7 @@ DEFAULT = (
     "latency",
     "tensor",
     "telemetry",
+    "telemetry-live",
     "gpu",
     "memory",
     "alerts",
@@ -65,6 +68,7 @@ def run_part(part: str, rounds: int, seconds: int, console: Console) -> list[Row
         "latency": lambda: latency.measure(rounds, console),
         "tensor": lambda: tensor.measure(rounds, console),
         "telemetry": lambda: telemetry.measure(rounds, console),
+        "telemetry-live": lambda: telemetry_live.measure(console),
         "gpu": gpu.rows,
         "memory": lambda: memory.measure(console),
         "alerts": alerts.rows,

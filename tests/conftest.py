@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+VERDICT = pytest.StashKey[int]()
+
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     session.config.stash[VERDICT] = int(exitstatus)
@@ -24,6 +26,3 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(config.stash[VERDICT])
-
-
-VERDICT = pytest.StashKey[int]()
