@@ -18,7 +18,7 @@ from mesh.review.neighbours import Alike, most_alike
 from mesh.review.tables import DecisionRow, FeaturesRow, ItemRow, LabelRow, LayoutRow
 from mesh.review.values import Label, Source, State
 
-COMPARED: Final = 1_000
+COMPARED: Final = 500
 """The newest decided items that a case is compared with."""
 _SIBLINGS: Final = 50
 _PAST: Final = 50

@@ -14,6 +14,7 @@ class ItemRow(Base):
     __tablename__ = "review_items"
     __table_args__ = (
         Index("ix_review_items_queue", "head", "rank", "id"),
+        Index("ix_review_items_view", "head", "asset", "rank", "id"),
         Index("ix_review_items_state", "state"),
         Index("ix_review_items_lease", "lease_until"),
         Index("ix_review_items_asset", "asset", "row_time"),

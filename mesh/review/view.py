@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Subquery, and_, func, or_, select
 
 from mesh.errors import InvalidInput
 from mesh.records.database import Database
@@ -43,35 +43,35 @@ class QueueView:
 
     def page(self, query: QueueQuery) -> QueuePage:
         """Items in the queue. Raises `InvalidInput` for a cursor that is none, `StoreAway`."""
-        ids = self._ids(query)
-        after = None if query.cursor is None else _read_cursor(query.cursor)
+        placed = self._placed(query)
+        wanted = select(placed.c.id)
+        if query.asset is None:
+            wanted = wanted.where(placed.c.place <= self._rules.per_asset)
+        if query.cursor is not None:
+            rank, key = _read_cursor(query.cursor)
+            wanted = wanted.where(or_(placed.c.rank < rank, and_(placed.c.rank == rank, placed.c.id > key)))
+        wanted = wanted.order_by(placed.c.rank.desc(), placed.c.id).limit(query.limit + 1)
+        counted = select(func.count()).select_from(ItemRow).where(ItemRow.state.in_(QUEUED))
         with self._database.read() as session:
-            waiting = session.scalar(
-                select(func.count()).select_from(ItemRow).where(ItemRow.state.in_(QUEUED))
-            )
-            wanted = select(ItemRow).where(ItemRow.id.in_(ids))
-            if after is not None:
-                rank, key = after
-                wanted = wanted.where(or_(ItemRow.rank < rank, and_(ItemRow.rank == rank, ItemRow.id > key)))
-            wanted = wanted.order_by(ItemRow.rank.desc(), ItemRow.id).limit(query.limit + 1)
-            rows = session.scalars(wanted)
-            found = tuple(item_of(row) for row in rows)
-        more = len(found) > query.limit
-        shown = found[: query.limit]
-        return QueuePage(shown, _cursor(shown[-1]) if more else None, waiting or 0)
+            waiting = session.scalar(counted)
+            ids = session.scalars(wanted).all()
+            rows = {
+                row.id: item_of(row) for row in session.scalars(select(ItemRow).where(ItemRow.id.in_(ids)))
+            }
+        shown = tuple(rows[key] for key in ids[: query.limit])
+        return QueuePage(shown, _cursor(shown[-1]) if len(ids) > query.limit else None, waiting or 0)
 
-    def _ids(self, query: QueueQuery) -> Select[str]:
-        """The ids of what is in view: heads of incidents, at most so many of an asset."""
+    def _placed(self, query: QueueQuery) -> Subquery:
+        """The ids and ranks of what is in view, each with its place among the items of its asset."""
         kept: list[ColumnElement[bool]] = [ItemRow.head.is_(True)]
         if query.state is not None:
             kept.append(ItemRow.state == query.state)
         if query.source is not None:
             kept.append(ItemRow.source == query.source)
         if query.asset is not None:
-            return select(ItemRow.id).where(*kept, ItemRow.asset == query.asset)
+            kept.append(ItemRow.asset == query.asset)
         place = func.row_number().over(partition_by=ItemRow.asset, order_by=(ItemRow.rank.desc(), ItemRow.id))
-        placed = select(ItemRow.id, place.label("place")).where(*kept).subquery()
-        return select(placed.c.id).where(placed.c.place <= self._rules.per_asset)
+        return select(ItemRow.id, ItemRow.rank, place.label("place")).where(*kept).subquery()
 
 
 def _cursor(item: Item) -> str:

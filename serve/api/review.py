@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Final
 
+import msgspec
 from fastapi import APIRouter, Depends, Path, Query, Response
 
 from mesh.errors import InvalidInput
@@ -87,7 +88,7 @@ class ReviewRoutes:
         page = await self._transactions.read(lambda: self._parts.view.page(query))
         return queue_view(page, self._now(), self._parts.rules.urgency)
 
-    async def next(self, person: Analyst, body: As | None = None) -> Any:
+    async def next(self, person: Analyst, body: As | None = None) -> Response:
         """Lease the most urgent item that is free, now and then one of the random audit; 204 where nothing waits."""
         who, now = self._who(person, body), self._now()
         try:
@@ -103,7 +104,7 @@ class ReviewRoutes:
         actor: Annotated[
             str | None, Query(max_length=128, description="Who asks, where no token says so")
         ] = None,
-    ) -> CaseView:
+    ) -> Response:
         """An item with all that is needed to decide, as far as whoever asks may see it."""
         return await self._case(item, acting(person, actor))
 
@@ -190,9 +191,11 @@ class ReviewRoutes:
     def _who(self, person: Actor, body: As | None) -> Actor:
         return acting(person, None if body is None else body.actor)
 
-    async def _case(self, item: str, who: Actor) -> CaseView:
+    async def _case(self, item: str, who: Actor) -> Response:
+        """A `CaseView`, encoded here: it holds thousands of numbers, each of which FastAPI would look at."""
         case = await self._transactions.read(lambda: self._parts.cases.get(item, who))
-        return await self._around.view(case, self._now())
+        view = await self._around.view(case, self._now())
+        return Response(msgspec.json.encode(view), media_type="application/json")
 
     def _decided(self, done: Decided, now: int) -> DecidedView:
         item, judged = done.item, done.decision.after is not None
@@ -217,7 +220,8 @@ def review_router(
     at: Any = router.add_api_route
     at("/review/queue", routes.queue, summary="What waits, most urgent first", responses=_READ)
     at("/review/quality", routes.quality, summary="How good the mesh and its judges are", responses=_READ)
-    at("/review/items/{item}", routes.item, summary="One item with its evidence", responses=_ONE)
+    case: Any = {"response_model": CaseView}
+    at("/review/items/{item}", routes.item, summary="One item with its evidence", responses=_ONE, **case)
     at("/labels", routes.labels, summary="Adjudicated labels", responses=_READ)
     posts: list[tuple[str, Any, str, Responses]] = [
         ("/review/next", routes.next, "Hold the next item", _NEXT),
@@ -229,8 +233,8 @@ def review_router(
         ("/review/bulk/{bulk}/undo", routes.undo_bulk, "Take a bulk decision back", _ACT),
     ]
     for path, handler, summary, responses in posts:
-        model = {"response_model": CaseView} if path == "/review/next" else {}
-        at(path, handler, methods=["POST"], summary=summary, responses=responses, **model)
+        shown = case if path == "/review/next" else {}
+        at(path, handler, methods=["POST"], summary=summary, responses=responses, **shown)
     return router
 
 

@@ -1,13 +1,13 @@
 """One item with all that is needed to decide: from the records, the features of the past, and the alert."""
 
 import asyncio
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import blake2b
 from typing import Final
 
+import msgspec
 import numpy as np
 
 from mesh.errors import MeshError
@@ -216,7 +216,5 @@ def _evidence(view: CaseView) -> EvidenceView:
     ]
     if not view.blind:
         parts.append("prediction")
-    told = {name: value for name, value in asdict(view).items() if name != "evidence"}
-    told["item"] = {name: value for name, value in told["item"].items() if name != "urgency"}
-    document = json.dumps(told, default=str, sort_keys=True).encode()
-    return EvidenceView(parts, blake2b(document, digest_size=16).hexdigest())
+    steady = replace(view, item=replace(view.item, urgency=0.0))  # the urgency grows while one looks
+    return EvidenceView(parts, blake2b(msgspec.json.encode(steady), digest_size=16).hexdigest())

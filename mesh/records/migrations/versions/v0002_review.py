@@ -85,6 +85,7 @@ def _items() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_review_items"),
     )
     op.create_index("ix_review_items_queue", "review_items", ["head", "rank", "id"])
+    op.create_index("ix_review_items_view", "review_items", ["head", "asset", "rank", "id"])
     op.create_index("ix_review_items_state", "review_items", ["state"])
     op.create_index("ix_review_items_lease", "review_items", ["lease_until"])
     op.create_index("ix_review_items_asset", "review_items", ["asset", "row_time"])
