@@ -29,6 +29,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SENSORS = ("inlet_temperature", "discharge_pressure", "flow", "vibration_axial")
 LEARNING = """
 model: pumps
+labels: store/labels.jsonl
 replay: {days: 3650, windows: 5000}
 benchmark: {seeds: [7], machines: 4, healthy: 6, healthy_s: 300}
 gates: {latency_ms: 5000, slower: 50, most_false: 0.05, false_share: 0.05, least_labels: 10}
