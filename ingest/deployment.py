@@ -15,7 +15,7 @@ from ingest.pool import Reader
 from ingest.scaling import LAG, PARTITIONS, TARGET_LAG
 from mesh.cluster.connect import connect_engine
 from mesh.cluster.logs import log_with_serve
-from mesh.cluster.metering import Metering
+from mesh.cluster.metering import EngineGauges, Metering
 from mesh.cluster.scoreboard import Reporter
 from mesh.settings import Settings
 from mesh.spec import load_mesh
@@ -44,6 +44,7 @@ class Ingest:
         reporter.start()
         self._parts.push_async_callback(reporter.stop)
         engine = await connect_engine(mesh, settings, mesh_app, Metering(recorder))
+        reporter.before_push(EngineGauges(recorder, engine).read)
         self._parts.push_async_callback(engine.close)
         self._reader = Reader(settings, self._config, engine, recorder)
         self._reader.start()

@@ -15,7 +15,7 @@ from ray import serve
 from mesh.cluster.autoscaling import ONGOING
 from mesh.cluster.connect import connect_engine
 from mesh.cluster.logs import log_with_serve
-from mesh.cluster.metering import Metering, set_engine_gauges
+from mesh.cluster.metering import EngineGauges, Metering
 from mesh.cluster.scoreboard import Reporter, read_summary
 from mesh.settings import Settings
 from mesh.spec import MeshConfig, load_alerts, load_features, load_mesh
@@ -76,11 +76,8 @@ class Router(InferenceService):
         context = serve.get_replica_context()
         recorder = Recorder()
         engine = await connect_engine(config, settings, context.app_name, Metering(recorder))
-
-        def read_gauges() -> None:
-            set_engine_gauges(recorder, engine)
-
-        reporter = Reporter("router", context.replica_tag, recorder, settings, read_gauges)
+        gauges = EngineGauges(recorder, engine)
+        reporter = Reporter("router", context.replica_tag, recorder, settings, gauges.read)
         reporter.start()
         self._parts.push_async_callback(reporter.stop)
         self._parts.push_async_callback(engine.close)

@@ -16,7 +16,7 @@ from ingest.telemetry.configured import load_chain
 from ingest.telemetry.reader import Stores, TelemetryReader
 from mesh.cluster.connect import connect_engine
 from mesh.cluster.logs import log_with_serve
-from mesh.cluster.metering import Metering
+from mesh.cluster.metering import EngineGauges, Metering
 from mesh.cluster.scoreboard import Reporter
 from mesh.settings import Settings
 from mesh.spec import load_mesh
@@ -44,6 +44,7 @@ class Telemetry:
         reporter.start()
         self._parts.push_async_callback(reporter.stop)
         engine = await connect_engine(mesh, settings, mesh_app, Metering(recorder))
+        reporter.before_push(EngineGauges(recorder, engine).read)
         self._parts.push_async_callback(engine.close)
         chain = await asyncio.to_thread(load_chain, folder, mesh)
         alerts = RedisAlerts(settings.redis_url, chain.policy)

@@ -10,7 +10,7 @@ import numpy as np
 from mesh.engine.batcher import Batcher
 from mesh.engine.cohort import Cohorts
 from mesh.engine.merge import take_rows
-from mesh.engine.ports import EngineConfig, HandlePath, Observer, Silent
+from mesh.engine.ports import EngineConfig, HandlePath, Observer, Queue, Silent
 from mesh.engine.replica import Replica
 from mesh.engine.replicas import Replicas
 from mesh.engine.shadows import ShadowLane
@@ -72,6 +72,18 @@ class Engine:
     def breaker_states(self) -> dict[str, BreakerState]:
         """Each model's breaker, as this engine sees it."""
         return {model: carrier.breaker.state for model, carrier in self._replicas.items()}
+
+    def queues(self) -> dict[str, Queue]:
+        """What waits for each model, and its calls that are out."""
+        return {
+            model: Queue(
+                batcher.pending_rows,
+                batcher.queued_s,
+                batcher.queued_callers,
+                *self._replicas[model].slots,
+            )
+            for model, batcher in self._batchers.items()
+        }
 
     @property
     def rules_hash(self) -> str:
@@ -158,9 +170,10 @@ class Engine:
 
     async def _infer_model(self, model: str, batch: Batch, deadline: float | None) -> Answer:
         """A hosted model's own endpoint: no rules, one call."""
+        began = time.monotonic()
         result = await self._batchers[model].submit(batch.tensors, len(batch), deadline)
         answer = _answer_of(model, len(batch), result, self._config.rules_hash)
-        self._observer.answered(model, answer)
+        self._observer.answered(model, answer, time.monotonic() - began)
         return answer
 
     def _answering(self, table: RouteTable) -> "_TableAnswering":
@@ -170,8 +183,9 @@ class Engine:
         self, table: RouteTable, batch: Batch, deadline: float | None, variant: Variant | None
     ) -> Answer:
         """Drive the table's cascade: make the calls it asks for, then offer its shadows."""
+        began = time.monotonic()
         if deadline is None:
-            deadline = after(time.monotonic(), table.deadline_ms)
+            deadline = after(began, table.deadline_ms)
         steps = cascade(table, self._config.facts, batch, variant)
         results: Sequence[CallResult] | None = None
         while True:
@@ -186,7 +200,7 @@ class Engine:
             self._lane(shadow.model).offer(shadow, take_rows(batch.tensors, shadow.rows, len(batch)))
         for model, rows in outcome.shadows_skipped.items():
             self._observer.shadowed(model, "skipped", rows, None)
-        self._observer.answered(table.endpoint, outcome.answer)
+        self._observer.answered(table.endpoint, outcome.answer, time.monotonic() - began)
         return outcome.answer
 
     def _call(self, call: ModelCall, batch: Batch, deadline: float | None) -> asyncio.Future[CallResult]:
