@@ -19,6 +19,7 @@ from mesh.cli import (
     replay,
     send,
     simulate,
+    slo,
     store,
     tail,
     train,
@@ -50,6 +51,7 @@ app.add_typer(alerts.app, name="alerts")
 app.command()(bench.bench)
 app.add_typer(train.app, name="train")
 app.command()(train_samples.train_samples)
+app.add_typer(slo.app, name="slo")
 app.command()(version.version)
 
 feature_commands = typer.Typer(no_args_is_help=True, help="Features of an entity: newest, history, upkeep.")

@@ -13,6 +13,7 @@ from mesh.spec.pipeline_file import PipelineFile
 from mesh.spec.prices_file import PricesFile
 from mesh.spec.routing_file import RoutingFile
 from mesh.spec.scenario_file import ScenarioFile
+from mesh.spec.slos_file import SlosFile
 from mesh.spec.telemetry_file import TelemetryFile
 from mesh.spec.topics_file import TopicsFile
 
@@ -25,6 +26,7 @@ FILES: Final[Mapping[str, type[Strict]]] = {
     "prices.json": PricesFile,
     "routing.json": RoutingFile,
     "scenario.json": ScenarioFile,
+    "slos.json": SlosFile,
     "telemetry.json": TelemetryFile,
     "topics.json": TopicsFile,
 }

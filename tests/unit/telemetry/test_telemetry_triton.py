@@ -12,7 +12,10 @@ def _page(recorder: Recorder) -> dict[tuple[str, ...], float]:
     totals = Totals()
     totals.take("p", recorder.snapshot(), 0.0)
     return {
-        (sample.name, *sample.labels.values()): sample.value
+        (
+            sample.name,
+            *(sample.labels[name] for name in ("model", "version", "reason") if name in sample.labels),
+        ): sample.value
         for family in text_string_to_metric_families(totals.exposition().decode())
         for sample in family.samples
         if sample.name.startswith("nv_")
