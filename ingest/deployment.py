@@ -20,6 +20,7 @@ from mesh.cluster.scoreboard import Reporter
 from mesh.settings import Settings
 from mesh.spec import load_mesh
 from mesh.telemetry.recorder import Recorder
+from mesh.tracing.opened import open_tracer
 
 GC_THRESHOLD: Final = 50_000
 """Allocations between two collections: every poll makes thousands of objects that hold no cycles."""
@@ -46,7 +47,10 @@ class Ingest:
         engine = await connect_engine(mesh, settings, mesh_app, Metering(recorder))
         reporter.before_push(EngineGauges(recorder, engine).read)
         self._parts.push_async_callback(engine.close)
-        self._reader = Reader(settings, self._config, engine, recorder)
+        tracer = open_tracer(settings, "ingest", recorder)
+        if tracer is not None:
+            self._parts.push_async_callback(tracer.close)
+        self._reader = Reader(settings, self._config, engine, recorder, tracer)
         self._reader.start()
         self._parts.push_async_callback(self._reader.drain)
         gc.collect()

@@ -22,6 +22,7 @@ from mesh.spec import MeshConfig, load_alerts, load_features, load_mesh
 from mesh.stores.alerts import RedisAlerts
 from mesh.stores.redis_online import RedisOnlineStore
 from mesh.telemetry.recorder import Recorder
+from mesh.tracing.opened import open_tracer
 from serve.api.alerts import alerts_router
 from serve.api.features import features_router
 from serve.fast_lanes import FastLanes
@@ -81,7 +82,10 @@ class Router(InferenceService):
         reporter.start()
         self._parts.push_async_callback(reporter.stop)
         self._parts.push_async_callback(engine.close)
-        inference = Inference(engine, server_facts(config), LIMITS, RequestMetering(recorder))
+        tracer = open_tracer(settings, "router", recorder)
+        if tracer is not None:
+            self._parts.push_async_callback(tracer.close)
+        inference = Inference(engine, server_facts(config), LIMITS, RequestMetering(recorder), tracer)
         super().__init__(inference)
         status = Status(config, settings, engine, lambda: read_summary(settings))
         alerts = RedisAlerts(settings.redis_url, await asyncio.to_thread(load_alerts, Path(config_dir)))

@@ -23,6 +23,7 @@ from mesh.spec import load_mesh
 from mesh.stores.alerts import RedisAlerts
 from mesh.stores.redis_online import RedisOnlineStore
 from mesh.telemetry.recorder import Recorder
+from mesh.tracing.opened import open_tracer
 
 
 class Telemetry:
@@ -46,13 +47,16 @@ class Telemetry:
         engine = await connect_engine(mesh, settings, mesh_app, Metering(recorder))
         reporter.before_push(EngineGauges(recorder, engine).read)
         self._parts.push_async_callback(engine.close)
+        tracer = open_tracer(settings, "telemetry", recorder)
+        if tracer is not None:
+            self._parts.push_async_callback(tracer.close)
         chain = await asyncio.to_thread(load_chain, folder, mesh)
         alerts = RedisAlerts(settings.redis_url, chain.policy)
         online = RedisOnlineStore(settings.redis_url)
         self._parts.push_async_callback(alerts.close)
         self._parts.push_async_callback(online.close)
         stores = Stores(alerts, online)
-        self._reader = TelemetryReader(settings, self._config, chain, engine, stores, recorder)
+        self._reader = TelemetryReader(settings, self._config, chain, engine, stores, recorder, tracer)
         self._reader.start()
         self._parts.push_async_callback(self._reader.drain)
         gc.collect()

@@ -14,12 +14,14 @@ from mesh.engine.ports import EngineConfig, HandlePath, Observer, Queue, Silent
 from mesh.engine.replica import Replica
 from mesh.engine.replicas import Replicas
 from mesh.engine.shadows import ShadowLane
+from mesh.engine.traced import note_call, note_shadow
 from mesh.errors import DeadlineExceeded, NotFound, Overloaded
 from mesh.routing.breaker import BreakerState
 from mesh.routing.cascade import CascadeResult, ModelCall, cascade
 from mesh.routing.deadline import after, feasible, left_ms
 from mesh.routing.table import RouteTable
 from mesh.routing.types import Answer, Batch, CallResult, Origin, RowFailure, Signature, Unreachable, Variant
+from mesh.tracing.journey import CallPart, current
 
 _NO_FAILURES: Mapping[int, RowFailure] = {}
 
@@ -171,7 +173,13 @@ class Engine:
     async def _infer_model(self, model: str, batch: Batch, deadline: float | None) -> Answer:
         """A hosted model's own endpoint: no rules, one call."""
         began = time.monotonic()
-        result = await self._batchers[model].submit(batch.tensors, len(batch), deadline)
+        future = self._batchers[model].submit(batch.tensors, len(batch), deadline)
+        journey = current()
+        if journey is not None:
+            calls: list[CallPart] = []
+            journey.share(calls, 0, len(batch))
+            note_call(calls, ModelCall(model, np.arange(len(batch))), future)
+        result = await future
         answer = _answer_of(model, len(batch), result, self._config.rules_hash)
         self._observer.answered(model, answer, time.monotonic() - began)
         return answer
@@ -180,9 +188,14 @@ class Engine:
         return _TableAnswering(self, table)
 
     async def answer_table(
-        self, table: RouteTable, batch: Batch, deadline: float | None, variant: Variant | None
+        self,
+        table: RouteTable,
+        batch: Batch,
+        deadline: float | None,
+        variant: Variant | None,
+        noted: list[CallPart] | None = None,
     ) -> Answer:
-        """Drive the table's cascade: make the calls it asks for, then offer its shadows."""
+        """Drive the table's cascade: make the calls it asks for, then offer its shadows. Calls are told to `noted`."""
         began = time.monotonic()
         if deadline is None:
             deadline = after(began, table.deadline_ms)
@@ -195,8 +208,13 @@ class Engine:
                 outcome: CascadeResult = done.value
                 break
             futures = [self._call(call, batch, deadline) for call in step.calls]
+            if noted is not None:
+                for call, future in zip(step.calls, futures, strict=True):
+                    note_call(noted, call, future)
             results = await asyncio.gather(*futures) if len(futures) > 1 else [await futures[0]]
         for shadow in outcome.shadows:
+            if noted is not None:
+                note_shadow(noted, shadow)
             self._lane(shadow.model).offer(shadow, take_rows(batch.tensors, shadow.rows, len(batch)))
         for model, rows in outcome.shadows_skipped.items():
             self._observer.shadowed(model, "skipped", rows, None)
@@ -251,8 +269,14 @@ class _TableAnswering:
         self._engine = engine
         self._table = table
 
-    async def __call__(self, batch: Batch, deadline: float | None, variant: Variant | None) -> Answer:
-        return await self._engine.answer_table(self._table, batch, deadline, variant)
+    async def __call__(
+        self,
+        batch: Batch,
+        deadline: float | None,
+        variant: Variant | None,
+        noted: list[CallPart] | None,
+    ) -> Answer:
+        return await self._engine.answer_table(self._table, batch, deadline, variant, noted)
 
 
 @lru_cache(maxsize=256)

@@ -55,13 +55,14 @@ class InferRoute:
         if shown_id is None or len(shown_id) > _MAX_ID:
             shown_id = request_id.encode()
         rows = 0
+        journey = inference.begin(endpoint, "http", headers.get(b"traceparent"), request_id)
         try:
             asked = self._asked(endpoint, version, headers, request_id)
             if b"content-encoding" in headers:
                 body = await decompress(body, headers[b"content-encoding"], inference.limits)
             request = _parse(body, headers, asked)
             rows = len(request.batch)
-            answer = await inference.answer(request)
+            answer = await inference.answer(request, journey)
             reply = self._writer.write(request, answer)
             encoding = _reply_encoding(headers)
             if encoding is not None:
@@ -75,9 +76,9 @@ class InferRoute:
             _LOG.exception("request %s for '%s' failed unexpectedly", shown_id.decode("latin-1"), endpoint)
             refusal = HttpRefusal(500, f"internal error in request {shown_id.decode('latin-1')}")
         else:
-            inference.answered(endpoint, "http", "200", rows, received)
+            inference.answered(endpoint, "http", "200", rows, received, journey)
             return response
-        inference.refused(endpoint, "http", str(refusal.status), rows, received)
+        inference.refused(endpoint, "http", str(refusal.status), rows, received, journey)
         return refusal_response(refusal, shown_id)
 
     def _asked(self, endpoint: str, version: str, headers: Mapping[bytes, bytes], request_id: str) -> Asked:

@@ -188,28 +188,30 @@ class InferenceService:
         """The response and its raw tensors; a `MeshError` for every way in which there is none."""
         inference = self._inference
         received, rows, endpoint = time.monotonic(), 0, message.model_name
+        request_id, journey = inference.identifiers.next(), None
         try:
             metadata = dict(context.invocation_metadata() or ())
+            journey = inference.begin(endpoint, "grpc", metadata.get("traceparent"), request_id)
             asked = inference.ask(
                 endpoint,
                 message.model_version,
-                default_id=inference.identifiers.next(),
+                default_id=request_id,
                 timeout_ms=_text(metadata.get("x-request-timeout-ms")),
                 variant=_text(metadata.get("x-mesh-variant")),
                 time_left_s=_time_left(context),
             )
             request = read_request(message, raw, asked)
             rows = len(request.batch)
-            response = write_response(request, await inference.answer(request))
+            response = write_response(request, await inference.answer(request, journey))
         except MeshError as error:
-            inference.refused(endpoint, "grpc", status_of(error).grpc, rows, received)
+            inference.refused(endpoint, "grpc", status_of(error).grpc, rows, received, journey)
             raise
         except Exception as error:
             # The last resort: a defect must not show its insides to a client.
             _LOG.exception("a gRPC request for '%s' failed unexpectedly", endpoint)
-            inference.refused(endpoint, "grpc", UNEXPECTED.grpc, rows, received)
+            inference.refused(endpoint, "grpc", UNEXPECTED.grpc, rows, received, journey)
             raise MeshError("internal error") from error
-        inference.answered(endpoint, "grpc", "OK", rows, received)
+        inference.answered(endpoint, "grpc", "OK", rows, received, journey)
         return response
 
 

@@ -5,6 +5,9 @@ from typing import Final
 
 from mesh.errors import NotFound, Overloaded
 from mesh.routing.types import Answer
+from mesh.tracing.journey import CURRENT, Journey
+from mesh.tracing.span import Attribute
+from mesh.tracing.tracer import Tracer
 from serve.oip.failures import whole_failure
 from serve.oip.identifiers import Identifiers
 from serve.oip.ports import (
@@ -21,6 +24,10 @@ from serve.oip.statistics import Statistics
 
 _DEFAULT_FACTS: Final = EndpointFacts()
 UNKNOWN: Final = "unknown"
+CALLERS_FAULT: Final = frozenset(
+    {"400", "404", "405", "411", "413", "415", "499", "INVALID_ARGUMENT", "NOT_FOUND", "CANCELLED"}
+)
+"""Status codes that say nothing about the mesh: whoever sends nonsense must not fill the traces."""
 
 
 class Inference:
@@ -32,6 +39,7 @@ class Inference:
         server: ServerFacts,
         limits: Limits | None = None,
         observer: RequestObserver | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
         self.mesh = mesh
         self.server = server
@@ -39,6 +47,7 @@ class Inference:
         self.statistics = Statistics()
         self.identifiers = Identifiers()
         self._observer: RequestObserver = observer or NoObserver()
+        self._tracer = tracer
         self._under_way = 0
 
     @property
@@ -86,8 +95,30 @@ class Inference:
             None if time_left_s is None else received + time_left_s,
         )
 
-    async def answer(self, request: InferRequest) -> Answer:
+    def begin(
+        self, endpoint: str, protocol: EdgeProtocol, traceparent: str | bytes | None, request_id: str
+    ) -> Journey | None:
+        """The journey of a request; None where nothing is traced. It ends in `answered` or `refused`."""
+        if self._tracer is None:
+            return None
+        name = endpoint if endpoint in self.mesh.endpoints else UNKNOWN
+        transport = "rpc.system" if protocol == "grpc" else "network.protocol.name"
+        attributes = {"mesh.endpoint": name, transport: protocol, "mesh.request.id": request_id}
+        return self._tracer.begin(f"infer {name}", "server", traceparent, attributes)
+
+    async def answer(self, request: InferRequest, journey: Journey | None = None) -> Answer:
         """Ask the mesh; any `MeshError` means that the request as a whole has no answer."""
+        if journey is None:
+            return await self._answer(request)
+        token = CURRENT.set(journey)
+        try:
+            answer = await self._answer(request)
+        finally:
+            CURRENT.reset(token)
+        journey.answered(answer)
+        return answer
+
+    async def _answer(self, request: InferRequest) -> Answer:
         if self._under_way >= self.limits.requests:
             raise Overloaded(request.endpoint, f"{self._under_way} requests are under way")
         self._under_way += 1
@@ -102,13 +133,30 @@ class Inference:
             raise failure
         return answer
 
-    def answered(self, endpoint: str, protocol: EdgeProtocol, code: str, rows: int, received: float) -> None:
+    def answered(
+        self,
+        endpoint: str,
+        protocol: EdgeProtocol,
+        code: str,
+        rows: int,
+        received: float,
+        journey: Journey | None = None,
+    ) -> None:
         """Count a request that was answered; `received` is `time.monotonic` at its beginning."""
         seconds = time.monotonic() - received
         self.statistics.succeeded(endpoint, rows, seconds)
         self._observer.requested(endpoint, protocol, code, rows, seconds)
+        self._end(journey, code, rows, None)
 
-    def refused(self, endpoint: str, protocol: EdgeProtocol, code: str, rows: int, received: float) -> None:
+    def refused(
+        self,
+        endpoint: str,
+        protocol: EdgeProtocol,
+        code: str,
+        rows: int,
+        received: float,
+        journey: Journey | None = None,
+    ) -> None:
         """Count a request that was refused or failed. Names that nobody serves are counted as one."""
         seconds = time.monotonic() - received
         if endpoint in self.mesh.endpoints:
@@ -116,3 +164,9 @@ class Inference:
         else:
             endpoint = UNKNOWN
         self._observer.requested(endpoint, protocol, code, rows, seconds)
+        self._end(journey, code, rows, None if code in CALLERS_FAULT else code)
+
+    def _end(self, journey: Journey | None, code: str, rows: int, error: str | None) -> None:
+        if journey is not None and self._tracer is not None:
+            attributes: dict[str, Attribute] = {"mesh.rows": rows, "mesh.status": code}
+            self._tracer.end(journey, error, attributes)

@@ -62,7 +62,10 @@ def test_check_tells_a_stale_file(tmp_path: Path):
     ("text", "said"),
     [
         ("slos: []", "must not be empty"),
-        ("slos: [{name: a, objective: 100, description: b, sli: {errors: x, total: y}}]", "less than 100"),
+        (
+            "slos: [{name: a, objective: 100, description: b, sli: {errors: x, total: y}}]",
+            "must be below 100",
+        ),
         ("slos: [{name: a, objective: 99, description: b, sli: {errors: x, total: y}}]", "must count over"),
     ],
 )
