@@ -10,6 +10,7 @@ from mesh.cli import (
     bench,
     check,
     cost,
+    doctor,
     explain,
     features,
     feed,
@@ -42,6 +43,8 @@ app.command()(explain.explain)
 app.command()(feed.feed)
 app.command()(backfill.backfill)
 app.command()(cost.cost)
+app.command()(doctor.doctor)
+app.command(name="support-bundle")(doctor.support_bundle)
 app.add_typer(pipeline.app, name="pipeline")
 app.command()(replay.replay)
 app.command()(simulate.simulate)
