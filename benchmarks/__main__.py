@@ -9,7 +9,19 @@ from collections.abc import Callable
 import psutil
 from rich.console import Console
 
-from benchmarks import alerts, gpu, http, latency, memory, quality, routing, stream, telemetry, tensor
+from benchmarks import (
+    alerts,
+    gpu,
+    http,
+    latency,
+    memory,
+    quality,
+    routing,
+    stream,
+    telemetry,
+    tensor,
+    tracing,
+)
 from benchmarks.results import Row, markdown, save, show
 
 PARTS = (
@@ -26,6 +38,7 @@ PARTS = (
     "memory",
     "alerts",
     "quality",
+    "tracing",
 )
 DEFAULT = (
     "routing",
@@ -38,6 +51,7 @@ DEFAULT = (
     "memory",
     "alerts",
     "quality",
+    "tracing",
 )
 
 
@@ -55,6 +69,7 @@ def run_part(part: str, rounds: int, seconds: int, console: Console) -> list[Row
         "memory": lambda: memory.measure(console),
         "alerts": alerts.rows,
         "quality": lambda: quality.measure(console),
+        "tracing": lambda: tracing.rows(console),
     }
     return parts[part]()
 

@@ -23,7 +23,7 @@ from ingest.ledger import Ledger
 from ingest.record import PIPELINE_STAGE, Group, Polled, RecordBatch, Rejected, RejectKind
 from ingest.settle import error_of, settle
 from ingest.sink import DeadLetters, Sink, letter_of
-from ingest.tracing import begin
+from ingest.tracing import begin, end
 from mesh.errors import DeadlineExceeded, InvalidInput, MeshError, NotFound, RowsFailed, Unavailable
 from mesh.routing.types import Answer, Batch, RowFailure, Variant
 from mesh.telemetry import names
@@ -117,8 +117,7 @@ class Worker:
         journey = begin(self._tracer, polled)
         CURRENT.set(journey)  # this task's own, and of those that it starts
         await self._work_traced(polled)
-        if journey is not None and self._tracer is not None:
-            self._tracer.end(journey, type(self.failure).__name__ if self.failure else None)
+        end(self._tracer, journey, polled, type(self.failure).__name__ if self.failure else None)
 
     async def _work_traced(self, polled: Polled) -> None:
         try:

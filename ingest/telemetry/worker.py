@@ -24,7 +24,7 @@ from ingest.telemetry.metering import ChainMetering
 from ingest.telemetry.outputs import Destination, FeatureTopic, late_records
 from ingest.telemetry.past import Past, parts_of
 from ingest.telemetry.snapshots import Cut, Snapshots
-from ingest.tracing import begin
+from ingest.tracing import begin, end
 from mesh.pipeline.levels import LevelGauge
 from mesh.pipeline.plan import Level
 from mesh.tracing.journey import CURRENT, Journey, current
@@ -145,16 +145,15 @@ class TelemetryWorker:
             cuts = await self._run(lambda: self._snapshots.cut(self._chain.dump))
         judged = self._judging.turn(polled, computed, level, cuts)
         finish = self._finish(polled, computed, level, judged, cuts)
-        task = asyncio.get_running_loop().create_task(self._finish_traced(journey, finish))
+        task = asyncio.get_running_loop().create_task(self._finish_traced(journey, polled, finish))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         task.add_done_callback(lambda _: done())
 
-    async def _finish_traced(self, journey: Journey | None, work: Awaitable[None]) -> None:
+    async def _finish_traced(self, journey: Journey | None, polled: Polled, work: Awaitable[None]) -> None:
         CURRENT.set(journey)  # this task's own, and of those that it starts
         await work
-        if journey is not None and self._tracer is not None:
-            self._tracer.end(journey, type(self.failure).__name__ if self.failure else None)
+        end(self._tracer, journey, polled, type(self.failure).__name__ if self.failure else None)
 
     async def _finish(
         self, polled: Polled, computed: Computed, level: Level, judged: Awaitable[list[Cut]], cuts: list[Cut]

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from mesh.engine.merge import ShapeKey, join_batches, shape_key, split_answer
 from mesh.routing.types import Answer, Batch, Variant
-from mesh.tracing.journey import CallPart, Journey, current
+from mesh.tracing.journey import CohortTrace, Journey, current
 
-Answering = Callable[[Batch, float | None, Variant | None, list[CallPart] | None], Awaitable[Answer]]
+Answering = Callable[[Batch, float | None, Variant | None, CohortTrace | None], Awaitable[Answer]]
 
 ALONE_ROWS = 64
 """A batch of this many rows gains nothing from company."""
@@ -57,9 +57,11 @@ class Cohorts:
         task.add_done_callback(self._tasks.discard)
 
     async def _answer(self, members: list[_Member], deadline: float | None, variant: Variant | None) -> None:
-        calls = _trace(members)
+        traced = _traced(members)
         try:
-            answer = await self._answering(join_batches([m.batch for m in members]), deadline, variant, calls)
+            answer = await self._answering(
+                join_batches([m.batch for m in members]), deadline, variant, traced
+            )
         except asyncio.CancelledError:
             for member in members:
                 member.future.cancel()
@@ -74,14 +76,14 @@ class Cohorts:
                 member.future.set_result(part)
 
 
-def _trace(members: list[_Member]) -> list[CallPart] | None:
+def _traced(members: list[_Member]) -> CohortTrace | None:
     """Where the calls for these rows are to be noted; None where nobody asks."""
-    calls: list[CallPart] | None = None
+    cohort: CohortTrace | None = None
     start = 0
     for member in members:
         stop = start + len(member.batch)
         if member.journey is not None:
-            calls = [] if calls is None else calls
-            member.journey.share(calls, start, stop)
+            cohort = cohort or CohortTrace()
+            member.journey.share(cohort, start, stop)
         start = stop
-    return calls
+    return cohort

@@ -21,7 +21,7 @@ from mesh.routing.cascade import CascadeResult, ModelCall, cascade
 from mesh.routing.deadline import after, feasible, left_ms
 from mesh.routing.table import RouteTable
 from mesh.routing.types import Answer, Batch, CallResult, Origin, RowFailure, Signature, Unreachable, Variant
-from mesh.tracing.journey import CallPart, current
+from mesh.tracing.journey import CohortTrace, current
 
 _NO_FAILURES: Mapping[int, RowFailure] = {}
 
@@ -176,11 +176,13 @@ class Engine:
         future = self._batchers[model].submit(batch.tensors, len(batch), deadline)
         journey = current()
         if journey is not None:
-            calls: list[CallPart] = []
-            journey.share(calls, 0, len(batch))
-            note_call(calls, ModelCall(model, np.arange(len(batch))), future)
+            cohort = CohortTrace()
+            journey.share(cohort, 0, len(batch))
+            note_call(cohort.calls, ModelCall(model, np.arange(len(batch))), future)
         result = await future
         answer = _answer_of(model, len(batch), result, self._config.rules_hash)
+        if journey is not None:
+            cohort.answered(answer)
         self._observer.answered(model, answer, time.monotonic() - began)
         return answer
 
@@ -193,9 +195,9 @@ class Engine:
         batch: Batch,
         deadline: float | None,
         variant: Variant | None,
-        noted: list[CallPart] | None = None,
+        traced: CohortTrace | None = None,
     ) -> Answer:
-        """Drive the table's cascade: make the calls it asks for, then offer its shadows. Calls are told to `noted`."""
+        """Drive the table's cascade: make the calls it asks for, then offer its shadows. Calls are told to `traced`."""
         began = time.monotonic()
         if deadline is None:
             deadline = after(began, table.deadline_ms)
@@ -208,16 +210,18 @@ class Engine:
                 outcome: CascadeResult = done.value
                 break
             futures = [self._call(call, batch, deadline) for call in step.calls]
-            if noted is not None:
+            if traced is not None:
                 for call, future in zip(step.calls, futures, strict=True):
-                    note_call(noted, call, future)
+                    note_call(traced.calls, call, future)
             results = await asyncio.gather(*futures) if len(futures) > 1 else [await futures[0]]
         for shadow in outcome.shadows:
-            if noted is not None:
-                note_shadow(noted, shadow)
+            if traced is not None:
+                note_shadow(traced.calls, shadow)
             self._lane(shadow.model).offer(shadow, take_rows(batch.tensors, shadow.rows, len(batch)))
         for model, rows in outcome.shadows_skipped.items():
             self._observer.shadowed(model, "skipped", rows, None)
+        if traced is not None:
+            traced.answered(outcome.answer)
         self._observer.answered(table.endpoint, outcome.answer, time.monotonic() - began)
         return outcome.answer
 
@@ -274,9 +278,9 @@ class _TableAnswering:
         batch: Batch,
         deadline: float | None,
         variant: Variant | None,
-        noted: list[CallPart] | None,
+        traced: CohortTrace | None,
     ) -> Answer:
-        return await self._engine.answer_table(self._table, batch, deadline, variant, noted)
+        return await self._engine.answer_table(self._table, batch, deadline, variant, traced)
 
 
 @lru_cache(maxsize=256)

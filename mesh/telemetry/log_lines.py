@@ -37,9 +37,6 @@ class JsonLines(logging.Formatter):
 
 def _belongs_to(record: logging.LogRecord) -> dict[str, object]:
     journey = current()
-    found = {} if journey is None else {
-        "trace_id": journey.context.trace_id,
-        "request_id": journey.attributes.get("mesh.request.id"),
-    }  # fmt: skip
+    found = {} if journey is None else {"trace_id": journey.context.trace_id}
     found |= {name: getattr(record, name) for name in ("trace_id", "request_id") if hasattr(record, name)}
     return {name: value for name, value in found.items() if value}

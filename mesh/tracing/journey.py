@@ -5,18 +5,32 @@ of it; without tracing it is never set.
 """
 
 import time
+from collections.abc import Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, Protocol
 
 import numpy as np
 
 from mesh.routing.types import Answer, Origin
 from mesh.tracing.context import TraceContext
-from mesh.tracing.span import Attribute, Attributes, Kind
+from mesh.tracing.span import Attributes, Kind
 
+NOTHING: Final[Attributes] = {}
 MAX_STEPS: Final = 256
 """Steps of one journey; a batch that is tried again for hours must not grow without end."""
+
+
+class Ids(Protocol):
+    """Makes ids of spans and traces."""
+
+    def trace_id(self) -> str:
+        """32 hexadecimal digits."""
+        ...
+
+    def span_id(self) -> str:
+        """16 hexadecimal digits."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,17 +47,31 @@ class CallPart:
     shadow: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Share:
-    """The calls of a cohort, and which of its rows are this journey's: places `start` to `stop`."""
+class CohortTrace:
+    """The calls that were made for a cohort, shared by all who trace it. `troubled`: some row failed or is degraded."""
 
-    calls: list[CallPart]
-    start: int
-    stop: int
+    __slots__ = ("calls", "troubled")
+
+    def __init__(self) -> None:
+        self.calls: list[CallPart] = []
+        self.troubled = False
+
+    def answered(self, answer: Answer) -> None:
+        """The cohort as a whole was answered so: looked at once, not by every caller."""
+        self.troubled = bool(answer.failed) or bool(answer.degraded.any())
+
+
+class Share:
+    """A cohort's trace, and which of its rows are this journey's: places `start` to `stop`."""
+
+    __slots__ = ("cohort", "start", "stop")
+
+    def __init__(self, cohort: CohortTrace, start: int, stop: int) -> None:
+        self.cohort, self.start, self.stop = cohort, start, stop
 
     def mine(self) -> list[CallPart]:
         """The calls that concern this journey's rows."""
-        return [call for call in self.calls if call.rows is None or self._touches(call.rows)]
+        return [call for call in self.cohort.calls if call.rows is None or self._touches(call.rows)]
 
     def _touches(self, rows: np.ndarray) -> bool:
         at = int(np.searchsorted(rows, self.start))
@@ -62,44 +90,91 @@ class Step:
     error: str | None = None
 
 
-@dataclass(slots=True, eq=False)
 class Journey:
-    """One request, or one micro-batch, under way. `context` is its own span, `parent` the caller's."""
+    """One request, or one micro-batch, under way: no more than two lists until something is to be told of it.
 
-    name: str
-    kind: Kind
-    context: TraceContext
-    parent: TraceContext | None
-    began_ns: int
-    attributes: dict[str, Attribute]
-    records: list["RecordContext"] = field(default_factory=list)
-    shares: list[Share] = field(default_factory=list)
-    steps: list[Step] = field(default_factory=list)
-    origins: set[Origin] = field(default_factory=set)
-    degraded: bool = False
-    error: str | None = None
-    rules: str = ""
+    `parent` is the caller's span. The journey's own `context` is made when somebody asks for it.
+    """
 
-    def share(self, calls: list[CallPart], start: int, stop: int) -> None:
-        """The engine made these calls for a cohort of which places `start` to `stop` are ours."""
+    __slots__ = (
+        "_answers", "_context", "_ids", "attributes", "began_ns", "error", "kind", "name", "parent", "records", "sampled",
+        "shares", "steps",
+    )  # fmt: skip
+
+    def __init__(self, kind: Kind, parent: TraceContext | None, sampled: bool, ids: Ids) -> None:
+        self.kind, self.parent, self.sampled = kind, parent, sampled
+        self.began_ns = time.time_ns()
+        self.error: str | None = None
+        self.shares: list[Share] = []
+        self._answers: list[Answer] = []
+        self._ids = ids
+        self._context: TraceContext | None = None
+        self.name = ""
+        self.attributes: Attributes = NOTHING
+        self.records: Sequence[RecordContext] = ()
+        self.steps: Sequence[Step] = ()
+
+    @property
+    def context(self) -> TraceContext:
+        """The journey's own span."""
+        if self._context is None or self._context.sampled != self.sampled:
+            trace_id = self._ids.trace_id() if self.parent is None else self.parent.trace_id
+            span_id = self._ids.span_id()
+            if self._context is not None:
+                trace_id, span_id = self._context.trace_id, self._context.span_id
+            self._context = TraceContext(trace_id, span_id, self.sampled)
+        return self._context
+
+    def share(self, cohort: CohortTrace, start: int, stop: int) -> None:
+        """The engine answers a cohort of which places `start` to `stop` are ours."""
         if len(self.shares) < MAX_STEPS:
-            self.shares.append(Share(calls, start, stop))
+            self.shares.append(Share(cohort, start, stop))
 
     def step(
         self, name: str, kind: Kind, began_ns: int, attributes: Attributes, error: str | None = None
     ) -> None:
         """Something that began then has ended now."""
         if len(self.steps) < MAX_STEPS:
-            self.steps.append(Step(name, kind, began_ns, time.time_ns(), attributes, error))
+            self.steps = [*self.steps, Step(name, kind, began_ns, time.time_ns(), attributes, error)]
 
     def answered(self, answer: Answer) -> None:
-        """Rows were answered so."""
-        self.origins.update(answer.origins)
-        self.rules = answer.rules
-        if not self.degraded and answer.degraded.any():
-            self.degraded = True
-        if answer.failed and self.error is None:
-            self.error = next(iter(answer.failed.values())).kind
+        """Rows were answered so. What of it matters is read when the journey is kept."""
+        if len(self._answers) < MAX_STEPS:
+            self._answers.append(answer)
+
+    @property
+    def troubled(self) -> bool:
+        """Some row of ours failed or is degraded."""
+        if self.shares and not any(share.cohort.troubled for share in self.shares):
+            return False
+        return any(answer.failed or answer.degraded.any() for answer in self._answers)
+
+    @property
+    def degraded(self) -> bool:
+        """Some row of ours is not answered as its routes asked."""
+        return any(bool(answer.degraded.any()) for answer in self._answers)
+
+    @property
+    def failure(self) -> str | None:
+        """What went wrong: what was told, else the kind of the first row that failed."""
+        if self.error is not None:
+            return self.error
+        return next((one.kind for answer in self._answers for one in answer.failed.values()), None)
+
+    @property
+    def origins(self) -> set[Origin]:
+        """Who answered rows of ours."""
+        return {
+            answer.origins[at]
+            for answer in self._answers
+            for at in np.unique(answer.origin_of).tolist()
+            if at >= 0
+        }
+
+    @property
+    def rules(self) -> str:
+        """The content hash of the rules that decided."""
+        return self._answers[-1].rules if self._answers else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,9 @@ def spans_of(journey: Journey, ended_ns: int, span_id: Callable[[], str]) -> lis
 
     own = TraceContext(journey.context.trace_id, journey.context.span_id, True)
     spans = [_own(journey, own, ended_ns)]
+    origins = journey.origins
     for share in journey.shares:
-        spans += [_call(call, journey, child(), own) for call in share.mine()]
+        spans += [_call(call, origins, child(), own) for call in share.mine()]
     for step in journey.steps:
         spans.append(
             Span(
@@ -43,8 +44,8 @@ def _own(journey: Journey, own: TraceContext, ended_ns: int) -> Span:
     attributes: dict[str, Attribute] = {**journey.attributes, "mesh.degraded": journey.degraded}
     if journey.rules:
         attributes["mesh.rules"] = journey.rules
-    if journey.error is not None:
-        attributes["error.type"] = journey.error
+    if journey.failure is not None:
+        attributes["error.type"] = journey.failure
     return Span(
         journey.name,
         journey.kind,
@@ -55,7 +56,7 @@ def _own(journey: Journey, own: TraceContext, ended_ns: int) -> Span:
         attributes,
         tuple(record.context for record in journey.records),
         tuple(_decisions(journey, ended_ns)),
-        journey.error,
+        journey.failure,
     )
 
 
@@ -75,10 +76,8 @@ def _decisions(journey: Journey, at_ns: int) -> Iterator[Event]:
         )
 
 
-def _call(call: CallPart, journey: Journey, context: TraceContext, parent: TraceContext) -> Span:
-    stands = [
-        origin for origin in journey.origins if (origin.model, origin.version) == (call.model, call.version)
-    ]
+def _call(call: CallPart, origins: set[Origin], context: TraceContext, parent: TraceContext) -> Span:
+    stands = [origin for origin in origins if (origin.model, origin.version) == (call.model, call.version)]
     answered = call.outcome == "answered"
     attributes: dict[str, Attribute] = {
         "mesh.model.name": call.model,
@@ -133,5 +132,5 @@ def _record(
             "messaging.kafka.offset": record.offset,
         },
         (batch,),
-        error=journey.error,
+        error=journey.failure,
     )

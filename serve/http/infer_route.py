@@ -9,7 +9,7 @@ from mesh.errors import InvalidInput, MeshError
 from serve.http.body import Message, Receive, compress, decompress, read_body
 from serve.http.errors import ClientGone, Headers, HttpRefusal, refusal_of
 from serve.http.responses import Response, refusal_response
-from serve.oip.inference import Inference
+from serve.oip.inference import Inference, told
 from serve.oip.request import Asked, InferRequest, parse_infer
 from serve.oip.response import Reply, ReplyWriter
 
@@ -55,7 +55,7 @@ class InferRoute:
         if shown_id is None or len(shown_id) > _MAX_ID:
             shown_id = request_id.encode()
         rows = 0
-        journey = inference.begin(endpoint, "http", headers.get(b"traceparent"), request_id)
+        journey = inference.begin(headers.get(b"traceparent"))
         try:
             asked = self._asked(endpoint, version, headers, request_id)
             if b"content-encoding" in headers:
@@ -73,12 +73,17 @@ class InferRoute:
         except HttpRefusal as error:
             refusal = error
         except Exception:  # noqa: BLE001 - the last resort: a defect must not show its insides, nor end the connection
-            _LOG.exception("request %s for '%s' failed unexpectedly", shown_id.decode("latin-1"), endpoint)
+            _LOG.exception(
+                "request %s for '%s' failed unexpectedly",
+                shown_id.decode("latin-1"),
+                endpoint,
+                extra=told(journey, request_id),
+            )
             refusal = HttpRefusal(500, f"internal error in request {shown_id.decode('latin-1')}")
         else:
-            inference.answered(endpoint, "http", "200", rows, received, journey)
+            inference.answered(endpoint, "http", "200", rows, received, journey, request_id)
             return response
-        inference.refused(endpoint, "http", str(refusal.status), rows, received, journey)
+        inference.refused(endpoint, "http", str(refusal.status), rows, received, journey, request_id)
         return refusal_response(refusal, shown_id)
 
     def _asked(self, endpoint: str, version: str, headers: Mapping[bytes, bytes], request_id: str) -> Asked:

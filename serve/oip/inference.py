@@ -95,16 +95,9 @@ class Inference:
             None if time_left_s is None else received + time_left_s,
         )
 
-    def begin(
-        self, endpoint: str, protocol: EdgeProtocol, traceparent: str | bytes | None, request_id: str
-    ) -> Journey | None:
+    def begin(self, traceparent: str | bytes | None) -> Journey | None:
         """The journey of a request; None where nothing is traced. It ends in `answered` or `refused`."""
-        if self._tracer is None:
-            return None
-        name = endpoint if endpoint in self.mesh.endpoints else UNKNOWN
-        transport = "rpc.system" if protocol == "grpc" else "network.protocol.name"
-        attributes = {"mesh.endpoint": name, transport: protocol, "mesh.request.id": request_id}
-        return self._tracer.begin(f"infer {name}", "server", traceparent, attributes)
+        return None if self._tracer is None else self._tracer.begin("server", traceparent)
 
     async def answer(self, request: InferRequest, journey: Journey | None = None) -> Answer:
         """Ask the mesh; any `MeshError` means that the request as a whole has no answer."""
@@ -141,12 +134,13 @@ class Inference:
         rows: int,
         received: float,
         journey: Journey | None = None,
+        request_id: str = "",
     ) -> None:
         """Count a request that was answered; `received` is `time.monotonic` at its beginning."""
         seconds = time.monotonic() - received
         self.statistics.succeeded(endpoint, rows, seconds)
         self._observer.requested(endpoint, protocol, code, rows, seconds)
-        self._end(journey, code, rows, None)
+        self._end(journey, endpoint, protocol, code, rows, request_id, None)
 
     def refused(
         self,
@@ -156,6 +150,7 @@ class Inference:
         rows: int,
         received: float,
         journey: Journey | None = None,
+        request_id: str = "",
     ) -> None:
         """Count a request that was refused or failed. Names that nobody serves are counted as one."""
         seconds = time.monotonic() - received
@@ -164,9 +159,34 @@ class Inference:
         else:
             endpoint = UNKNOWN
         self._observer.requested(endpoint, protocol, code, rows, seconds)
-        self._end(journey, code, rows, None if code in CALLERS_FAULT else code)
+        self._end(
+            journey, endpoint, protocol, code, rows, request_id, None if code in CALLERS_FAULT else code
+        )
 
-    def _end(self, journey: Journey | None, code: str, rows: int, error: str | None) -> None:
-        if journey is not None and self._tracer is not None:
-            attributes: dict[str, Attribute] = {"mesh.rows": rows, "mesh.status": code}
-            self._tracer.end(journey, error, attributes)
+    def _end(
+        self,
+        journey: Journey | None,
+        endpoint: str,
+        protocol: EdgeProtocol,
+        code: str,
+        rows: int,
+        request_id: str,
+        error: str | None,
+    ) -> None:
+        if journey is None or self._tracer is None or not self._tracer.kept(journey, error):
+            return
+        transport = "rpc.system" if protocol == "grpc" else "network.protocol.name"
+        attributes: dict[str, Attribute] = {
+            "mesh.endpoint": endpoint,
+            transport: protocol,
+            "mesh.request.id": request_id,
+            "mesh.rows": rows,
+            "mesh.status": code,
+        }
+        self._tracer.tell(journey, f"infer {endpoint}", attributes)
+
+
+def told(journey: Journey | None, request_id: str) -> dict[str, str]:
+    """What a log record says of the request that it belongs to."""
+    found = {"request_id": request_id}
+    return found if journey is None else {**found, "trace_id": journey.context.trace_id}

@@ -131,10 +131,11 @@ def _line(record: logging.LogRecord) -> dict[str, object]:
 
 def test_a_log_event_is_one_line_with_its_trace_and_request():
     tracer = Tracer(1, MemorySpans(), Recorder())
-    journey = tracer.begin("infer default", "server", None, {"mesh.request.id": "r-1"})
+    journey = tracer.begin("server")
     token = CURRENT.set(journey)
     try:
         record = logging.LogRecord("mesh.engine", logging.WARNING, "f", 1, "two\nlines for %s", ("x",), None)
+        record.request_id = "r-1"
         event = _line(record)
     finally:
         CURRENT.reset(token)

@@ -10,7 +10,7 @@ from mesh.routing.types import Answer, Origin, RowFailure
 from mesh.settings import Settings
 from mesh.telemetry.recorder import Recorder
 from mesh.tracing.context import TraceContext
-from mesh.tracing.journey import CallPart, Journey, RecordContext, Share
+from mesh.tracing.journey import CallPart, CohortTrace, Journey, RecordContext, Share
 from mesh.tracing.span import MemorySpans, Span
 from mesh.tracing.tracer import MAX_RECORDS, TROUBLE_PER_S, Tracer
 
@@ -25,7 +25,11 @@ class Traced:
         self.tracer = Tracer(ratio, self.sink, self.recorder, draw=lambda: draws)
 
     def begin(self, header: str | None = None) -> Journey:
-        return self.tracer.begin("infer default", "server", header, {"mesh.endpoint": "default"})
+        return self.tracer.begin("server", header)
+
+    def end(self, journey: Journey, error: str | None = None) -> None:
+        if self.tracer.kept(journey, error):
+            self.tracer.tell(journey, "infer default", {"mesh.endpoint": "default", "mesh.rows": 1})
 
     def counted(self) -> dict[str, float]:
         snapshot = self.recorder.snapshot().counters
@@ -35,7 +39,9 @@ class Traced:
 def _answer(*, degraded: bool = False, failed: bool = False) -> Answer:
     failures = {0: RowFailure("rules", "away", "no replica")} if failed else {}
     origins = () if failed else (Origin("rules", "2", "baseline", "primary"),)
-    return Answer({}, None, origins, np.zeros(1, np.intp), np.array([degraded]), failures, "abc")
+    return Answer(
+        {}, None, origins, np.full(1, -1 if failed else 0, np.intp), np.array([degraded]), failures, "abc"
+    )
 
 
 @pytest.mark.parametrize(
@@ -51,7 +57,7 @@ def test_the_caller_decides_else_the_ratio(header: str | None, draws: float, kep
     traced = Traced(draws=draws)
     journey = traced.begin(header)
     journey.answered(_answer())
-    traced.tracer.end(journey)
+    traced.end(journey)
     assert bool(traced.sink.spans) is kept
     assert traced.counted() == ({"sampled": 1} if kept else {})
 
@@ -63,7 +69,7 @@ def test_trouble_is_always_kept(answer: Answer, why: str):
     traced = Traced(ratio=0)
     journey = traced.begin(PARENT + "0")
     journey.answered(answer)
-    traced.tracer.end(journey)
+    traced.end(journey)
     assert traced.counted() == {why: 1}
     (span,) = traced.sink.spans
     assert span.context.sampled
@@ -73,7 +79,7 @@ def test_trouble_is_always_kept(answer: Answer, why: str):
 def test_an_outage_is_traced_up_to_a_bound():
     traced = Traced(ratio=0)
     for _ in range(3 * TROUBLE_PER_S):
-        traced.tracer.end(traced.begin(), "503")
+        traced.end(traced.begin(), "503")
     kept = traced.counted()["error"]
     assert TROUBLE_PER_S <= kept <= 2 * TROUBLE_PER_S  # two, where a second ended meanwhile
     dropped = traced.recorder.snapshot().counters["mesh_traces_dropped_total"][()]
@@ -83,6 +89,12 @@ def test_an_outage_is_traced_up_to_a_bound():
 def _call(model: str, rows: list[int] | None, outcome: str = "answered", *, shadow: bool = False) -> CallPart:
     places = None if rows is None else np.array(rows)
     return CallPart(model, "2", outcome, places, 0 if rows is None else len(rows), 5, 9, shadow)
+
+
+def _cohort(*calls: CallPart) -> CohortTrace:
+    cohort = CohortTrace()
+    cohort.calls += calls
+    return cohort
 
 
 def test_calls_are_children_with_role_version_and_decision():
@@ -95,9 +107,9 @@ def test_calls_are_children_with_role_version_and_decision():
         _call("degrader", [1], shadow=True),
         _call("other", [3]),
     ]
-    journey.share(calls, 0, 2)
+    journey.share(_cohort(*calls), 0, 2)
     journey.answered(_answer())
-    traced.tracer.end(journey, None, {"mesh.rows": 1})
+    traced.end(journey)
     own, *children = traced.sink.spans
     assert own.parent is not None
     assert own.parent.span_id == "b7ad6b7169203331"
@@ -122,17 +134,17 @@ def test_calls_are_children_with_role_version_and_decision():
     ("rows", "mine"), [([0, 1], False), ([2], True), ([0, 4], False), ([3, 9], True), (None, True)]
 )
 def test_calls_for_the_rows_of_others_are_not_mine(rows: list[int] | None, mine: bool):
-    assert bool(Share([_call("rules", rows)], 2, 4).mine()) is mine
+    assert bool(Share(_cohort(_call("rules", rows)), 2, 4).mine()) is mine
 
 
 def test_a_batch_and_its_records_link_to_each_other():
     traced = Traced(ratio=0)
     journey = traced.begin()
     sent = TraceContext("a" * 32, "b" * 16, sampled=True)
-    unsampled = TraceContext("c" * 32, "d" * 16, sampled=False)
-    many = [RecordContext(unsampled, 1, offset) for offset in range(500)]
-    traced.tracer.note_records(journey, [*many, RecordContext(sent, 3, 77)])
-    traced.tracer.end(journey)
+    other = TraceContext("c" * 32, "d" * 16, sampled=True)
+    many = [RecordContext(other, 1, offset) for offset in range(500)]
+    traced.tracer.note_records(journey, [RecordContext(sent, 3, 77), *many])
+    traced.end(journey)
     batch, *records = traced.sink.spans
     assert len(batch.links) == len(records) == MAX_RECORDS
     first: Span = records[0]
