@@ -12,6 +12,7 @@ import statistics
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
@@ -36,12 +37,14 @@ from mesh.tracing.otel import OtelSpans
 from mesh.tracing.tracer import Tracer
 from mesh.wire import pack, unpack
 from mesh.wire.frames import Reply, Request
-from serve.http.infer_route import InferRoute
+from serve.http.app import MeshApp
+from serve.http.fast_lane import FastLane
 from serve.oip.inference import Inference
 from serve.oip.ports import ServerFacts
 
 RATIO, ROUNDS = 0.01, 15
-REQUESTS, CONNECTIONS = 2_000, 64
+WRK_S, CONNECTIONS = 1, 64
+SCRIPT = Path(__file__).with_name("row16.lua")
 POLLS, RECORDS = 20, 2_000
 SIGNATURE = Signature((TensorSpec("x", "FP32", (-1, 16)),), (TensorSpec("y", "FP32", (-1, 4)),))
 OUTPUT = np.zeros((4096, 4), np.float32)
@@ -85,25 +88,24 @@ async def _model(payload: bytes) -> bytes:
 
 
 async def request_seconds(tracer: Tracer | None) -> float:
-    """Processor seconds of one request."""
+    """Processor seconds that this process spends on one request of another: HTTP, engine, handle path and answer."""
     table = RouteTable("default", (Route("plain", compile_when("always"), send=("mlp",)),))
     facts = {"mlp": ModelFacts("mlp", SIGNATURE)}
     config = EngineConfig({"default": table}, facts, {"mlp": ModelPolicy()}, "abc")
     engine = Engine(config, node="here", handles={"mlp": _model}, direct=False)
-    route = InferRoute(Inference(engine, ServerFacts("bench", "0", {}), None, None, tracer))
-    tensor = {"name": "x", "datatype": "FP32", "shape": [1, 16], "data": [0.5] * 16}
-    body = json.dumps({"inputs": [tensor]}).encode()
-
-    async def connection() -> None:
-        for _ in range(REQUESTS // CONNECTIONS):
-            response = await route.respond("default", "", {}, body)
-            assert response.status == 200
-
+    inference = Inference(engine, ServerFacts("bench", "0", {}), None, None, tracer)
+    lane = FastLane(MeshApp(inference))
+    port = await lane.start("127.0.0.1", 0)
+    url = f"http://127.0.0.1:{port}/v2/models/default/infer"
+    words = ("-t1", f"-c{CONNECTIONS}", f"-d{WRK_S}s", "-s", str(SCRIPT), url)
     began = time.process_time()
-    await asyncio.gather(*(connection() for _ in range(CONNECTIONS)))
+    wrk = await asyncio.create_subprocess_exec("wrk", *words, stdout=asyncio.subprocess.DEVNULL)
+    assert await wrk.wait() == 0
     took = time.process_time() - began
+    answered = inference.statistics.of("default").successes
+    await lane.drain(1)
     await engine.close()
-    return took / (REQUESTS // CONNECTIONS * CONNECTIONS)
+    return took / answered
 
 
 def record_seconds(*, traced: bool) -> Measured:

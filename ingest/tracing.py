@@ -18,7 +18,7 @@ def begin(tracer: Tracer | None, polled: Polled) -> Journey | None:
     """The journey of this poll; None where nothing is traced."""
     if tracer is None:
         return None
-    journey = tracer.begin("consumer")
+    journey = tracer.begin()
     found = sampled_records(polled)
     if found:
         tracer.note_records(journey, found)
@@ -35,7 +35,7 @@ def end(tracer: Tracer | None, journey: Journey | None, polled: Polled, error: s
         "messaging.destination.name": polled.topic,
         "messaging.batch.message_count": len(polled),
     }
-    tracer.tell(journey, f"process batch {polled.topic}", attributes)
+    tracer.tell(journey, "consumer", f"process batch {polled.topic}", attributes)
 
 
 def sampled_records(polled: Polled) -> list[RecordContext]:

@@ -4,11 +4,12 @@ The journey that the running task is on is in a context variable, so that what l
 of it; without tracing it is never set.
 """
 
+import random
 import time
 from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
 
@@ -19,18 +20,6 @@ from mesh.tracing.span import Attributes, Kind
 NOTHING: Final[Attributes] = {}
 MAX_STEPS: Final = 256
 """Steps of one journey; a batch that is tried again for hours must not grow without end."""
-
-
-class Ids(Protocol):
-    """Makes ids of spans and traces."""
-
-    def trace_id(self) -> str:
-        """32 hexadecimal digits."""
-        ...
-
-    def span_id(self) -> str:
-        """16 hexadecimal digits."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,21 +50,19 @@ class CohortTrace:
         self.troubled = bool(answer.failed) or bool(answer.degraded.any())
 
 
-class Share:
-    """A cohort's trace, and which of its rows are this journey's: places `start` to `stop`."""
+Share = tuple[CohortTrace, int, int]
+"""A cohort's trace, and which of its rows are this journey's: from the first place up to the second."""
 
-    __slots__ = ("cohort", "start", "stop")
 
-    def __init__(self, cohort: CohortTrace, start: int, stop: int) -> None:
-        self.cohort, self.start, self.stop = cohort, start, stop
+def calls_of(share: Share) -> list[CallPart]:
+    """The calls of a cohort that concern this journey's rows."""
+    cohort, start, stop = share
+    return [call for call in cohort.calls if call.rows is None or _touches(call.rows, start, stop)]
 
-    def mine(self) -> list[CallPart]:
-        """The calls that concern this journey's rows."""
-        return [call for call in self.cohort.calls if call.rows is None or self._touches(call.rows)]
 
-    def _touches(self, rows: np.ndarray) -> bool:
-        at = int(np.searchsorted(rows, self.start))
-        return at < len(rows) and int(rows[at]) < self.stop
+def _touches(rows: np.ndarray, start: int, stop: int) -> bool:
+    at = int(np.searchsorted(rows, start))
+    return at < len(rows) and int(rows[at]) < stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,39 +83,35 @@ class Journey:
     `parent` is the caller's span. The journey's own `context` is made when somebody asks for it.
     """
 
-    __slots__ = (
-        "_answers", "_context", "_ids", "attributes", "began_ns", "error", "kind", "name", "parent", "records", "sampled",
-        "shares", "steps",
-    )  # fmt: skip
+    error: str | None = None
+    kind: Kind = "internal"
+    name: str = ""
+    attributes: Attributes = NOTHING
+    records: "Sequence[RecordContext]" = ()
+    steps: Sequence[Step] = ()
+    shares: tuple[Share, ...] = ()
+    _answers: tuple[Answer, ...] = ()
+    _context: TraceContext | None = None
 
-    def __init__(self, kind: Kind, parent: TraceContext | None, sampled: bool, ids: Ids) -> None:
-        self.kind, self.parent, self.sampled = kind, parent, sampled
-        self.began_ns = time.time_ns()
-        self.error: str | None = None
-        self.shares: list[Share] = []
-        self._answers: list[Answer] = []
-        self._ids = ids
-        self._context: TraceContext | None = None
-        self.name = ""
-        self.attributes: Attributes = NOTHING
-        self.records: Sequence[RecordContext] = ()
-        self.steps: Sequence[Step] = ()
+    def __init__(self, parent: TraceContext | None, sampled: bool) -> None:
+        # What most journeys never have stays on the class: this runs for every request.
+        self.parent, self.sampled, self.began_ns = parent, sampled, time.time_ns()
 
     @property
     def context(self) -> TraceContext:
         """The journey's own span."""
-        if self._context is None or self._context.sampled != self.sampled:
-            trace_id = self._ids.trace_id() if self.parent is None else self.parent.trace_id
-            span_id = self._ids.span_id()
-            if self._context is not None:
-                trace_id, span_id = self._context.trace_id, self._context.span_id
-            self._context = TraceContext(trace_id, span_id, self.sampled)
-        return self._context
+        known = self._context
+        if known is None:
+            trace_id = new_trace_id() if self.parent is None else self.parent.trace_id
+            known = self._context = TraceContext(trace_id, new_span_id(), self.sampled)
+        elif known.sampled != self.sampled:
+            known = self._context = TraceContext(known.trace_id, known.span_id, self.sampled)
+        return known
 
     def share(self, cohort: CohortTrace, start: int, stop: int) -> None:
         """The engine answers a cohort of which places `start` to `stop` are ours."""
         if len(self.shares) < MAX_STEPS:
-            self.shares.append(Share(cohort, start, stop))
+            self.shares = (*self.shares, (cohort, start, stop))
 
     def step(
         self, name: str, kind: Kind, began_ns: int, attributes: Attributes, error: str | None = None
@@ -140,14 +123,15 @@ class Journey:
     def answered(self, answer: Answer) -> None:
         """Rows were answered so. What of it matters is read when the journey is kept."""
         if len(self._answers) < MAX_STEPS:
-            self._answers.append(answer)
+            self._answers = (*self._answers, answer)
 
     @property
     def troubled(self) -> bool:
         """Some row of ours failed or is degraded."""
-        if self.shares and not any(share.cohort.troubled for share in self.shares):
-            return False
-        return any(answer.failed or answer.degraded.any() for answer in self._answers)
+        for share in self.shares:
+            if share[0].troubled:
+                return any(bool(answer.failed) or bool(answer.degraded.any()) for answer in self._answers)
+        return False
 
     @property
     def degraded(self) -> bool:
@@ -184,6 +168,16 @@ class RecordContext:
     context: TraceContext
     partition: int
     offset: int
+
+
+def new_trace_id() -> str:
+    """32 hexadecimal digits."""
+    return f"{random.getrandbits(128) or 1:032x}"
+
+
+def new_span_id() -> str:
+    """16 hexadecimal digits."""
+    return f"{random.getrandbits(64) or 1:016x}"
 
 
 CURRENT: Final[ContextVar[Journey | None]] = ContextVar("journey", default=None)

@@ -4,25 +4,25 @@ Names and attributes follow OpenTelemetry's semantic conventions 1.44 (messaging
 with `mesh.`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from mesh.routing.types import Origin
 from mesh.tracing.context import TraceContext
-from mesh.tracing.journey import CallPart, Journey, RecordContext
+from mesh.tracing.journey import CallPart, Journey, RecordContext, calls_of, new_span_id
 from mesh.tracing.span import Attribute, Event, Span
 
 
-def spans_of(journey: Journey, ended_ns: int, span_id: Callable[[], str]) -> list[Span]:
+def spans_of(journey: Journey, ended_ns: int) -> list[Span]:
     """The journey's own span first, then its model calls and other steps, then a span in the trace of each of its records."""
 
     def child() -> TraceContext:
-        return TraceContext(journey.context.trace_id, span_id(), True)
+        return TraceContext(journey.context.trace_id, new_span_id(), True)
 
     own = TraceContext(journey.context.trace_id, journey.context.span_id, True)
     spans = [_own(journey, own, ended_ns)]
     origins = journey.origins
     for share in journey.shares:
-        spans += [_call(call, origins, child(), own) for call in share.mine()]
+        spans += [_call(call, origins, child(), own) for call in calls_of(share)]
     for step in journey.steps:
         spans.append(
             Span(
@@ -36,7 +36,7 @@ def spans_of(journey: Journey, ended_ns: int, span_id: Callable[[], str]) -> lis
                 error=step.error,
             )
         )
-    spans += [_record(journey, record, own, ended_ns, span_id()) for record in journey.records]
+    spans += [_record(journey, record, own, ended_ns, new_span_id()) for record in journey.records]
     return spans
 
 

@@ -29,20 +29,19 @@ class Tracer:
         sink: SpanSink,
         recorder: Recorder,
         draw: Callable[[], float] = random.random,
-        bits: Callable[[int], int] = random.getrandbits,
     ) -> None:
         self._ratio, self._sink, self._recorder = ratio, sink, recorder
-        self._draw, self._bits = draw, bits
+        self._draw = draw
         self._second = 0
         self._trouble = 0
 
-    def begin(self, kind: Kind, traceparent: str | bytes | None = None) -> Journey:
+    def begin(self, traceparent: str | bytes | None = None) -> Journey:
         """A request that came with this header. What it is called is said when it ends, if it is kept."""
         if traceparent is not None:
             parent = parse_traceparent(traceparent)
             if parent is not None:
-                return Journey(kind, parent, parent.sampled, self)
-        return Journey(kind, None, self._draw() < self._ratio, self)
+                return Journey(parent, parent.sampled)
+        return Journey(None, self._draw() < self._ratio)
 
     def note_records(self, journey: Journey, found: list[RecordContext]) -> None:
         """The records of a micro-batch that came with traces that their senders keep: so the batch is kept."""
@@ -64,18 +63,10 @@ class Tracer:
         self._recorder.count(names.TRACES, 1, (why,))
         return True
 
-    def tell(self, journey: Journey, name: str, attributes: Attributes) -> None:
+    def tell(self, journey: Journey, kind: Kind, name: str, attributes: Attributes) -> None:
         """Export a journey that is kept."""
-        journey.name, journey.attributes = name, attributes
-        self._sink.emit(spans_of(journey, time.time_ns(), self.span_id))
-
-    def trace_id(self) -> str:
-        """A new one: 32 hexadecimal digits."""
-        return f"{self._bits(128) or 1:032x}"
-
-    def span_id(self) -> str:
-        """A new one: 16 hexadecimal digits."""
-        return f"{self._bits(64) or 1:016x}"
+        journey.kind, journey.name, journey.attributes = kind, name, attributes
+        self._sink.emit(spans_of(journey, time.time_ns()))
 
     def _has_room(self) -> bool:
         second = int(time.monotonic())

@@ -97,7 +97,7 @@ class Inference:
 
     def begin(self, traceparent: str | bytes | None) -> Journey | None:
         """The journey of a request; None where nothing is traced. It ends in `answered` or `refused`."""
-        return None if self._tracer is None else self._tracer.begin("server", traceparent)
+        return None if self._tracer is None else self._tracer.begin(traceparent)
 
     async def answer(self, request: InferRequest, journey: Journey | None = None) -> Answer:
         """Ask the mesh; any `MeshError` means that the request as a whole has no answer."""
@@ -183,7 +183,7 @@ class Inference:
             "mesh.rows": rows,
             "mesh.status": code,
         }
-        self._tracer.tell(journey, f"infer {endpoint}", attributes)
+        self._tracer.tell(journey, "server", f"infer {endpoint}", attributes)
 
 
 def told(journey: Journey | None, request_id: str) -> dict[str, str]:

@@ -131,7 +131,7 @@ def _line(record: logging.LogRecord) -> dict[str, object]:
 
 def test_a_log_event_is_one_line_with_its_trace_and_request():
     tracer = Tracer(1, MemorySpans(), Recorder())
-    journey = tracer.begin("server")
+    journey = tracer.begin()
     token = CURRENT.set(journey)
     try:
         record = logging.LogRecord("mesh.engine", logging.WARNING, "f", 1, "two\nlines for %s", ("x",), None)

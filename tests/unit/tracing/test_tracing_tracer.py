@@ -10,7 +10,7 @@ from mesh.routing.types import Answer, Origin, RowFailure
 from mesh.settings import Settings
 from mesh.telemetry.recorder import Recorder
 from mesh.tracing.context import TraceContext
-from mesh.tracing.journey import CallPart, CohortTrace, Journey, RecordContext, Share
+from mesh.tracing.journey import CallPart, CohortTrace, Journey, RecordContext, calls_of
 from mesh.tracing.span import MemorySpans, Span
 from mesh.tracing.tracer import MAX_RECORDS, TROUBLE_PER_S, Tracer
 
@@ -25,11 +25,17 @@ class Traced:
         self.tracer = Tracer(ratio, self.sink, self.recorder, draw=lambda: draws)
 
     def begin(self, header: str | None = None) -> Journey:
-        return self.tracer.begin("server", header)
+        return self.tracer.begin(header)
+
+    def answered(self, journey: Journey, answer: Answer) -> None:
+        cohort = CohortTrace()
+        cohort.answered(answer)
+        journey.share(cohort, 0, len(answer))
+        journey.answered(answer)
 
     def end(self, journey: Journey, error: str | None = None) -> None:
         if self.tracer.kept(journey, error):
-            self.tracer.tell(journey, "infer default", {"mesh.endpoint": "default", "mesh.rows": 1})
+            self.tracer.tell(journey, "server", "infer default", {"mesh.endpoint": "default", "mesh.rows": 1})
 
     def counted(self) -> dict[str, float]:
         snapshot = self.recorder.snapshot().counters
@@ -68,7 +74,7 @@ def test_the_caller_decides_else_the_ratio(header: str | None, draws: float, kep
 def test_trouble_is_always_kept(answer: Answer, why: str):
     traced = Traced(ratio=0)
     journey = traced.begin(PARENT + "0")
-    journey.answered(answer)
+    traced.answered(journey, answer)
     traced.end(journey)
     assert traced.counted() == {why: 1}
     (span,) = traced.sink.spans
@@ -134,7 +140,7 @@ def test_calls_are_children_with_role_version_and_decision():
     ("rows", "mine"), [([0, 1], False), ([2], True), ([0, 4], False), ([3, 9], True), (None, True)]
 )
 def test_calls_for_the_rows_of_others_are_not_mine(rows: list[int] | None, mine: bool):
-    assert bool(Share(_cohort(_call("rules", rows)), 2, 4).mine()) is mine
+    assert bool(calls_of((_cohort(_call("rules", rows)), 2, 4))) is mine
 
 
 def test_a_batch_and_its_records_link_to_each_other():
