@@ -44,8 +44,10 @@ def sampled_records(polled: Polled) -> list[RecordContext]:
     Most have no header at all, or a trace that nobody keeps: those are passed over by the header's last digit.
     """
     found: list[RecordContext] = []
-    for at, message in enumerate(polled.messages):
-        headers = message.headers()
+    several = [message.headers() for message in polled.messages]
+    if not any(several):
+        return found
+    for at, headers in enumerate(several):
         if headers:
             for name, value in headers:
                 if name == HEADER and value and value[-1:] in _KEPT:
