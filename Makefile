@@ -47,7 +47,7 @@ triton-env: .venv-triton/.ready
 	then touch $@; else echo "no Triton environment: its tests are skipped (Debian: apt-get install python3-venv libpython3.11)"; fi
 
 test: $(VENV)/.dev servers triton-env  ## Set up and run every test
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/python -X faulthandler -m pytest $(TESTS)
 
 unit: $(VENV)/.dev  ## The tests that take milliseconds
 	$(BIN)/python -m pytest tests/unit tests/property

@@ -106,6 +106,12 @@ class Polled:
         """Every partition of the poll has moved to another reader: there is nobody left to answer for."""
         return all(span.abandoned for span in self.spans)
 
+    @property
+    def waited_ms(self) -> float:
+        """How long its first record had waited in Kafka when the poll returned, by Kafka's clock and ours."""
+        kind, stamped = self.messages[0].timestamp()
+        return self.received_at * 1e3 - stamped if kind else 0.0
+
 
 @dataclass(frozen=True, slots=True)
 class Rejected:

@@ -14,13 +14,13 @@ from ingest.evaluation.page import page
 from ingest.evaluation.panels import Panel, panels_of
 from ingest.evaluation.playing import Player, by_name, play_all
 from ingest.evaluation.results import Result
-from ingest.evaluation.table import results_table
+from ingest.evaluation.table import caption, results_table
 from ingest.telemetry.configured import load_chain
 from mesh.cli import environment, interrupts
 from mesh.errors import InvalidInput
 from mesh.settings import Settings
 from mesh.signals.sensors import Telemetry
-from mesh.spec import load_mesh, load_scenario, load_scenarios
+from mesh.spec import load_mesh, load_prices, load_scenario, load_scenarios
 
 SEED: Final = 7
 
@@ -75,6 +75,7 @@ def evaluate(
     settings = environment.settings()
     mesh = load_mesh(Path(settings.config_dir), settings)
     chain = load_chain(Path(settings.config_dir), mesh)
+    prices = load_prices(Path(settings.config_dir))
     labelled = _labelled(file, labels, asset_column, time_column)
     cases = _simulated(scenario or [], settings, chain.telemetry, assets, seed or [SEED], every=all_)
     if labelled is not None:
@@ -96,11 +97,12 @@ def evaluate(
             panels[played.case.name] = panels_of(played, chain)
     results = by_name(found)
     if json:
-        sys.stdout.write(document(results).decode() + "\n")
+        sys.stdout.write(document(results, prices).decode() + "\n")
     else:
-        Console(width=None if sys.stdout.isatty() else 200).print(results_table(results))
+        Console(width=None if sys.stdout.isatty() else 200).print(results_table(results, prices))
+        console.print(caption(prices), highlight=False)
     if report is not None:
-        _write(report, page(results, panels))
+        _write(report, page(results, panels, prices))
         console.print(f"the page is in {report}", highlight=False, soft_wrap=True)
 
 

@@ -6,18 +6,20 @@ from collections.abc import Sequence
 import msgspec
 
 from ingest.evaluation.intervals import Estimate
+from ingest.evaluation.pricing import priced
 from ingest.evaluation.results import Result
 from ingest.evaluation.scoring import Score
+from mesh.costs import Prices
 
 
-def document(results: Sequence[Result]) -> bytes:
+def document(results: Sequence[Result], prices: Prices) -> bytes:
     """One object with a list of scenarios; a number that there is none of is null."""
     return msgspec.json.format(
-        msgspec.json.encode({"scenarios": [_scenario(one) for one in results]}), indent=2
+        msgspec.json.encode({"scenarios": [_scenario(one, prices) for one in results]}), indent=2
     )
 
 
-def _scenario(result: Result) -> dict[str, object]:
+def _scenario(result: Result, prices: Prices) -> dict[str, object]:
     return {
         "name": result.name,
         "seeds": result.seeds,
@@ -27,7 +29,21 @@ def _scenario(result: Result) -> dict[str, object]:
         "records_per_s": round(result.records_per_s, 1),
         "p95_s": round(result.p95_s, 6),
         "cpu_s_per_1000": round(result.cpu_s_per_1000, 6),
+        "cost": _cost(result, prices),
         "rules": [_rule(score) for score in result.scores],
+    }
+
+
+def _cost(result: Result, prices: Prices) -> dict[str, object]:
+    found = priced(result, prices)
+    return {
+        "estimate": True,
+        "currency": prices.currency,
+        "prices_of": prices.date,
+        "per_hour": found.per_hour,
+        "per_1000_records": found.per_1000_records,
+        "per_alert": found.per_alert,
+        "per_true_alert": found.per_true_alert,
     }
 
 

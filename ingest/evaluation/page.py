@@ -7,7 +7,8 @@ from typing import Final
 from ingest.evaluation.panels import Panel
 from ingest.evaluation.results import Result
 from ingest.evaluation.svg import draw
-from ingest.evaluation.table import HEADINGS, rows
+from ingest.evaluation.table import HEADINGS, caption, rows
+from mesh.costs import Prices
 
 _STYLE: Final = """
 :root { --ink: #1d2733; --quiet: #667382; --rule: #dde3ea; --back: #fff; --line: #1f6feb; --truth: #f2b84b55;
@@ -38,15 +39,16 @@ _KEY: Final = (
 )
 
 
-def page(results: Sequence[Result], panels: Mapping[str, Sequence[Panel]]) -> str:
+def page(results: Sequence[Result], panels: Mapping[str, Sequence[Panel]], prices: Prices) -> str:
     """The page: a table of everything, then each scenario with the panels of its first seed."""
     seeds = ", ".join(str(seed) for seed in dict.fromkeys(seed for one in results for seed in one.seeds))
+    note = f"MTTD is that of found faults; missed ones are in the TPR; {escape(caption(prices))}"
     parts = [
         "<h1>Evaluation</h1>",
-        f"<p>Seeds: {seeds}. Intervals are of 95 %. MTTD is that of found faults; missed ones are in the TPR.</p>",
-        _table(results),
+        f"<p>Seeds: {seeds}. Intervals are of 95 %. {note}.</p>",
+        _table(results, prices),
         _KEY,
-        *(_section(one, panels.get(one.name, ())) for one in results),
+        *(_section(one, panels.get(one.name, ()), prices) for one in results),
     ]
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"/>'
@@ -55,7 +57,7 @@ def page(results: Sequence[Result], panels: Mapping[str, Sequence[Panel]]) -> st
     )
 
 
-def _section(result: Result, panels: Sequence[Panel]) -> str:
+def _section(result: Result, panels: Sequence[Panel], prices: Prices) -> str:
     shown = "".join(
         f"<h3>{escape(panel.says)}</h3>{''.join(draw(chart) for chart in panel.charts)}" for panel in panels
     )
@@ -64,14 +66,14 @@ def _section(result: Result, panels: Sequence[Panel]) -> str:
         f"Plots are of seed {result.seeds[0]}."
     )
     nothing = "" if panels else "<p>No fault and no alert to show.</p>"
-    return f"<h2>{escape(result.name)}</h2><p>{note}</p>{_table([result])}{nothing}{shown}"
+    return f"<h2>{escape(result.name)}</h2><p>{note}</p>{_table([result], prices)}{nothing}{shown}"
 
 
-def _table(results: Sequence[Result]) -> str:
+def _table(results: Sequence[Result], prices: Prices) -> str:
     head = "".join(f"<th>{escape(heading)}</th>" for heading in HEADINGS)
     body = "".join(
         f'<tr class="{"whole" if row[0] else "part"}">{"".join(f"<td>{escape(cell)}</td>" for cell in row)}</tr>'
         for result in results
-        for row in rows(result)
+        for row in rows(result, prices)
     )
     return f'<div class="wide"><table><tr>{head}</tr>{body}</table></div>'

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from ingest.evaluation.intervals import Estimate
+from ingest.evaluation.pricing import priced
 from ingest.evaluation.results import Result
 from ingest.evaluation.scoring import Score
 from mesh.cli.figures import milliseconds
+from mesh.costs import Prices
 
 HEADINGS = (
     "scenario",
@@ -23,29 +25,35 @@ HEADINGS = (
     "p95",
     "records / s",
     "CPU s / 1,000",
+    "cost / h",
 )
 """What `cells` gives."""
 
 
-def results_table(results: Sequence[Result]) -> Table:
+def results_table(results: Sequence[Result], prices: Prices) -> Table:
     """All rules of a scenario together, then each that told something."""
     table = Table(box=None, padding=(0, 1), pad_edge=False)
     for place, heading in enumerate(HEADINGS):
         table.add_column(heading, justify="left" if place < 2 else "right", no_wrap=place < 2)
     for result in results:
-        for row in rows(result):
+        for row in rows(result, prices):
             table.add_row(*row, style="bold" if row[0] else "")
     return table
 
 
-def rows(result: Result) -> list[tuple[str, ...]]:
+def rows(result: Result, prices: Prices) -> list[tuple[str, ...]]:
     """One row for all rules together, and one for each rule that told something."""
-    whole = (milliseconds(result.p95_s), f"{result.records_per_s:,.0f}", f"{result.cpu_s_per_1000:.3f}")
+    whole = (
+        milliseconds(result.p95_s),
+        f"{result.records_per_s:,.0f}",
+        f"{result.cpu_s_per_1000:.3f}",
+        f"{priced(result, prices).per_hour:.4f} {prices.currency}",
+    )
     first, *others = result.scores
     spoke = [score for score in others if score.alerts]
     return [
         (result.name, first.rule, *cells(first), *whole),
-        *(("", score.rule, *cells(score), "", "", "") for score in spoke),
+        *(("", score.rule, *cells(score), *("" for _ in whole)) for score in spoke),
     ]
 
 
@@ -81,3 +89,8 @@ def _plain(estimate: Estimate) -> str:
     if math.isnan(estimate.value):
         return "-"
     return f"{estimate.value:.2f} ({estimate.low:.2f}..{estimate.high:.2f})"
+
+
+def caption(prices: Prices) -> str:
+    """Whose prices the costs were made with."""
+    return f"costs are estimates at the prices of {prices.date}: {prices.source}"

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
+import psutil
 
 from ingest.config import IngestConfig
 from ingest.evaluation.outputs import Counted, SeenRows, ToldAlerts
@@ -30,7 +31,7 @@ from ingest.worker import StreamEngine
 from mesh.alerts import Budget
 from mesh.errors import DeadlineExceeded
 from mesh.pipeline.levels import LevelGauge
-from mesh.pipeline.plan import PipelinePlan
+from mesh.pipeline.plan import LevelRules, PipelinePlan
 from mesh.simulation.run import Run
 from mesh.stores.alerts import MemoryAlerts
 from mesh.stores.alerts.metering import AlertMetering
@@ -41,6 +42,8 @@ POLL_LIMIT_S: Final = 300.0
 """No poll may take longer: a model that hangs ends the evaluation."""
 _LOOK_S: Final = 0.25
 _OPEN_SPANS: Final = 16
+_NEVER: Final = LevelRules(behind_ms=(2**62, 2**62 + 1, 2**62 + 2))
+"""What is found must not depend on how busy the machine is that evaluates."""
 _NO_BUDGET: Final = Budget(alerts=10**9)
 
 
@@ -49,12 +52,14 @@ class Effort:
     """What P polls took.
 
     `seconds` float64 [P] from a poll's being read until its rows were decided on and all was written, `records` int64 [P].
-    `cpu_s` is the process's time for all of them, that of making the records left out.
+    `cpu_s` is the process's time for all of them, that of making the records left out; `memory_bytes` is what the process
+    held at the end.
     """
 
     seconds: np.ndarray
     records: np.ndarray
     cpu_s: float
+    memory_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +97,7 @@ class Trial:
             Snapshots(MemoryStates(), self._ledger, plan.snapshot_ms / 1e3),
             Judging(plan, scores, self._seen, metering),
             ledger=self._ledger,
-            gauge=LevelGauge(plan.levels),
+            gauge=LevelGauge(_NEVER),
             features=FeatureTopic(Counted(), "telemetry", digest_of(chain.features)),
             late=self._late,
             online=None,
@@ -119,7 +124,7 @@ class Trial:
         return Outcome(
             tuple(self._told.told.values()),
             self._seen,
-            Effort(np.array(seconds), np.array(records, np.int64), cpu_s),
+            Effort(np.array(seconds), np.array(records, np.int64), cpu_s, psutil.Process().memory_info().rss),
             self._late.records,
             self._letters.records,
         )

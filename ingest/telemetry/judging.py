@@ -16,11 +16,13 @@ from ingest.telemetry.chain import Computed
 from ingest.telemetry.metering import ChainMetering
 from ingest.telemetry.past import with_alerts
 from ingest.telemetry.snapshots import Cut
+from mesh.pipeline.delays import RecentDelays
 from mesh.pipeline.plan import Level, PipelinePlan
 
 logger = logging.getLogger(__name__)
 
 _RECENT_MS = 10_000
+_RECENT_DELAYS_S = 5.0
 _COMPLAIN_EVERY_S = 10.0
 
 
@@ -59,6 +61,7 @@ class Judging:
         self._alert = next((stage for stage in plan.stages if stage.kind == "alert"), None)
         self._allowed_ms = {name: plan.deadline_ms * plan.share_until(name) for name in scores}
         self._last: asyncio.Future[None] | None = None
+        self._delays = RecentDelays(_RECENT_DELAYS_S)
         self._complained = 0.0
 
     def turn(
@@ -67,6 +70,10 @@ class Judging:
         """Judge a poll; its place in the order is taken now. Returns `cuts` with the state of alerts after it."""
         before, self._last = self._last, asyncio.get_running_loop().create_future()
         return self._judge(polled, computed, level, cuts, before, self._last)
+
+    def p95_ms(self, now: float) -> float:
+        """Of the rows decided on in the last seconds, 95 % took at most so long since Kafka had their records."""
+        return self._delays.p95_ms(now)
 
     async def settled(self) -> None:
         """Returns when every poll whose turn was taken has been decided."""
@@ -118,6 +125,8 @@ class Judging:
                 mine.set_result(None)
         if len(rows):
             self._metering.judged(level, time.time() - read_at / 1e3)
+            now = time.monotonic()
+            self._delays.add(np.full(len(rows), polled.waited_ms + 1e3 * (now - polled.received)), now)
         if writing is not None:
             await writing
         return complete

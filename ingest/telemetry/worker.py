@@ -130,7 +130,8 @@ class TelemetryWorker:
 
     async def _compute(self, polled: Polled, done: Callable[[], None]) -> None:
         journey = begin(self._tracer, polled)
-        level = self._gauge.observe(_behind_ms(polled), time.monotonic())
+        now = time.monotonic()
+        level = self._gauge.observe(max(polled.waited_ms, self._judging.p95_ms(now)), now)
         computed = await self._run(lambda: self._chain.compute(polled, level))
         self._metering.computed(computed, level, len(self._chain))
         if journey is not None:
@@ -210,9 +211,3 @@ def _first(error: Exception) -> Exception:
     while isinstance(error, ExceptionGroup):
         error = error.exceptions[0]
     return error
-
-
-def _behind_ms(polled: Polled) -> float:
-    """How long the first record of the poll has waited in Kafka, by Kafka's clock and ours."""
-    kind, stamped = polled.messages[0].timestamp()
-    return polled.received_at * 1e3 - stamped if kind else 0.0

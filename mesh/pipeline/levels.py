@@ -1,4 +1,4 @@
-"""How much of the chain runs now: less when readings arrive old, all of it again when that has passed. Pure: time is given."""
+"""How much of the chain runs now: less when readings or decisions come late, all of it again when that has passed. Pure."""
 
 from mesh.pipeline.plan import Level, LevelRules
 
@@ -12,7 +12,10 @@ class LevelGauge:
         self.level = Level.FULL
 
     def observe(self, behind_ms: float, now: float) -> Level:
-        """Readings arrive `behind_ms` old at `now` seconds on a clock that does not go back; the level from here on."""
+        """Readings or decisions are `behind_ms` late at `now` seconds on a clock that does not go back.
+
+        Returns the level from here on.
+        """
         reached = Level(sum(behind_ms >= limit for limit in self._rules.behind_ms))
         if reached > self.level:
             self.level, self._calm_since = reached, None

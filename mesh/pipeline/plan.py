@@ -70,8 +70,8 @@ class StagePlan:
 class LevelRules:
     """When the chain does less, and when more again.
 
-    `behind_ms` [L1, L2, L3]: a level begins when readings are that old as they arrive. It ends after `hold_ms` in which
-    they were younger than `recover` times that.
+    `behind_ms` [L1, L2, L3]: a level begins when readings have waited so long as they are read, or 95 % of the decisions of the
+    last five seconds took so long. It ends after `hold_ms` in which both were less than `recover` times that.
     """
 
     behind_ms: tuple[int, int, int] = (1_000, 3_000, 600_000)

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -10,8 +11,8 @@ from typing import Any
 
 import httpx
 import pytest
-from confluent_kafka import Consumer
-from full_stack import LANE_HTTP, ROOT, FullStack, echo_config, full_stack
+from confluent_kafka import Consumer, Message, Producer
+from full_stack import LANE_HTTP, METRICS, ROOT, FullStack, echo_config, full_stack
 from ray_mesh import until
 
 pytestmark = [pytest.mark.ray, pytest.mark.kafka, pytest.mark.redis, pytest.mark.slow]
@@ -47,6 +48,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FullStack]:
     (folder / "shift.yaml").write_text(SCENARIO)
     readers = {
         "INGEST_COMMIT_INTERVAL_S": "0.1",
+        "INGEST_MAX_RECORD_BYTES": "100000",
         "KAFKA_CLIENT_SESSION_TIMEOUT_MS": "6000",
         "KAFKA_CLIENT_HEARTBEAT_INTERVAL_MS": "1000",
     }
@@ -80,6 +82,10 @@ def simulate(stack: FullStack, scenario: Path) -> subprocess.Popen[str]:
 
 
 def read_all(stack: FullStack, topic: str) -> list[dict[str, Any]]:
+    return [json.loads(message.value()) for message in read_messages(stack, topic)]
+
+
+def read_messages(stack: FullStack, topic: str) -> list[Message]:
     consumer = Consumer(
         {
             "bootstrap.servers": stack.kafka.bootstrap,
@@ -89,14 +95,14 @@ def read_all(stack: FullStack, topic: str) -> list[dict[str, Any]]:
         }
     )
     consumer.subscribe([topic])
-    found: list[dict[str, Any]] = []
+    found: list[Message] = []
     ended: set[int] = set()
     try:
         while len(ended) < 4:
             for message in consumer.consume(1_000, 1.0):
                 error = message.error()
                 if error is None:
-                    found.append(json.loads(message.value()))
+                    found.append(message)
                 else:
                     ended.add(message.partition())
     finally:
@@ -156,6 +162,72 @@ def test_the_newest_features_and_the_alert_are_served_and_the_alert_can_be_resol
         )
         assert done.json()["state"] == "resolved"
     assert httpx.get(f"{API}/alerts", params={"state": "open"}, timeout=5).json()["alerts"] == []
+
+
+def record(asset: str, ts: object, sensors: object) -> bytes:
+    return json.dumps({"asset": asset, "ts": ts, "sensors": sensors}).encode()
+
+
+def refused() -> dict[str, bytes]:
+    """What can never be taken, by the class of its dead letter."""
+    ahead = (time.time() + 3_600) * 1e3
+    return {
+        "NotJson": b"{",
+        "EmptyValue": b"",
+        "WrongType": b'{"asset": 7, "ts": 0, "sensors": {}}',
+        "BadTime": record("pump-3", ahead, {"flow": 1.0}),
+        "WrongUnit": b'{"asset": "pump-3", "ts": 0, "sensors": {"flow": 1}, "unit": "parsec"}',
+        "TooLarge": b'{"asset": "' + b"x" * 200_000 + b'"}',
+    }
+
+
+def taken(now_ms: float) -> list[bytes]:
+    """Odd, and taken: values that are none are flagged and missing."""
+    return [
+        record("odd", now_ms, {"flow": "twelve"}),
+        b'{"asset": "odd", "ts": %d, "sensors": {"flow": NaN}}' % now_ms,
+        record("odd", now_ms, {"no_such_sensor": 1.0}),
+        record("odd", now_ms - 366 * 86_400_000, {"flow": 1.0}),
+        record("odd", now_ms - 5_000, {}),
+    ]
+
+
+@pytest.mark.timeout(120)
+def test_garbage_ends_in_the_dead_letters_and_ten_thousand_new_machines_in_bounded_state(
+    stack: FullStack,
+) -> None:
+    group, topic = "hyperstream-telemetry", "hyperstream.raw"
+    now_ms = time.time() * 1e3
+    wrong = refused()
+    machines = [record(f"new-{number}", now_ms, {"flow": 1.0}) for number in range(12_000)]
+    values = [*wrong.values(), *taken(now_ms), *machines]
+    before = sum(max(0, at) for at in stack.kafka.committed(topic, group).values())
+    producer = Producer({"bootstrap.servers": stack.kafka.bootstrap, "linger.ms": 20})
+    for value in values:
+        producer.produce(topic, value, value[:32])
+        producer.poll(0)
+    assert producer.flush(20) == 0
+    until(
+        lambda: (
+            sum(max(0, at) for at in stack.kafka.committed(topic, group).values()) == before + len(values)
+        ),
+        60,
+        stack.up.said,
+    )
+    letters = {dict(message.headers() or [])["__connect.errors.exception.class.name"].decode(): message.value()
+               for message in read_messages(stack, f"{topic}.dlq")}  # fmt: skip
+    assert letters == wrong
+    metrics = httpx.get(f"http://127.0.0.1:{METRICS}/metrics", timeout=5).text
+    known = max(
+        float(line.split()[-1]) for line in metrics.splitlines() if line.startswith("mesh_telemetry_assets")
+    )
+    assert known <= 10_000
+    forgotten = sum(
+        float(line.split()[-1])
+        for line in metrics.splitlines()
+        if line.startswith("mesh_telemetry_forgotten_total")
+    )
+    assert forgotten >= 2_000
 
 
 def test_it_drains(stack: FullStack) -> None:

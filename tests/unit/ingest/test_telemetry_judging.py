@@ -181,3 +181,12 @@ async def test_the_time_from_reading_to_decision_is_observed_by_level() -> None:
     await bench.judging.turn(*computed(bench, "a", 0), Level.LIGHT, [])
     seen = bench.recorder.snapshot().histograms[names.READING_SECONDS.name]
     assert sum(seen["L1",].counts) == 2
+
+
+async def test_how_long_decisions_take_is_remembered_with_the_wait_in_kafka() -> None:
+    bench = Bench(plan=plan(), engine=Gated(answer(2)))
+    made, found = computed(bench, "a", 0)
+    waited = replace(made, received=time.monotonic() - 1.5)
+    assert bench.judging.p95_ms(time.monotonic()) == 0.0
+    await bench.judging.turn(waited, found, Level.FULL, [])
+    assert 1_500 + made.waited_ms <= bench.judging.p95_ms(time.monotonic()) < 10_000 + made.waited_ms
