@@ -117,6 +117,7 @@ def load(stack: FullStack, scenario: Path) -> None:
         place += 1
         time.sleep(0.02)
     assert running[0].returncode == 0, running[0].stdout
+    until(lambda: stack.logged() > 100, 60)  # a feed that starts late is still to be read
     running[1].send_signal(signal.SIGINT)
     running[1].wait(20)
 
@@ -253,7 +254,8 @@ def test_floods_of_names_leave_no_series(seen: Seen) -> None:
     until(lambda: page().get(("mesh_ingest_dead_letters_total", "unknown_model", TOPIC), 0) >= 150, 20)
     after = page()
     assert not [key for key in after if "flood" in str(key)]
-    assert len(after) - before < 60  # the first errors of any name, in each metric that counts them
+    # The first errors of any name, in each metric that counts them; one series a name would be 300 and more.
+    assert len(after) - before < 150
     until(lambda: "MeshDeadLetters" in seen.prometheus.firing(), 15)
 
 
