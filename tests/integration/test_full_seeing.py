@@ -106,20 +106,20 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
 def load(stack: FullStack, scenario: Path) -> None:
     """Records of the shipped table, simulated telemetry with a fault, and requests, for as long as the simulation takes."""
     simulate = ("simulate", "--scenario", str(scenario), "--assets", "10", "--speed", "40x", "--seed", "3")
-    running = [command(stack, *simulate), command(stack, "feed", "--rate", "200")]
+    running = command(stack, *simulate)
+    producer = Producer({"bootstrap.servers": stack.kafka.bootstrap})
     place = 0
-    while running[0].poll() is None:
-        infer(
-            "default",
-            [float(place % 7)] * 24,
-            {"mesh_attributes": {"rollout": True}, "mesh_keys": [f"key-{place}"]},
-        )
+    while running.poll() is None:
+        row = [float(place % 7)] * 24
+        parameters: dict[str, object] = {"mesh_attributes": {"rollout": True}, "mesh_keys": [f"key-{place}"]}
+        infer("default", row, parameters)
+        producer.produce(TOPIC, json.dumps({"features": [row], "metadata": {"rollout": True}}).encode())
+        producer.poll(0)
         place += 1
         time.sleep(0.02)
-    assert running[0].returncode == 0, running[0].stdout
-    until(lambda: stack.logged() > 100, 60)  # a feed that starts late is still to be read
-    running[1].send_signal(signal.SIGINT)
-    running[1].wait(20)
+    assert running.returncode == 0
+    assert producer.flush(20) == 0
+    until(lambda: stack.logged() >= place, 30)
 
 
 def command(stack: FullStack, *words: str) -> "subprocess.Popen[str]":
