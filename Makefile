@@ -4,9 +4,12 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 ONLY   ?=
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+PROFILE ?= small
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run stack-up run-sim api test unit lint format bench train servers triton-env constraints clean
+.PHONY: help setup run stack-up stack-up-docker stack-down-docker images run-sim api test unit lint format bench train servers \
+	triton-env mlflow-env constraints clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -31,6 +34,18 @@ run: $(VENV)/.core  ## Start everything, feed real telemetry, show a live view; 
 stack-up: $(VENV)/.core  ## The mesh and all that it needs, without a feed
 	@exec $(BIN)/hyperstream up --no-feed
 
+stack-up-docker:  ## The same in containers; PROFILE=full adds S3, Prometheus, Grafana and traces
+	MESH_TAG=$(VERSION)$(if $(filter full,$(PROFILE)),-full) MESH_TARGET=$(if $(filter full,$(PROFILE)),full,slim) \
+	docker compose --profile $(PROFILE) up --build --detach --wait --wait-timeout 600
+	docker compose --profile $(PROFILE) ps
+
+stack-down-docker:  ## Drain and end them; what they keep stays in their volumes
+	docker compose --profile full down --timeout 30
+
+images:  ## Build the container images, slim and full
+	docker build --target slim --tag hyperstream-mesh:$(VERSION) .
+	docker build --target full --tag hyperstream-mesh:$(VERSION)-full .
+
 run-sim: $(VENV)/.core  ## Simulate a fleet with faults into a running stack; SCENARIO=drift SPEED=1x choose
 	@exec $(BIN)/hyperstream simulate --scenario $(or $(SCENARIO),level-shift) --speed $(or $(SPEED),10x) --group hyperstream-telemetry
 
@@ -46,7 +61,13 @@ triton-env: .venv-triton/.ready
 	@if [ -x /usr/bin/python3 ] && /usr/bin/python3 -m venv .venv-triton && .venv-triton/bin/pip install --quiet --disable-pip-version-check nvidia-pytriton; \
 	then touch $@; else echo "no Triton environment: its tests are skipped (Debian: apt-get install python3-venv libpython3.11)"; fi
 
-test: $(VENV)/.dev servers triton-env  ## Set up and run every test
+mlflow-env: .venv-mlflow/.ready
+
+.venv-mlflow/.ready: | $(VENV)/bin/python
+	@if $(PYTHON) -m venv .venv-mlflow && .venv-mlflow/bin/pip install --quiet --disable-pip-version-check mlflow onnx onnxruntime; \
+	then touch $@; else echo "no MLflow environment: its tests are skipped"; fi
+
+test: $(VENV)/.dev servers triton-env mlflow-env  ## Set up and run every test
 	$(BIN)/python -X faulthandler -m pytest $(TESTS)
 
 unit: $(VENV)/.dev  ## The tests that take milliseconds
@@ -75,4 +96,4 @@ constraints: $(VENV)/.dev
 	  $(BIN)/pip freeze --exclude-editable | sed 's/+cpu$$//' ) > constraints.txt
 
 clean:
-	rm -rf $(VENV) .venv-triton build .pytest_cache .mypy_cache .ruff_cache .hypothesis .run
+	rm -rf $(VENV) .venv-triton .venv-mlflow build .pytest_cache .mypy_cache .ruff_cache .hypothesis .run

@@ -12,10 +12,14 @@ from rich.console import Console
 from benchmarks import (
     alerts,
     gpu,
+    graphql,
     http,
     latency,
     memory,
     quality,
+    records,
+    review,
+    rollouts,
     routing,
     stream,
     telemetry,
@@ -39,8 +43,12 @@ PARTS = (
     "gpu",
     "memory",
     "alerts",
+    "records",
+    "review",
+    "graphql",
     "quality",
     "tracing",
+    "rollouts",
 )
 DEFAULT = (
     "routing",
@@ -53,8 +61,12 @@ DEFAULT = (
     "gpu",
     "memory",
     "alerts",
+    "records",
+    "review",
+    "graphql",
     "quality",
     "tracing",
+    "rollouts",
 )
 
 
@@ -72,8 +84,12 @@ def run_part(part: str, rounds: int, seconds: int, console: Console) -> list[Row
         "gpu": gpu.rows,
         "memory": lambda: memory.measure(console),
         "alerts": alerts.rows,
+        "records": lambda: records.rows(rounds),
+        "review": review.rows,
+        "graphql": lambda: graphql.measure(rounds, console),
         "quality": lambda: quality.measure(console),
         "tracing": lambda: tracing.rows(console),
+        "rollouts": lambda: rollouts.measure(console),
     }
     return parts[part]()
 

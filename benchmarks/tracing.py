@@ -93,7 +93,7 @@ async def request_seconds(tracer: Tracer | None) -> float:
     facts = {"mlp": ModelFacts("mlp", SIGNATURE)}
     config = EngineConfig({"default": table}, facts, {"mlp": ModelPolicy()}, "abc")
     engine = Engine(config, node="here", handles={"mlp": _model}, direct=False)
-    inference = Inference(engine, ServerFacts("bench", "0", {}), None, None, tracer)
+    inference = Inference(engine, ServerFacts("bench", "0", {}), None, None, None, tracer)
     lane = FastLane(MeshApp(inference))
     port = await lane.start("127.0.0.1", 0)
     url = f"http://127.0.0.1:{port}/v2/models/default/infer"

@@ -9,8 +9,8 @@ from ingest.config import IngestConfig
 from ingest.deployment import Ingest
 from ingest.scaling import scaling_options
 from mesh.cluster.project import find_config
+from mesh.rules.opening import newest_rules
 from mesh.settings import Settings
-from mesh.spec import load_mesh
 
 MESH_APP: Final = "mesh"
 
@@ -22,7 +22,7 @@ def build(args: dict[str, object]) -> serve.Application:
     """
     folder = find_config(args, os.environ)
     config = IngestConfig.from_environ(os.environ)
-    load_mesh(
+    newest_rules(
         folder, Settings.from_environ(os.environ)
     )  # what is wrong with it is said here, not by replicas
     return _ingest(config).bind(str(folder), MESH_APP)

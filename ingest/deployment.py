@@ -1,6 +1,5 @@
 """The Serve deployment `ingest`: its replicas are the actors that read Kafka."""
 
-import asyncio
 import gc
 import os
 from contextlib import AsyncExitStack
@@ -11,14 +10,17 @@ from typing import Final
 from ray import serve
 
 from ingest.config import IngestConfig
+from ingest.heartbeat import Heartbeat
 from ingest.pool import Reader
 from ingest.scaling import LAG, PARTITIONS, TARGET_LAG
 from mesh.cluster.connect import connect_engine
+from mesh.cluster.live_rules import LiveRules
 from mesh.cluster.logs import log_with_serve
 from mesh.cluster.metering import EngineGauges, Metering
+from mesh.cluster.rollout_watch import rollout_watch
 from mesh.cluster.scoreboard import Reporter
 from mesh.settings import Settings
-from mesh.spec import load_mesh
+from mesh.stores.predictions import RedisBeats
 from mesh.telemetry.recorder import Recorder
 from mesh.tracing.opened import open_tracer
 
@@ -39,20 +41,35 @@ class Ingest:
         settings = Settings.from_environ(os.environ)
         context = serve.get_replica_context()
         self._config = IngestConfig.from_environ(os.environ).of_replica(context.rank.rank)
-        mesh = await asyncio.to_thread(load_mesh, Path(config_dir), settings)
+        live = LiveRules(Path(config_dir), settings, context.replica_tag)
+        await live.begin()
         recorder = Recorder()
         reporter = Reporter("ingest", context.replica_tag, recorder, settings)
         reporter.start()
         self._parts.push_async_callback(reporter.stop)
-        engine = await connect_engine(mesh, settings, mesh_app, Metering(recorder))
+        observer = rollout_watch(Metering(recorder, live.tally), settings, self._parts)
+        engine = await connect_engine(live.config, settings, mesh_app, observer, live.apps)
         reporter.before_push(EngineGauges(recorder, engine).read)
         self._parts.push_async_callback(engine.close)
-        tracer = open_tracer(settings, "ingest", recorder)
-        if tracer is not None:
-            self._parts.push_async_callback(tracer.close)
+        live.follow(engine)
+        self._parts.push_async_callback(live.stop)
+        tracer = open_tracer(settings, "ingest", recorder, self._parts)
         self._reader = Reader(settings, self._config, engine, recorder, tracer)
         self._reader.start()
         self._parts.push_async_callback(self._reader.drain)
+        beats = RedisBeats(settings.redis_url, settings.redis_channel)
+        self._parts.push_async_callback(beats.close)
+        heartbeat = Heartbeat(
+            beats,
+            context.replica_tag,
+            recorder,
+            endpoints=lambda: engine.endpoints,
+            lag=lambda: self._reader.lag,
+            check_health=self._reader.check_health,
+            logged=self._config.log_records > 0,
+        )
+        heartbeat.start()
+        self._parts.push_async_callback(heartbeat.stop)
         gc.collect()
         gc.freeze()
         gc.set_threshold(GC_THRESHOLD, 20, 20)

@@ -6,6 +6,8 @@ MeshError
 ├── InvalidInput        the caller's rows are wrong: field, reason
 ├── NotFound            no such endpoint, model or version
 ├── WrongState          what is asked for does not fit the state that a thing is in
+├── Unauthenticated     a change by nobody, or a token that is none of ours
+├── Forbidden           whoever asks may not do this
 ├── RowsFailed          a model raised on rows that it was given
 ├── Unavailable         no replica answers; worth trying again
 │   ├── Overloaded      refused early: too many rows are waiting
@@ -64,6 +66,14 @@ class WrongState(MeshError):
     def __init__(self, thing: str, state: str, action: str) -> None:
         super().__init__(f"{thing} is {state}: it takes no '{action}'")
         self.thing, self.state, self.action = thing, state, action
+
+
+class Unauthenticated(MeshError):
+    """Nobody is named, or the token is none of ours, expired or revoked; the message says what to do."""
+
+
+class Forbidden(MeshError):
+    """Whoever asks is known and may not do this; the message says what it would take."""
 
 
 class RowsFailed(MeshError):

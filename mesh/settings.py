@@ -7,6 +7,7 @@ from typing import Literal, cast
 from mesh.errors import InvalidConfig
 
 DataPath = Literal["direct", "handle"]
+Access = Literal["local", "changes", "all"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,11 @@ class Settings:
     data_path: DataPath = "direct"
     config_dir: str = "config"
     trace_ratio: float | None = None
+    database_url: str | None = None
+    """Where records are kept; None is SQLite in the project's folder (`mesh.records.database`)."""
+    access: Access = "local"
+    """What needs a token: `changes`, `all` calls, or, with `local`, changes by whoever is not on this machine."""
+    rules_store: str = ""
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "Settings":
@@ -41,6 +47,11 @@ class Settings:
         path = environ.get("MESH_DATA_PATH") or "direct"
         if path not in ("direct", "handle"):
             raise InvalidConfig("environment", 0, "MESH_DATA_PATH", f"'{path}' is not one of direct, handle")
+        access = environ.get("MESH_ACCESS") or "local"
+        if access not in ("local", "changes", "all"):
+            raise InvalidConfig(
+                "environment", 0, "MESH_ACCESS", f"'{access}' is not one of local, changes, all"
+            )
         return cls(
             kafka_bootstrap_servers=environ.get("KAFKA_BOOTSTRAP_SERVERS")
             or cls_default("kafka_bootstrap_servers"),
@@ -60,6 +71,9 @@ class Settings:
             data_path=cast("DataPath", path),
             config_dir=environ.get("MESH_CONFIG") or cls_default("config_dir"),
             trace_ratio=_share(environ, "MESH_TRACE_RATIO"),
+            database_url=environ.get("MESH_DATABASE_URL", "").strip() or None,
+            access=cast("Access", access),
+            rules_store=environ.get("MESH_RULES_STORE") or cls_default("rules_store"),
         )
 
 

@@ -8,8 +8,10 @@ from ray import serve
 from mesh.cluster.autoscaling import POLICY
 from mesh.cluster.project import find_config
 from mesh.errors import InvalidConfig
+from mesh.records.database import check_url
+from mesh.rules.opening import newest_rules
 from mesh.settings import Settings
-from mesh.spec import ModelSpec, load_alerts, load_features, load_mesh
+from mesh.spec import ModelSpec, load_alerts, load_features
 from serve.model_host import ModelHost
 from serve.router import Router
 
@@ -32,19 +34,20 @@ _MEASURING: Final = {"metrics_interval_s": 1.0, "look_back_period_s": 5.0}
 def build(args: dict[str, object]) -> serve.Application:
     """The application for the configuration that `args` (key `config`) or `MESH_CONFIG` names.
 
-    Runs wherever Serve builds applications. Raises `InvalidConfig`, which Serve shows as the application's
-    status.
+    Its models are those of the newest accepted rules. Runs wherever Serve builds applications. Raises `InvalidConfig` or
+    `StoreAway`, which Serve shows as the application's status.
     """
     folder = find_config(args, os.environ)
     settings = Settings.from_environ(os.environ)
-    config = load_mesh(folder, settings)
+    config = newest_rules(folder, settings)
     load_alerts(folder)  # what is wrong with it is said here, not by routers
+    check_url(settings.database_url)
     load_features(folder)  # read again by each router; its mistakes stop the start
     if ROUTER in config.models:
         file = str(folder / "models.yaml")
         raise InvalidConfig(file, 0, f"models.{ROUTER}", "is the router's name; take another")
     models = {
-        name: serve.deployment(ModelHost).options(**host_options(spec)).bind(str(folder), name)
+        name: serve.deployment(ModelHost).options(**host_options(spec)).bind(spec, str(folder))
         for name, spec in config.models.items()
     }
     # ingress() without an app: Serve asks the instance for it, by `__serve_build_asgi_app__`.

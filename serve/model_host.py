@@ -19,11 +19,12 @@ from mesh.cluster.scoreboard import Reporter
 from mesh.cluster.sockets import advertised_host, listen_host, socket_path
 from mesh.engine.direct.listener import Listener
 from mesh.engine.replica import Replica
+from mesh.registry.configured import on_this_machine
 from mesh.runtimes import open_runtime
 from mesh.runtimes.base import Artifact
 from mesh.runtimes.scorer import Scorer
 from mesh.settings import Settings
-from mesh.spec import load_mesh
+from mesh.spec import ModelSpec
 from mesh.telemetry import names
 from mesh.telemetry.recorder import Recorder
 from mesh.wire import pack, unpack
@@ -42,8 +43,10 @@ HUNG_S: Final = 120.0
 class ModelHost:
     """The Serve deployment of one model: a `Listener` for the direct path, `infer` for the handle path."""
 
-    async def __init__(self, config_dir: str, model: str) -> None:  # type: ignore[misc]  # Serve awaits it
-        """Load the model, warm it up, listen, and take a lease in the directory.
+    async def __init__(self, spec: ModelSpec, config_dir: str) -> None:  # type: ignore[misc]  # Serve awaits it
+        """Load the model that `spec` declares, warm it up, listen, and take a lease in the directory.
+
+        A path that names a registry is looked up in that of `config_dir`.
 
         Raises `ArtifactError`, which Serve shows as the deployment's status; other models are not touched.
         """
@@ -51,9 +54,10 @@ class ModelHost:
         self._parts = AsyncExitStack()  # what is there so far; a replica that fails here has less to close
         keep_freed_memory()
         self._settings = Settings.from_environ(os.environ)
-        self._artifact, self._scorer = await asyncio.to_thread(_open, config_dir, model, self._settings)
+        self._artifact, self._scorer = await asyncio.to_thread(_open, spec, config_dir)
         self._parts.callback(self._scorer.close)
         self._replica_id = serve.get_replica_context().replica_tag
+        model = spec.name
         self._desk = Desk(model, self._scorer, Pace(self._scorer.seconds_per_call))
         self._parts.callback(self._desk.close)
         self._load = DirectLoad(time.monotonic())
@@ -133,8 +137,8 @@ class ModelHost:
         )
 
 
-def _open(config_dir: str, model: str, settings: Settings) -> tuple[Artifact, Scorer]:
-    artifact = load_mesh(Path(config_dir), settings).models[model].artifact()
+def _open(spec: ModelSpec, config_dir: str) -> tuple[Artifact, Scorer]:
+    artifact = on_this_machine(spec.artifact(), Path(config_dir))
     scorer = Scorer(open_runtime(artifact), artifact)
     scorer.warm_up()
     return artifact, scorer

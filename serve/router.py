@@ -4,27 +4,37 @@ import asyncio
 import gc
 import importlib.metadata
 import os
-from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Final
 
-from fastapi import APIRouter
 from ray import serve
 
 from mesh.cluster.autoscaling import ONGOING
 from mesh.cluster.connect import connect_engine
+from mesh.cluster.live_rules import LiveRules
 from mesh.cluster.logs import log_with_serve
 from mesh.cluster.metering import EngineGauges, Metering
+from mesh.cluster.rollout_watch import rollout_watch
+from mesh.cluster.rules_client import DeskClient
 from mesh.cluster.scoreboard import Reporter, read_summary
+from mesh.cluster.serve_host import serve_host
 from mesh.settings import Settings
-from mesh.spec import MeshConfig, load_alerts, load_features, load_mesh
+from mesh.spec import MeshConfig, load_alerts, load_features
 from mesh.stores.alerts import RedisAlerts
+from mesh.stores.predictions import RedisLog
 from mesh.stores.redis_online import RedisOnlineStore
+from mesh.telemetry import names
 from mesh.telemetry.recorder import Recorder
 from mesh.tracing.opened import open_tracer
+from serve.access.door import open_door
+from serve.access.guard import Through
+from serve.access.origin import is_loopback
 from serve.api.alerts import alerts_router
 from serve.api.features import features_router
+from serve.api.predictions import predictions_router
+from serve.api.rules import rules_router
+from serve.api.shadows import shadows_router
 from serve.fast_lanes import FastLanes
 from serve.grpc_stubs import make_messages_picklable
 from serve.http.app import MeshApp
@@ -33,7 +43,9 @@ from serve.metering import RequestMetering
 from serve.oip.grpc_service import InferenceService
 from serve.oip.inference import Inference
 from serve.oip.ports import EndpointFacts, Limits, ServerFacts
-from serve.status import PATH, Status
+from serve.review import open_review
+from serve.rollouts import open_rollouts
+from serve.status import Status, status_router
 
 DRAIN_S: Final = 5.0
 GC_THRESHOLD: Final = 50_000
@@ -41,22 +53,6 @@ GC_THRESHOLD: Final = 50_000
 
 PACKAGE: Final = "hyperstream-mesh"
 LIMITS: Final = Limits()
-
-
-class RouterApp(MeshApp):
-    """The mesh's app, and `GET /mesh/status` beside it."""
-
-    def __init__(self, inference: Inference, status: Status, routers: Sequence[APIRouter]) -> None:
-        """`status` answers at its own path, everything else goes to `inference` or one of `routers`."""
-        super().__init__(inference, routers)
-        self._status = status
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer one request."""
-        if scope["type"] == "http" and scope["path"] == PATH and scope["method"] == "GET":
-            await self._status.answer(send)
-        else:
-            await super().__call__(scope, receive, send)
 
 
 class Router(InferenceService):
@@ -73,27 +69,61 @@ class Router(InferenceService):
         keep_freed_memory()
         make_messages_picklable()
         settings = Settings.from_environ(os.environ)
-        config = await asyncio.to_thread(load_mesh, Path(config_dir), settings)
         context = serve.get_replica_context()
+        folder = Path(config_dir)
+        live = LiveRules(folder, settings, context.replica_tag)
+        await live.begin()
         recorder = Recorder()
-        engine = await connect_engine(config, settings, context.app_name, Metering(recorder))
+        observer = rollout_watch(Metering(recorder, live.tally), settings, self._parts)
+        engine = await connect_engine(live.config, settings, context.app_name, observer, live.apps)
         gauges = EngineGauges(recorder, engine)
-        reporter = Reporter("router", context.replica_tag, recorder, settings, gauges.read)
+
+        def read_gauges() -> None:
+            gauges.read()
+            recorder.set(names.RULES_VERSION, live.revision.version)
+
+        reporter = Reporter("router", context.replica_tag, recorder, settings, read_gauges)
         reporter.start()
         self._parts.push_async_callback(reporter.stop)
         self._parts.push_async_callback(engine.close)
-        tracer = open_tracer(settings, "router", recorder)
-        if tracer is not None:
-            self._parts.push_async_callback(tracer.close)
-        inference = Inference(engine, server_facts(config), LIMITS, RequestMetering(recorder), tracer)
+        tracer = open_tracer(settings, "router", recorder, self._parts)
+        door = open_door(
+            settings, live.config.topics["audit"], live.config.project_root, recorder, context.replica_tag
+        )
+        self._parts.push_async_callback(door.close)
+        self._serve_local = is_loopback(await asyncio.to_thread(serve_host))
+        metering = RequestMetering(recorder)
+        inference = Inference(engine, server_facts(live.config), LIMITS, metering, door.gate, tracer)
+        live.follow(engine, lambda config, _revision: inference.know(server_facts(config)))
+        self._parts.push_async_callback(live.stop)
         super().__init__(inference)
-        status = Status(config, settings, engine, lambda: read_summary(settings))
-        alerts = RedisAlerts(settings.redis_url, await asyncio.to_thread(load_alerts, Path(config_dir)))
+        status = Status(live, settings, engine, lambda: read_summary(settings))
+        desk = DeskClient(folder, settings)
+        alerts = RedisAlerts(settings.redis_url, await asyncio.to_thread(load_alerts, folder))
         self._parts.push_async_callback(alerts.close)
         features = RedisOnlineStore(settings.redis_url)
         self._parts.push_async_callback(features.close)
-        views = (await asyncio.to_thread(load_features, Path(config_dir))).views
-        self._app = RouterApp(inference, status, [alerts_router(alerts), features_router(views, features)])
+        views = (await asyncio.to_thread(load_features, folder)).views
+        log = RedisLog(settings.redis_url, settings.redis_channel)
+        self._parts.push_async_callback(log.close)
+        review = open_review(
+            settings, live.config, folder, alerts, features, door.records, context.replica_tag
+        )
+        self._parts.push_async_callback(review.close)
+        routers = [
+            status_router(status),
+            predictions_router(log, sticky_keys(live.config)),
+            alerts_router(alerts, door.records.ledger),
+            features_router(views, features),
+            rules_router(desk, desk),
+            shadows_router(desk),
+            *door.routers,
+            review.router,
+            await open_rollouts(
+                folder, settings, desk, lambda: live.config, context.replica_tag, self._parts
+            ),
+        ]
+        self._app = MeshApp(inference, routers, door.guarded)
         lanes = FastLanes(settings, self._app, self, LIMITS)
         await lanes.open()
         self._parts.push_async_callback(lanes.close, DRAIN_S)
@@ -101,9 +131,9 @@ class Router(InferenceService):
         gc.freeze()
         gc.set_threshold(GC_THRESHOLD, 20, 20)
 
-    def __serve_build_asgi_app__(self) -> RouterApp:
-        """The app behind Serve's own port."""
-        return self._app
+    def __serve_build_asgi_app__(self) -> Through:
+        """The app behind Serve's own port, whose clients are all this machine's proxy: its address says who may reach it."""
+        return Through(self._app, listener_local=self._serve_local)
 
     async def record_autoscaling_stats(self) -> dict[str, float]:
         """Requests under way on any port, for whoever sets an autoscaling policy for the router."""
@@ -112,6 +142,11 @@ class Router(InferenceService):
     async def __del__(self) -> None:
         """Drain: close the lanes' ports, finish what is under way, then the engine."""
         await self._parts.aclose()
+
+
+def sticky_keys(config: MeshConfig) -> dict[str, str]:
+    """The attribute that is the sticky key, of each endpoint that has one."""
+    return {name: table.key for name, table in config.tables.items() if table.key is not None}
 
 
 def server_facts(config: MeshConfig) -> ServerFacts:

@@ -2,13 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Final
+from collections.abc import Awaitable, Callable
+from typing import Final, Protocol
 
 import orjson
+from fastapi import APIRouter, Response
 from ray.exceptions import RayError
 
 from mesh.engine.engine import Engine
+from mesh.rules.values import Revision
 from mesh.settings import Settings
 from mesh.spec import MeshConfig
 from mesh.telemetry.summary import Summary
@@ -18,7 +20,33 @@ PATH: Final = "/mesh/status"
 _KEPT_S = 1.0
 
 Json = dict[str, object]
-Send = Callable[[Mapping[str, object]], Awaitable[None]]
+
+
+def status_router(status: "Status") -> APIRouter:
+    """The route that shows it."""
+    router = APIRouter(tags=["mesh"])
+
+    @router.get(PATH, summary="Who serves what, and how much of it", responses={200: {"model": Json}})
+    async def mesh_status() -> Response:
+        """Models with their replicas, endpoints, rules, and figures of all processes."""
+        body = orjson.dumps(await status.collect(), option=orjson.OPT_NON_STR_KEYS)
+        return Response(body, media_type="application/json")
+
+    return router
+
+
+class Rules(Protocol):
+    """What this process answers by now."""
+
+    @property
+    def config(self) -> MeshConfig:
+        """Models and tables."""
+        ...
+
+    @property
+    def revision(self) -> Revision:
+        """The revision that they are of."""
+        ...
 
 
 class Status:
@@ -26,40 +54,34 @@ class Status:
 
     def __init__(
         self,
-        config: MeshConfig,
+        rules: Rules,
         settings: Settings,
         engine: Engine,
         read_summary: Callable[[], Awaitable[Summary]],
     ) -> None:
         """`read_summary` is asked at most once a second."""
-        self._config = config
+        self._rules = rules
         self._settings = settings
         self._engine = engine
         self._read_summary = read_summary
         self._kept: tuple[float, object] = (-_KEPT_S, None)
         self._reading = asyncio.Lock()
 
-    async def answer(self, send: Send) -> None:
-        """Send the status as an HTTP response."""
-        body = orjson.dumps(await self.collect(), option=orjson.OPT_NON_STR_KEYS)
-        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
-
     async def collect(self) -> Json:
         """Models with their replicas, endpoints, rules, and `figures` (null while the scoreboard is away)."""
         return {
-            "models": {name: self._model(name) for name in self._config.models},
+            "models": {name: self._model(name) for name in self._rules.config.models},
             "endpoints": {name: self._endpoint(name) for name in self._engine.endpoints},
-            "default_endpoint": self._config.default_endpoint,
-            "rules": self._config.rules_hash,
+            "default_endpoint": self._rules.config.default_endpoint,
+            "rules": self._rules.config.rules_hash,
+            "rules_version": self._rules.revision.version,
             "data_path": self._settings.data_path,
             "rows_waiting": self._engine.rows_waiting,
             "figures": await self._figures(),
         }
 
     def _model(self, name: str) -> Json:
-        spec, replicas = self._config.models[name], self._engine.replicas_of(name)
+        spec, replicas = self._rules.config.models[name], self._engine.replicas_of(name)
         return {
             "version": spec.version,
             "runtime": spec.runtime,

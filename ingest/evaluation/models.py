@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 
 from ingest.in_process import InProcessEngine, LocalModel
+from mesh.cli import environment
 from mesh.errors import InvalidConfig
 from mesh.pipeline.plan import Level, PipelinePlan
+from mesh.registry.configured import on_this_machine
 from mesh.routing.types import Scored, Tensors
 from mesh.runtimes import open_runtime
 from mesh.runtimes.scorer import Scorer
@@ -32,7 +35,9 @@ class LocalModels:
                 self.close()
                 reason = f"'{endpoint}' is a route table: evaluate with a score stage that names a model"
                 raise InvalidConfig(_FILE, 0, "stages", reason)
-            artifact = mesh.models[endpoint].artifact()
+            artifact = on_this_machine(
+                mesh.models[endpoint].artifact(), Path(environment.settings().config_dir)
+            )
             self._scorers[endpoint] = Scorer(open_runtime(artifact), artifact)
 
     def engine(self) -> InProcessEngine:

@@ -27,7 +27,7 @@ class Alert:
 
     def step(self, rows: Rows, polled: Polled, level: Level) -> list[Judged]:
         """Judge rows, a partition at a time: what each led to."""
-        columns = self._columns(rows, level)
+        columns = self.columns(rows, level)
         partition = np.array([polled.partitions[at] for at in rows.cause.tolist()], np.int64)
         offset = np.array([polled.offsets[at] for at in rows.cause.tolist()], np.int64)
         judged = []
@@ -68,7 +68,11 @@ class Alert:
             self._stages[partition] = AlertStage(self._rules, self._telemetry.max_assets)
         return self._stages[partition]
 
-    def _columns(self, rows: Rows, level: Level) -> dict[str, Column]:
+    def criticality(self, asset: str) -> float:
+        """As `telemetry.yaml` declares it; 1 where it does not."""
+        return self._telemetry.criticality.get(asset, 1.0)
+
+    def columns(self, rows: Rows, level: Level) -> dict[str, Column]:
         """What the rules read: columns of earlier stages, features, the level and the asset's criticality."""
         flat = rows.flat
         found: dict[str, Column] = {}

@@ -12,7 +12,7 @@ from ingest.stages.rows import Rows
 from ingest.worker import StreamEngine
 from mesh.errors import DeadlineExceeded, MeshError, Unavailable
 from mesh.pipeline.plan import Level, StagePlan
-from mesh.routing.types import Answer, Batch, Signature
+from mesh.routing.types import MISSING, Answer, Batch, Signature
 from mesh.tracing.journey import current
 
 _BACKOFF_S: Final = (0.05, 1.0)
@@ -89,6 +89,8 @@ class Score:
             elif name in self._places:
                 flat = rows.flat
                 known[name] = flat[:, self._places[name]].tolist()
+            else:
+                known[name] = [MISSING] * len(rows)
         return known
 
 

@@ -9,6 +9,7 @@ from typing import Final
 from ingest.backoff import Backoff
 from ingest.record import Headers, Polled
 from ingest.stages.alert import Alert
+from ingest.stages.drift import Drift
 from ingest.stages.rows import Rows
 from ingest.telemetry.outputs import Destination
 from mesh.alerts import AlertEvent
@@ -30,9 +31,16 @@ class AlertOutput:
     """The `Alerting` of the chain: rules, then store and topic. Writes of several polls keep their order."""
 
     def __init__(
-        self, alert: Alert, writer: AlertWriter, topic: Destination, metering: AlertMetering
+        self,
+        alert: Alert,
+        writer: AlertWriter,
+        topic: Destination,
+        metering: AlertMetering,
+        drift: Drift | None = None,
     ) -> None:
+        """Without `drift` nobody watches for it."""
         self._alert, self._writer, self._topic, self._metering = alert, writer, topic, metering
+        self._drift = drift
         self._in_order = asyncio.Lock()
 
     def step(self, rows: Rows, polled: Polled, level: Level) -> Coroutine[None, None, None]:
@@ -40,7 +48,8 @@ class AlertOutput:
         judged = self._alert.step(rows, polled, level)
         for each in judged:
             self._metering.judged(each)
-        return self._write([event for each in judged for event in each.events])
+        drifts = self._drift.step(rows, polled) if self._drift is not None else []
+        return self._write([*(event for each in judged for event in each.events), *drifts])
 
     def dump(self, partition: int, assets: Sequence[str]) -> Mapping[str, bytes]:
         """See `Alerting`."""

@@ -11,8 +11,8 @@ from ingest.telemetry.configured import load_chain
 from ingest.telemetry.deployment import Telemetry
 from mesh.cluster.project import find_config
 from mesh.errors import InvalidConfig
+from mesh.rules.opening import newest_rules
 from mesh.settings import Settings
-from mesh.spec import load_mesh
 
 
 def build(args: dict[str, object]) -> serve.Application:
@@ -22,7 +22,7 @@ def build(args: dict[str, object]) -> serve.Application:
     """
     folder = find_config(args, os.environ)
     config = IngestConfig.from_environ(os.environ)
-    chain = load_chain(folder, load_mesh(folder, Settings.from_environ(os.environ)))
+    chain = load_chain(folder, newest_rules(folder, Settings.from_environ(os.environ)))
     if not chain.telemetry.sensors:
         reason = "declare sensors, or take the application `telemetry` out of serve_config.yaml"
         raise InvalidConfig(str(folder / "telemetry.yaml"), 0, "sensors", reason)

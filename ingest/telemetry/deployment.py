@@ -15,11 +15,13 @@ from ingest.scaling import LAG, PARTITIONS, TARGET_LAG
 from ingest.telemetry.configured import load_chain
 from ingest.telemetry.reader import Stores, TelemetryReader
 from mesh.cluster.connect import connect_engine
+from mesh.cluster.live_rules import LiveRules
 from mesh.cluster.logs import log_with_serve
 from mesh.cluster.metering import EngineGauges, Metering
+from mesh.cluster.rollout_watch import rollout_watch
 from mesh.cluster.scoreboard import Reporter
+from mesh.review.feed import RedisCandidates
 from mesh.settings import Settings
-from mesh.spec import load_mesh
 from mesh.stores.alerts import RedisAlerts
 from mesh.stores.redis_online import RedisOnlineStore
 from mesh.telemetry.recorder import Recorder
@@ -39,23 +41,27 @@ class Telemetry:
         settings, folder = Settings.from_environ(os.environ), Path(config_dir)
         context = serve.get_replica_context()
         self._config = IngestConfig.from_environ(os.environ).of_replica(context.rank.rank)
-        mesh = await asyncio.to_thread(load_mesh, folder, settings)
+        live = LiveRules(folder, settings, context.replica_tag)
+        await live.begin()
         recorder = Recorder()
         reporter = Reporter("telemetry", context.replica_tag, recorder, settings)
         reporter.start()
         self._parts.push_async_callback(reporter.stop)
-        engine = await connect_engine(mesh, settings, mesh_app, Metering(recorder))
+        observer = rollout_watch(Metering(recorder, live.tally), settings, self._parts)
+        engine = await connect_engine(live.config, settings, mesh_app, observer, live.apps)
         reporter.before_push(EngineGauges(recorder, engine).read)
         self._parts.push_async_callback(engine.close)
-        tracer = open_tracer(settings, "telemetry", recorder)
-        if tracer is not None:
-            self._parts.push_async_callback(tracer.close)
-        chain = await asyncio.to_thread(load_chain, folder, mesh)
+        live.follow(engine)
+        self._parts.push_async_callback(live.stop)
+        tracer = open_tracer(settings, "telemetry", recorder, self._parts)
+        chain = await asyncio.to_thread(load_chain, folder, live.config)
         alerts = RedisAlerts(settings.redis_url, chain.policy)
         online = RedisOnlineStore(settings.redis_url)
         self._parts.push_async_callback(alerts.close)
         self._parts.push_async_callback(online.close)
-        stores = Stores(alerts, online)
+        candidates = RedisCandidates(settings.redis_url)
+        self._parts.push_async_callback(candidates.close)
+        stores = Stores(alerts, online, candidates)
         self._reader = TelemetryReader(settings, self._config, chain, engine, stores, recorder, tracer)
         self._reader.start()
         self._parts.push_async_callback(self._reader.drain)

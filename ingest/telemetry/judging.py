@@ -13,10 +13,10 @@ from ingest.record import Polled
 from ingest.stages.rows import Rows, joined
 from ingest.stages.score import LeftOut, Score
 from ingest.telemetry.chain import Computed
+from ingest.telemetry.delays import RecentDelays
 from ingest.telemetry.metering import ChainMetering
 from ingest.telemetry.past import with_alerts
 from ingest.telemetry.snapshots import Cut
-from mesh.pipeline.delays import RecentDelays
 from mesh.pipeline.plan import Level, PipelinePlan
 
 logger = logging.getLogger(__name__)

@@ -17,6 +17,7 @@ from ingest.ledger import Ledger
 from ingest.pool import DrainSummary
 from ingest.record import Polled
 from ingest.stages.alert import Alert
+from ingest.stages.drift import Drift
 from ingest.stages.score import Score
 from ingest.telemetry.alerting import AlertOutput
 from ingest.telemetry.chain import Chain
@@ -26,12 +27,15 @@ from ingest.telemetry.judging import Alerting, Judging
 from ingest.telemetry.latest import LatestRows
 from ingest.telemetry.metering import ChainMetering
 from ingest.telemetry.outputs import FeatureTopic, Topic
+from ingest.telemetry.reviewing import CountedAlerts, ReviewSampling
 from ingest.telemetry.snapshots import Snapshots
 from ingest.telemetry.state_store import RedisStates
 from ingest.telemetry.worker import TelemetryWorker
 from ingest.worker import StreamEngine
 from mesh.pipeline.levels import LevelGauge
 from mesh.pipeline.plan import Level, PipelinePlan
+from mesh.review.ports import CandidateSink
+from mesh.review.sampling import AuditPlan, AuditSampler
 from mesh.settings import Settings
 from mesh.stores.alerts import AlertWriter
 from mesh.stores.alerts.metering import AlertMetering
@@ -52,6 +56,8 @@ class Stores:
 
     alerts: AlertWriter
     online: OnlineStore
+    candidates: CandidateSink | None = None
+    """Where rows go that people are asked about; None asks nobody."""
 
 
 class TelemetryReader:
@@ -147,8 +153,20 @@ class TelemetryReader:
         return self._drained
 
     def _alerting(self, chain: ChainConfig, stores: Stores, recorder: Recorder) -> Alerting:
-        alert = Alert(chain.policy.rules, chain.telemetry, chain.features)
-        return AlertOutput(alert, stores.alerts, self._topic(chain.topics.alerts), AlertMetering(recorder))
+        rules = chain.policy.rules
+        alert = Alert(rules, chain.telemetry, chain.features)
+        drift = Drift(chain.telemetry, chain.drift, recorder)
+        topic, metering = self._topic(chain.topics.alerts), AlertMetering(recorder)
+        if stores.candidates is None:
+            return AlertOutput(alert, stores.alerts, topic, metering, drift)
+        sampler = AuditSampler(AuditPlan())
+        inner = AlertOutput(alert, CountedAlerts(stores.alerts, sampler), topic, metering, drift)
+        sampling = ReviewSampling(
+            inner, alert, rules, chain.features, chain.origin, stores.candidates, sampler
+        )
+        sampling.start()
+        self._parts.push_async_callback(sampling.stop)
+        return sampling
 
     def _topic(self, name: str) -> Topic:
         topic = Topic(name, self._producer)

@@ -81,6 +81,7 @@ def addresses(
     if settings.prometheus_port is not None:
         rows.append(("metrics", f"http://{host}:{settings.prometheus_port}/metrics"))
     if stream:
+        rows.append(("GraphQL", f"http://{host}:{serve.http}/graphql"))
         rows.append(("Kafka", f"{settings.kafka_bootstrap_servers}   topic {settings.kafka_inference_topic}"))
         rows.append(("Redis", f"{settings.redis_url}   channel {settings.redis_channel}"))
     rows.append(("logs", f"{environ.get('RAY_TMPDIR') or '/tmp'}/ray/session_latest/logs/serve"))  # noqa: S108 - shown, not written

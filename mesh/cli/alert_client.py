@@ -4,18 +4,14 @@ The API and not Redis, so that whatever changes an alert passes the one place th
 way to Redis can do it.
 """
 
-import urllib.error
 import urllib.parse
-import urllib.request
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Final, TypeVar
+from typing import TypeVar
 
 import msgspec
 
-from mesh.errors import InvalidInput, MeshError
-
-TIMEOUT_S: Final = 10.0
+from mesh.cli.api import TIMEOUT_S, Api, ApiFailed
 
 Kind = TypeVar("Kind")
 
@@ -44,51 +40,28 @@ class ShownAlert(msgspec.Struct, frozen=True):
     resolved: Who | None = None
 
 
-class ApiFailed(MeshError):
-    """The API does not answer, or says no; the message is its own."""
-
-
 class _Page(msgspec.Struct):
     alerts: list[msgspec.Raw]
     cursor: str | None = None
 
 
-class _Refusal(msgspec.Struct):
-    error: str
-
-
 class AlertClient:
     """Asks the API at `url`, such as http://127.0.0.1:8080."""
 
-    def __init__(self, url: str, timeout_s: float = TIMEOUT_S) -> None:
-        """Raises `InvalidInput` for a URL that is not HTTP."""
-        if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
-            raise InvalidInput("--url", f"'{url}' is no address; write http://HOST:PORT")
-        self._url, self._timeout_s = url.rstrip("/"), timeout_s
+    def __init__(self, url: str, timeout_s: float = TIMEOUT_S, token: str | None = None) -> None:
+        """With `token`, as whoever it names. Raises `InvalidInput` for a URL that is not HTTP."""
+        self._api = Api(url, timeout_s, token)
 
     def page(self, filters: Mapping[str, str | int | None]) -> tuple[list[bytes], str | None]:
         """The JSON of each alert, newest first, and the cursor of the next page. None filters nothing."""
         query = urllib.parse.urlencode({name: value for name, value in filters.items() if value is not None})
-        page = _decoded(self._ask("GET", f"/alerts?{query}"), _Page)
+        page = _decoded(self._api.ask("GET", f"/alerts?{query}"), _Page)
         return [bytes(alert) for alert in page.alerts], page.cursor
 
-    def act(self, alert: str, verb: str, actor: str, note: str) -> bytes:
-        """`ack` or `resolve`; the JSON of the alert after it."""
+    def act(self, alert: str, verb: str, actor: str | None, note: str) -> bytes:
+        """`ack` or `resolve`, as `actor` where no token says who; the JSON of the alert after it."""
         path = f"/alerts/{urllib.parse.quote(alert, safe='')}/{verb}"
-        return self._ask("POST", path, msgspec.json.encode({"actor": actor, "note": note}))
-
-    def _ask(self, method: str, path: str, body: bytes | None = None) -> bytes:
-        request = urllib.request.Request(  # noqa: S310 - the scheme was checked
-            self._url + path, body, {"content-type": "application/json"}, method=method
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=self._timeout_s) as reply:  # noqa: S310
-                return bytes(reply.read())
-        except urllib.error.HTTPError as error:
-            raise ApiFailed(_refusal(error)) from None
-        except OSError as error:
-            reason = getattr(error, "reason", error)
-            raise ApiFailed(f"nothing answers at {self._url} (--url says where): {reason}") from None
+        return self._api.ask("POST", path, msgspec.json.encode({"actor": actor, "note": note}))
 
 
 def shown(alert: bytes) -> ShownAlert:
@@ -101,10 +74,3 @@ def _decoded(document: bytes, kind: type[Kind]) -> Kind:
         return msgspec.json.decode(document, type=kind)
     except msgspec.DecodeError as error:
         raise ApiFailed(f"the reply is none of the mesh's alerts: {error}; is --url right?") from None
-
-
-def _refusal(error: urllib.error.HTTPError) -> str:
-    try:
-        return msgspec.json.decode(error.read(), type=_Refusal).error
-    except (msgspec.DecodeError, OSError):
-        return f"HTTP {error.code} {error.reason}"

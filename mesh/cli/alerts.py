@@ -10,9 +10,10 @@ import typer
 from rich.console import Console
 
 from mesh.cli import environment
-from mesh.cli.alert_client import AlertClient, ApiFailed, shown
+from mesh.cli.alert_client import AlertClient, shown
 from mesh.cli.alert_lines import alert_line, alert_table
 from mesh.cli.alert_watch import AlertWatch
+from mesh.cli.api import ApiFailed
 
 app = typer.Typer(rich_markup_mode="markdown")
 
@@ -26,7 +27,10 @@ Severity = Annotated[str | None, typer.Option(help="Only info, warning or critic
 Asset = Annotated[str | None, typer.Option(help="Only of this machine.")]
 Rule = Annotated[str | None, typer.Option(help="Only of this rule; digest is what the budget grouped.")]
 AlertId = Annotated[str, typer.Argument(help="The alert's id.")]
-Actor = Annotated[str | None, typer.Option("--as", help="Who does it [default: the user's name here]")]
+Actor = Annotated[
+    str | None,
+    typer.Option("--as", help="Who does it [default: whoever MESH_TOKEN names, else the user's name here]"),
+]
 Note = Annotated[str, typer.Option(help="What there is to say about it.")]
 
 
@@ -126,11 +130,14 @@ def _looked(client: AlertClient, filters: dict[str, str | int | None]) -> list[b
 
 def _client(url: str | None) -> AlertClient:
     settings = environment.settings()
-    return AlertClient(url or f"http://{settings.mesh_host}:{settings.http_port or _SERVE_PORT}")
+    where = url or f"http://{settings.mesh_host}:{settings.http_port or _SERVE_PORT}"
+    return AlertClient(where, token=environment.token())
 
 
 def _act(alert: str, verb: str, actor: str | None, note: str, json: bool, url: str | None) -> None:
-    _print_lines([_client(url).act(alert, verb, actor or getpass.getuser(), note)], json=json)
+    if actor is None and environment.token() is None:
+        actor = getpass.getuser()
+    _print_lines([_client(url).act(alert, verb, actor, note)], json=json)
 
 
 def _print(alerts: Sequence[bytes], *, json: bool) -> None:

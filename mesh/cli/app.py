@@ -1,11 +1,14 @@
 """`hyperstream`: the one entry point, and what every command shares: errors without a stack trace."""
 
 import sys
+from typing import Annotated
 
 import typer
 
 from mesh.cli import (
     alerts,
+    apply,
+    audit,
     backfill,
     bench,
     check,
@@ -14,15 +17,21 @@ from mesh.cli import (
     explain,
     features,
     feed,
+    k8s,
+    learn,
     materialize,
+    models,
     pipeline,
     plugins,
     replay,
+    review,
+    rollout,
     send,
     simulate,
     slo,
     store,
     tail,
+    token,
     train,
     train_samples,
     up,
@@ -39,6 +48,7 @@ app = typer.Typer(
 
 app.command()(up.up)
 app.command()(check.check)
+app.command()(apply.apply)
 app.command()(explain.explain)
 app.command()(feed.feed)
 app.command()(backfill.backfill)
@@ -46,16 +56,34 @@ app.command()(cost.cost)
 app.command()(doctor.doctor)
 app.command(name="support-bundle")(doctor.support_bundle)
 app.add_typer(pipeline.app, name="pipeline")
+app.add_typer(k8s.app, name="k8s")
 app.command()(replay.replay)
 app.command()(simulate.simulate)
 app.command()(send.send)
 app.command()(tail.tail)
 app.add_typer(alerts.app, name="alerts")
+app.add_typer(review.app, name="review")
+app.add_typer(audit.app, name="audit")
+app.add_typer(token.app, name="token")
+app.add_typer(rollout.app, name="rollout")
 app.command()(bench.bench)
 app.add_typer(train.app, name="train")
 app.command()(train_samples.train_samples)
 app.add_typer(slo.app, name="slo")
+app.add_typer(learn.app, name="learn")
+app.add_typer(models.app, name="models")
 app.command()(version.version)
+
+
+@app.callback()
+def _options(
+    *,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=version.show_own, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Options of `hyperstream` itself."""
+
 
 feature_commands = typer.Typer(no_args_is_help=True, help="Features of an entity: newest, history, upkeep.")
 feature_commands.command()(features.get)

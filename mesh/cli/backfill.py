@@ -11,6 +11,7 @@ from rich.console import Console
 from mesh.cli.scoring_bar import ScoringBar
 from mesh.cli.stores import Place, place_of
 from mesh.errors import InvalidInput, MeshError, NotFound
+from mesh.registry.configured import on_this_machine
 from mesh.routing.problems import nearest
 from mesh.spec import ModelSpec, load_mesh
 from mesh.stores.times import parse_time
@@ -61,15 +62,16 @@ def backfill(
     low, high = low // DAY_MS * DAY_MS, -(-high // DAY_MS) * DAY_MS
     place = place_of(view)
     spec = _model(place, model)
+    artifact = on_this_machine(spec.artifact(), Path(place.settings.config_dir))
     runs, plan = _part("run"), _part("plan")
-    job = plan.Backfill(place.view, place.history, spec.artifact(), _columns(place, columns), low, high)
+    job = plan.Backfill(place.view, place.history, artifact, _columns(place, columns), low, high)
     console = Console(stderr=True)
     # Only now: `hyperstream up` sets Ray's variables before Ray is imported.
     from mesh.cli.local_ray import local_ray  # noqa: PLC0415
 
     with local_ray(address), ScoringBar(console) as bar:
         crew = runs.Workers(workers, 1.0, spec.num_gpus)
-        done = runs.backfill(job, _sink(place, model, output), digest_of(spec.path), crew, bar)
+        done = runs.backfill(job, _sink(place, model, output), digest_of(artifact.path), crew, bar)
         seconds = bar.seconds
     console.print(
         f"scored {done.rows:,} rows of {done.days - done.skipped} days in {seconds:.0f} s, {done.rows / seconds:,.0f}/s; "

@@ -1,5 +1,6 @@
 """`hyperstream check`."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -11,11 +12,14 @@ from mesh.alerts import Policy
 from mesh.alerts.digest import duration
 from mesh.cli import environment
 from mesh.cli.scenarios import scenarios_table
+from mesh.rollouts.plan import Plan
 from mesh.signals.sensors import Telemetry
 from mesh.spec import (
     MeshConfig,
+    check_rollouts,
     load_alerts,
     load_features,
+    load_learning,
     load_mesh,
     load_pipeline,
     load_prices,
@@ -45,7 +49,9 @@ def check(
     mesh, telemetry = load_mesh(folder, settings), load_telemetry(folder)
     load_pipeline(folder, mesh)
     prices = load_prices(folder)
+    learning = load_learning(folder)
     scenarios, policy = load_scenarios(folder, telemetry), load_alerts(folder)
+    rollouts = check_rollouts(folder, mesh)
     console.print(overview(mesh))
     if telemetry.sensors:
         console.print(sensors(telemetry))
@@ -53,8 +59,11 @@ def check(
     if policy.rules:
         console.print(alert_rules(policy))
     console.print(f"prices in {prices.currency} of {prices.date}: {prices.source}", highlight=False)
+    console.print(f"learning: {learning.model}, versions in {learning.registry}", highlight=False)
     if scenarios:
         console.print(scenarios_table(scenarios.values()))
+    if rollouts:
+        console.print(rollouts_table(rollouts.values()))
 
 
 def overview(mesh: MeshConfig) -> Table:
@@ -68,6 +77,21 @@ def overview(mesh: MeshConfig) -> Table:
         table.add_row(mark, routes, ", ".join(sorted(rules.models)))
     for name, model in mesh.models.items():
         table.add_row(name, "-", f"{model.runtime}, version {model.version}")
+    return table
+
+
+def rollouts_table(plans: Iterable[Plan]) -> Table:
+    """The rollouts of a valid configuration."""
+    table = Table(title="rollouts", title_justify="left", box=None, padding=(0, 2))
+    for name in ("rollout", "endpoint", "from", "to", "steps", "metrics"):
+        table.add_column(name)
+    for plan in plans:
+        steps = ", ".join(
+            f"{step.kind} {step.percent:g}%" if step.kind in ("shadow", "canary") else step.kind
+            for step in plan.steps
+        )
+        metrics = ", ".join(metric.name for metric in plan.metrics)
+        table.add_row(plan.name, plan.endpoint, plan.primary, plan.candidate, steps, metrics)
     return table
 
 

@@ -11,6 +11,11 @@ def settings() -> Settings:
     return Settings.from_environ(os.environ)
 
 
+def token() -> str | None:
+    """The API token of whoever runs this: `MESH_TOKEN`."""
+    return os.environ.get("MESH_TOKEN", "").strip() or None
+
+
 def project_root(config_dir: str) -> Path:
     """The folder that holds `config/`, against which paths in it are resolved."""
     return Path(config_dir).resolve().parent

@@ -13,6 +13,7 @@ from rich.text import Text
 from mesh.cli import environment
 from mesh.cli.attributes import parse_setting
 from mesh.errors import InvalidInput, NotFound
+from mesh.registry.configured import on_this_machine
 from mesh.routing import explain as routing
 from mesh.routing.columns import columns
 from mesh.routing.datatypes import NUMPY_OF
@@ -60,7 +61,8 @@ def explain(
     - `hyperstream explain '[[0.1, 0.2, 0.3]]' --endpoint identity`
     """
     settings = environment.settings()
-    mesh = load_mesh(config or Path(settings.config_dir), settings)
+    folder = config or Path(settings.config_dir)
+    mesh = load_mesh(folder, settings)
     name = endpoint or mesh.default_endpoint
     if name not in mesh.tables:
         if name in mesh.models:
@@ -72,7 +74,7 @@ def explain(
     table = mesh.tables[name]
     read = columns([attributes], table.attributes_read)
     row = Batch({}, [row_id], None if key is None else [key], read)
-    call = _assumed(_confidences(confidence or [])) if features is None else _scored(mesh, features)
+    call = _assumed(_confidences(confidence or [])) if features is None else _scored(mesh, folder, features)
     found = explain_row(table, mesh.facts, row, call, cast("Variant | None", variant))
     Console(soft_wrap=True, highlight=False).print(
         page(f"endpoint {name}, id {row_id}" + (f", key {key}" if key else ""), found)
@@ -139,7 +141,7 @@ def _assumed(confidences: Mapping[str, float]) -> Call:
     return call
 
 
-def _scored(mesh: MeshConfig, features: str) -> Call:
+def _scored(mesh: MeshConfig, folder: Path, features: str) -> Call:
     """The real models, opened in this process when they are asked."""
     try:
         given = msgspec.json.decode(features)
@@ -147,7 +149,7 @@ def _scored(mesh: MeshConfig, features: str) -> Call:
         raise InvalidInput("FEATURES", f"is not JSON: {error}; write one row as '[[1, 2, 3]]'") from None
 
     def call(model: str) -> CallResult:
-        artifact = mesh.models[model].artifact()
+        artifact = on_this_machine(mesh.models[model].artifact(), folder)
         runtime = open_runtime(artifact)
         try:
             return Scorer(runtime, artifact).score(_tensors(runtime.signature.inputs, given))

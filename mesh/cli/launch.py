@@ -71,7 +71,10 @@ class Launch:
     def run(self) -> None:
         """Until Ctrl-C or SIGTERM, which raise KeyboardInterrupt here; then drain. Raises `MeshError`."""
         os.environ.setdefault("ML_PROMETHEUS_PORT", str(PROMETHEUS_PORT))
+        from mesh.records.database import check_url  # noqa: PLC0415 - SQLAlchemy, which other commands do without
+
         settings = Settings.from_environ(os.environ)
+        check_url(settings.database_url)
         folder = Path(settings.config_dir)
         load_pipeline(folder, load_mesh(folder, settings))
         load_alerts(folder)
@@ -196,7 +199,7 @@ class Feeder:
 
 
 def serve_document(file: Path, stream: bool, *, telemetry: bool) -> Mapping[str, Any]:
-    """A Serve config as YAML says it, without the applications that read Kafka unless `stream`.
+    """A Serve config as YAML says it, without the applications that read Kafka or what comes of it unless `stream`.
 
     Without `telemetry`, without the one that reads raw telemetry: it has no sensors to read.
     """
@@ -208,6 +211,7 @@ def serve_document(file: Path, stream: bool, *, telemetry: bool) -> Mapping[str,
         raise InvalidConfig(str(file), 0, "", f"is no YAML: {error}") from None
     if not isinstance(document, dict) or not isinstance(document.get("applications"), list):
         raise InvalidConfig(str(file), 0, "applications", "is missing: this is no Ray Serve config")
-    left_out = () if stream and telemetry else ("ingest.telemetry.",) if stream else ("ingest.",)
+    without_telemetry = () if telemetry else ("ingest.telemetry.",)
+    left_out = without_telemetry if stream else ("ingest.", "serve.graphql.")
     kept = [one for one in document["applications"] if not str(one.get("import_path")).startswith(left_out)]
     return {**document, "applications": kept}

@@ -31,6 +31,7 @@ def compact(*, view: View = "telemetry", keep: Keep = None, dry_run: DryRun = Fa
     """
     place = place_of(view)
     tiers, windows = place.tiers(), place.kept_windows(keep)
+    _log("compact", view, dry_run=dry_run)
     _show(tiers.compact(_now(), windows, dry_run=dry_run), dry_run=dry_run)
 
 
@@ -41,7 +42,18 @@ def expire(*, view: View = "telemetry", keep: Keep = None, dry_run: DryRun = Fal
     """
     place = place_of(view)
     tiers, windows = place.tiers(), place.kept_windows(keep)
+    _log("expire", view, dry_run=dry_run)
     _show(tiers.expire(_now(), windows, dry_run=dry_run), dry_run=dry_run)
+
+
+def _log(verb: str, view: str, *, dry_run: bool) -> None:
+    """What takes rows away is in the audit log before it begins."""
+    if dry_run:
+        return
+    from mesh.cli.records import local_records  # noqa: PLC0415 - SQLAlchemy, which other commands do without
+
+    with local_records() as records:
+        records.log(f"store.{verb}", f"view:{view}")
 
 
 def _show(changes: "Iterable[Change]", *, dry_run: bool) -> None:

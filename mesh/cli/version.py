@@ -4,6 +4,7 @@ import platform
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed
 
+import typer
 from rich import print as show
 
 _SHOWN = (
@@ -16,6 +17,13 @@ _SHOWN = (
     "torch",
     "tensorflow-cpu",
 )
+
+
+def show_own(asked: bool) -> None:
+    """With `--version`: name and version of this package, and no more."""
+    if asked:
+        typer.echo(f"{_SHOWN[0]} {installed(_SHOWN[0])}")
+        raise typer.Exit
 
 
 def version() -> None:

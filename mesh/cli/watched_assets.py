@@ -4,7 +4,8 @@ import time
 from collections.abc import Callable, Collection
 from typing import Final
 
-from mesh.cli.alert_client import AlertClient, ApiFailed, shown
+from mesh.cli.alert_client import AlertClient, shown
+from mesh.cli.api import ApiFailed
 
 _LOOK_S: Final = 1.0
 _AWAY_S: Final = 10.0

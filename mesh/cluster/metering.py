@@ -5,10 +5,11 @@ from typing import Final
 
 import numpy as np
 
+from mesh.engine.compared import Compared, ShadowKey
 from mesh.engine.engine import Engine
 from mesh.engine.ports import CallOutcome, Queue, ShadowOutcome
-from mesh.routing.shadow import Comparison
 from mesh.routing.types import Answer, Origin
+from mesh.shadows.tally import ShadowTally
 from mesh.telemetry import names
 from mesh.telemetry.recorder import Recorder
 
@@ -43,9 +44,10 @@ class EngineGauges:
 class Metering:
     """An engine's observer that records; runs on the engine's loop, with a recorder of that thread."""
 
-    def __init__(self, recorder: Recorder) -> None:
-        """Every number goes to `recorder`."""
+    def __init__(self, recorder: Recorder, tally: ShadowTally | None = None) -> None:
+        """Every number goes to `recorder`, and how shadows compare to `tally`."""
         self._recorder = recorder
+        self._tally = tally
 
     def answered(self, endpoint: str, answer: Answer, seconds: float) -> None:
         """Rows by who answered them and how long that took, failures by model and kind, degraded rows.
@@ -77,12 +79,19 @@ class Metering:
         self._recorder.count(names.MODEL_ROWS, rows, (model, version))
         self._recorder.observe(names.MODEL_CALL_SECONDS, seconds, (model, version))
 
-    def shadowed(self, model: str, outcome: ShadowOutcome, rows: int, comparison: Comparison | None) -> None:
-        """Shadow rows by outcome, and of those compared, whether their labels agree."""
+    def shadowed(
+        self, model: str, outcome: ShadowOutcome, rows: int, what: Compared | ShadowKey | None
+    ) -> None:
+        """Shadow rows by outcome, what was compared to the tally, and whether labels agree."""
+        if self._tally is not None and what is not None:
+            if isinstance(what, Compared):
+                self._tally.compared(what)
+            else:
+                self._tally.missed(what, outcome, rows)
         self._recorder.count(names.SHADOW_ROWS, rows, (model, outcome))
-        if comparison is not None:
-            differ = comparison.label_disagreements
-            self._recorder.count(names.SHADOW_AGREED_ROWS, comparison.rows - differ, (model, "yes"))
+        if isinstance(what, Compared):
+            differ = int(np.count_nonzero(what.disagree))
+            self._recorder.count(names.SHADOW_AGREED_ROWS, rows - differ, (model, "yes"))
             self._recorder.count(names.SHADOW_AGREED_ROWS, differ, (model, "no"))
 
 

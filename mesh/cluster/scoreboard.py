@@ -29,7 +29,10 @@ logger = logging.getLogger("ray.serve")
 
 
 class Scoreboard:
-    """The actor around `Totals`. With a port, it answers `GET /metrics` there."""
+    """The actor around `Totals`. With a port, it answers `GET /metrics` there.
+
+    Started on the head node always, so that Prometheus knows where to look in a cluster of many.
+    """
 
     def __init__(self, host: str, port: int | None) -> None:
         """Begin with nothing; processes push what they have recorded since they began."""
@@ -122,7 +125,7 @@ class Reporter:
         while True:
             try:
                 if self._scoreboard is None:
-                    self._scoreboard = await find_or_start(NAME, Scoreboard, *self._address)
+                    self._scoreboard = await find_or_start(NAME, Scoreboard, *self._address, on_head=True)
                 self._meter.record(self._recorder)
                 await self._node.record(self._recorder, time.monotonic())
                 self._read()
@@ -144,7 +147,9 @@ async def read_summary(settings: Settings, window_s: float = 5.0) -> Summary:
 
     Raises `TimeoutError` or a `RayError` where the scoreboard does not answer.
     """
-    scoreboard = await find_or_start(NAME, Scoreboard, settings.mesh_host, settings.prometheus_port)
+    scoreboard = await find_or_start(
+        NAME, Scoreboard, settings.mesh_host, settings.prometheus_port, on_head=True
+    )
     summary: Summary = await asyncio.wait_for(_awaited(scoreboard.summary.remote(window_s)), _CALL_TIMEOUT_S)
     return summary
 

@@ -3,27 +3,20 @@
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from typing import Final
 
-import numpy as np
-
-from mesh.engine.batcher import Batcher
-from mesh.engine.cohort import Cohorts
-from mesh.engine.merge import take_rows
+from mesh.engine.carriers import Carriers, close_all
+from mesh.engine.edition import Edition
 from mesh.engine.ports import EngineConfig, HandlePath, Observer, Queue, Silent
 from mesh.engine.replica import Replica
-from mesh.engine.replicas import Replicas
-from mesh.engine.shadows import ShadowLane
-from mesh.engine.traced import note_call, note_shadow
 from mesh.errors import DeadlineExceeded, NotFound, Overloaded
 from mesh.routing.breaker import BreakerState
-from mesh.routing.cascade import CascadeResult, ModelCall, cascade
-from mesh.routing.deadline import after, feasible, left_ms
-from mesh.routing.table import RouteTable
-from mesh.routing.types import Answer, Batch, CallResult, Origin, RowFailure, Signature, Unreachable, Variant
-from mesh.tracing.journey import CohortTrace, current
+from mesh.routing.types import Answer, Batch, Signature, Variant
 
-_NO_FAILURES: Mapping[int, RowFailure] = {}
+_KEPT: Final = 8
+"""Editions before the present one that are kept for batches which were read for them."""
+_RETIRE_S: Final = 60.0
+"""How long carriers that no present table uses are kept for the answers that are still being given by them."""
 
 
 class Engine:
@@ -39,27 +32,20 @@ class Engine:
         direct: bool = True,
     ) -> None:
         """`handles` gives each model's handle path; `direct` False uses nothing else (`MESH_DATA_PATH=handle`)."""
-        self._config = config
         self._observer: Observer = observer or Silent()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._replicas: dict[str, Replicas] = {}
-        self._batchers: dict[str, Batcher] = {}
-        self._lanes: dict[str, ShadowLane] = {}
-        for model, policy in config.models.items():
-            carrier = Replicas(model, policy, node, handles.get(model), self._observer, direct=direct)
-            batcher = Batcher(model, carrier, policy.max_batch_rows, config.max_pending_rows)
-            carrier.kick = batcher.kick
-            self._replicas[model] = carrier
-            self._batchers[model] = batcher
-        self._cohorts = {
-            name: Cohorts(self._answering(table), self._tasks) for name, table in config.tables.items()
-        }
-        self.endpoints: Sequence[str] = tuple(dict.fromkeys((*config.tables, *config.models)))
-        """Every name that `infer` takes: tables first, then models."""
-        self._pending = dict.fromkeys(self.endpoints, 0)
+        self._carriers = Carriers(node, self._observer, direct=direct)
+        self._edition = self._edited(config, handles)
+        self._earlier: tuple[Edition, ...] = ()
+        self._pending = dict.fromkeys(self._edition.endpoints, 0)
         self._closed = False
 
     # -- what there is
+
+    @property
+    def endpoints(self) -> Sequence[str]:
+        """Every name that `infer` takes: tables first, then models."""
+        return self._edition.endpoints
 
     @property
     def rows_waiting(self) -> int:
@@ -73,60 +59,95 @@ class Engine:
 
     def breaker_states(self) -> dict[str, BreakerState]:
         """Each model's breaker, as this engine sees it."""
-        return {model: carrier.breaker.state for model, carrier in self._replicas.items()}
+        return {model: carrier.replicas.breaker.state for model, carrier in self._edition.carriers.items()}
 
     def queues(self) -> dict[str, Queue]:
         """What waits for each model, and its calls that are out."""
         return {
             model: Queue(
-                batcher.pending_rows,
-                batcher.queued_s,
-                batcher.queued_callers,
-                *self._replicas[model].slots,
+                carrier.batcher.pending_rows,
+                carrier.batcher.queued_s,
+                carrier.batcher.queued_callers,
+                *carrier.replicas.slots,
             )
-            for model, batcher in self._batchers.items()
+            for model, carrier in self._edition.carriers.items()
         }
 
     @property
     def rules_hash(self) -> str:
         """The content hash of all tables."""
-        return self._config.rules_hash
+        return self._edition.config.rules_hash
 
     def signature(self, endpoint: str) -> Signature | None:
         """What the endpoint takes and gives; None until a replica has said so."""
-        model = self._first_model(endpoint)
-        facts = self._config.facts.get(model)
-        return self._replicas[model].signature or (facts.signature if facts else None)
+        model = self._edition.first_model(endpoint)
+        facts = self._edition.config.facts.get(model)
+        return self._edition.carriers[model].replicas.signature or (facts.signature if facts else None)
 
     def attributes_read(self, endpoint: str) -> frozenset[str]:
-        """The attributes (dotted names) that the endpoint's rules read, its sticky key among them."""
-        table = self._config.tables.get(endpoint)
-        if table is not None:
-            return table.attributes_read
-        self._first_model(endpoint)
-        return frozenset()
+        """The attributes (dotted names) that the endpoint's rules read, its sticky key among them.
+
+        A batch holds a column for each, of `MISSING` where rows have no value: by that the engine knows which tables it
+        was read for.
+        """
+        return self._edition.attributes_read(endpoint)
 
     def models_of(self, endpoint: str) -> frozenset[str]:
         """The models that may answer the endpoint or shadow it."""
-        table = self._config.tables.get(endpoint)
-        return table.models if table is not None else frozenset({self._first_model(endpoint)})
+        table = self._edition.config.tables.get(endpoint)
+        return table.models if table is not None else frozenset({self._edition.first_model(endpoint)})
 
     def replicas_of(self, model: str) -> Sequence[Replica]:
         """The replicas that hold a lease."""
-        return self._replicas[model].known
+        return self._edition.carriers[model].replicas.known
 
     def ready(self, endpoint: str) -> bool:
         """Every model of the endpoint has a replica, or may sleep without one until a call wakes it."""
+        carriers = self._edition.carriers
         return all(
-            self._replicas[model].known or self._config.models[model].may_sleep
+            carriers[model].replicas.known or carriers[model].policy.may_sleep
             for model in self.models_of(endpoint)
         )
 
     def update_replicas(self, replicas: Sequence[Replica]) -> None:
         """Take over what the directory knows."""
-        for model, carrier in self._replicas.items():
-            carrier.update([replica for replica in replicas if replica.model == model])
-            self._batchers[model].kick()
+        self._carriers.update(replicas)
+
+    # -- changing what it answers by
+
+    def adopt(self, config: EngineConfig, handles: Mapping[str, HandlePath]) -> None:
+        """From this moment new rows are answered by `config`; those under way finish by what they began with.
+
+        `handles` needs the models that are new. Models that `config` no longer has keep their connections until the
+        answers under way are given, for a minute at most.
+        """
+        before, self._edition = self._edition, self._edited(config, handles)
+        held = set(self._edition.carriers.values())
+        earlier = (before, *self._earlier)
+        self._earlier = tuple(each for each in earlier if held.issuperset(each.carriers.values()))[:_KEPT]
+        self._pending = {
+            name: rows
+            for name, rows in {**dict.fromkeys(self._edition.endpoints, 0), **self._pending}.items()
+            if rows or name in self._edition.endpoints
+        }
+        if not held.issuperset(before.carriers.values()):
+            task = asyncio.get_running_loop().create_task(self._retire(earlier))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _retire(self, editions: Sequence[Edition]) -> None:
+        """Close what only these editions use, once they have nothing under way."""
+        give_up = time.monotonic() + _RETIRE_S
+        try:
+            while any(each.under_way for each in editions) and time.monotonic() < give_up:  # noqa: ASYNC110 - rare
+                await asyncio.sleep(0.05)
+        finally:
+            held = set(self._edition.carriers.values())
+            used = {one for each in editions for one in each.carriers.values()}
+            await close_all(list(used - held))
+
+    def _edited(self, config: EngineConfig, handles: Mapping[str, HandlePath]) -> Edition:
+        return Edition(config, self._carriers.hold(config, handles), self._observer, self._tasks)
 
     # -- answering
 
@@ -135,21 +156,24 @@ class Engine:
     ) -> Answer:
         """Answer N >= 1 rows, by `deadline` (`time.monotonic` seconds) where one is given.
 
+        All rows are answered under one table, which `Answer.rules` names: the present one, or where the batch was read
+        before that was taken and lacks a column that it reads, the newest that the batch was read for.
+
         Raises `NotFound`, `Overloaded` (too much waits), `DeadlineExceeded` (it was over before it began), `InvalidInput` (a
         model refused the tensors). Rows that no model could answer are in `Answer.failed`. Cancelling the caller leaves
         other callers' rows undisturbed.
         """
-        if endpoint not in self._pending:
-            raise NotFound(f"no endpoint '{endpoint}'; there are: {', '.join(self.endpoints)}")
+        edition = self._edition
+        if not edition.serves(endpoint):
+            raise NotFound(f"no endpoint '{endpoint}'; there are: {', '.join(edition.endpoints)}")
         if deadline is not None and deadline <= time.monotonic():
             raise DeadlineExceeded(f"the time for '{endpoint}' had run out before it was asked")
+        if self._earlier and not edition.covers(endpoint, batch):
+            edition = self._read_for(endpoint, batch)
         rows = len(batch)
-        self._admit(endpoint, rows)
+        self._admit(endpoint, rows, edition.config.max_pending_rows)
         try:
-            cohorts = self._cohorts.get(endpoint)
-            if cohorts is not None:
-                return await cohorts.submit(batch, deadline, variant)
-            return await self._infer_model(endpoint, batch, deadline)
+            return await edition.infer(endpoint, batch, deadline, variant)
         finally:
             self._pending[endpoint] -= rows
 
@@ -160,154 +184,18 @@ class Engine:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.gather(*(carrier.close() for carrier in self._replicas.values()))
+        editions = (self._edition, *self._earlier)
+        await close_all(list({one for each in editions for one in each.carriers.values()}))
 
-    def _admit(self, endpoint: str, rows: int) -> None:
+    def _read_for(self, endpoint: str, batch: Batch) -> Edition:
+        """The newest edition whose columns the batch has; the present one where there is none."""
+        for each in self._earlier:
+            if each.serves(endpoint) and each.covers(endpoint, batch):
+                return each
+        return self._edition
+
+    def _admit(self, endpoint: str, rows: int, limit: int) -> None:
         pending = self._pending[endpoint]
-        if pending and pending + rows > self._config.max_pending_rows:
-            raise Overloaded(
-                endpoint, f"{pending} rows wait, the limit is {self._config.max_pending_rows}", 1.0
-            )
+        if pending and pending + rows > limit:
+            raise Overloaded(endpoint, f"{pending} rows wait, the limit is {limit}", 1.0)
         self._pending[endpoint] = pending + rows
-
-    async def _infer_model(self, model: str, batch: Batch, deadline: float | None) -> Answer:
-        """A hosted model's own endpoint: no rules, one call."""
-        began = time.monotonic()
-        future = self._batchers[model].submit(batch.tensors, len(batch), deadline)
-        journey = current()
-        if journey is not None:
-            cohort = CohortTrace()
-            journey.share(cohort, 0, len(batch))
-            note_call(cohort.calls, ModelCall(model, np.arange(len(batch))), future)
-        result = await future
-        answer = _answer_of(model, len(batch), result, self._config.rules_hash)
-        if journey is not None:
-            cohort.answered(answer)
-        self._observer.answered(model, answer, time.monotonic() - began)
-        return answer
-
-    def _answering(self, table: RouteTable) -> "_TableAnswering":
-        return _TableAnswering(self, table)
-
-    async def answer_table(
-        self,
-        table: RouteTable,
-        batch: Batch,
-        deadline: float | None,
-        variant: Variant | None,
-        traced: CohortTrace | None = None,
-    ) -> Answer:
-        """Drive the table's cascade: make the calls it asks for, then offer its shadows. Calls are told to `traced`."""
-        began = time.monotonic()
-        if deadline is None:
-            deadline = after(began, table.deadline_ms)
-        steps = cascade(table, self._config.facts, batch, variant)
-        results: Sequence[CallResult] | None = None
-        while True:
-            try:
-                step = next(steps) if results is None else steps.send(results)
-            except StopIteration as done:
-                outcome: CascadeResult = done.value
-                break
-            futures = [self._call(call, batch, deadline) for call in step.calls]
-            if traced is not None:
-                for call, future in zip(step.calls, futures, strict=True):
-                    note_call(traced.calls, call, future)
-            results = await asyncio.gather(*futures) if len(futures) > 1 else [await futures[0]]
-        for shadow in outcome.shadows:
-            if traced is not None:
-                note_shadow(traced.calls, shadow)
-            self._lane(shadow.model).offer(shadow, take_rows(batch.tensors, shadow.rows, len(batch)))
-        for model, rows in outcome.shadows_skipped.items():
-            self._observer.shadowed(model, "skipped", rows, None)
-        if traced is not None:
-            traced.answered(outcome.answer)
-        self._observer.answered(table.endpoint, outcome.answer, time.monotonic() - began)
-        return outcome.answer
-
-    def _call(self, call: ModelCall, batch: Batch, deadline: float | None) -> asyncio.Future[CallResult]:
-        now = time.monotonic()
-        facts = self._config.facts.get(call.model)
-        expected_ms = facts.expected_ms if facts else None
-        if not feasible(deadline, now, expected_ms):
-            future: asyncio.Future[CallResult] = asyncio.get_running_loop().create_future()
-            reason = (
-                f"'{call.model}' takes {expected_ms or 0:g} ms, {left_ms(deadline, now) or 0:.0f} ms are left"
-            )
-            future.set_result(Unreachable("deadline", reason))
-            return future
-        tensors = take_rows(batch.tensors, call.rows, len(batch))
-        return self._batchers[call.model].submit(tensors, len(call.rows), deadline)
-
-    def _lane(self, model: str) -> ShadowLane:
-        lane = self._lanes.get(model)
-        if lane is None:
-            policy = self._config.models[model]
-            facts = self._config.facts.get(model)
-            lane = ShadowLane(
-                model,
-                self._replicas[model],
-                self._observer,
-                max_rows=self._config.shadow_queue_rows,
-                max_batch_rows=policy.max_batch_rows,
-                label=facts.label if facts else None,
-            )
-            self._lanes[model] = lane
-        return lane
-
-    def _first_model(self, endpoint: str) -> str:
-        if endpoint in self._replicas and endpoint not in self._config.tables:
-            return endpoint
-        table = self._config.tables.get(endpoint)
-        if table is None:
-            raise NotFound(f"no endpoint '{endpoint}'; there are: {', '.join(self.endpoints)}")
-        return table.first_model
-
-
-class _TableAnswering:
-    """One table's cascade, as the callable that a cohort needs."""
-
-    __slots__ = ("_engine", "_table")
-
-    def __init__(self, engine: Engine, table: RouteTable) -> None:
-        self._engine = engine
-        self._table = table
-
-    async def __call__(
-        self,
-        batch: Batch,
-        deadline: float | None,
-        variant: Variant | None,
-        traced: CohortTrace | None,
-    ) -> Answer:
-        return await self._engine.answer_table(self._table, batch, deadline, variant, traced)
-
-
-@lru_cache(maxsize=256)
-def _origins(model: str, version: str) -> tuple[Origin, ...]:
-    return (Origin(model, version, model, "primary"),)
-
-
-@lru_cache(maxsize=64)
-def _whole(rows: int) -> tuple[np.ndarray, np.ndarray]:
-    """`origin_of` and `degraded` of an answer that one model gave whole; shared, so read-only."""
-    origin_of, degraded = np.zeros(rows, np.intp), np.zeros(rows, np.bool_)
-    origin_of.flags.writeable = degraded.flags.writeable = False
-    return origin_of, degraded
-
-
-def _answer_of(model: str, rows: int, result: CallResult, rules: str) -> Answer:
-    origin_of, degraded = _whole(rows)
-    if isinstance(result, Unreachable):
-        failure = RowFailure(model, result.kind, result.reason, result.retry_after_s)
-        return Answer(
-            {}, None, (), np.full(rows, -1, np.intp), degraded, dict.fromkeys(range(rows), failure), rules
-        )
-    failed = _NO_FAILURES
-    if result.failed:
-        failed = {row: RowFailure(model, "raised", reason) for row, reason in result.failed.items()}
-        origin_of = origin_of.copy()
-        origin_of[list(failed)] = -1
-    return Answer(
-        result.outputs, result.confidence, _origins(model, result.version), origin_of, degraded, failed, rules
-    )

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from mesh.engine.compared import Compared, ShadowKey
 from mesh.routing.breaker import BreakerPolicy
-from mesh.routing.shadow import Comparison
 from mesh.routing.table import ModelFacts, RouteTable
 from mesh.routing.types import Answer
 
@@ -32,8 +32,10 @@ class Observer(Protocol):
         """One model call came back, or did not. `version` is `unknown` where no replica has said one."""
         ...
 
-    def shadowed(self, model: str, outcome: ShadowOutcome, rows: int, comparison: Comparison | None) -> None:
-        """A shadow was compared, failed, was dropped for lack of room, or had no primary to compare with."""
+    def shadowed(
+        self, model: str, outcome: ShadowOutcome, rows: int, what: Compared | ShadowKey | None
+    ) -> None:
+        """A shadow was compared (`Compared`), failed or was dropped for lack of room (its key), or had no primary (None)."""
         ...
 
 
@@ -46,7 +48,9 @@ class Silent:
     def called(self, model: str, version: str, outcome: CallOutcome, rows: int, seconds: float) -> None:
         """Ignore."""
 
-    def shadowed(self, model: str, outcome: ShadowOutcome, rows: int, comparison: Comparison | None) -> None:
+    def shadowed(
+        self, model: str, outcome: ShadowOutcome, rows: int, what: Compared | ShadowKey | None
+    ) -> None:
         """Ignore."""
 
 

@@ -1,16 +1,16 @@
 """Shadow calls: after the primary, bounded in rows and to one call at a time per model, dropped first."""
 
 import asyncio
+import time
 from collections import deque
 from dataclasses import dataclass
 
 from mesh.engine.batcher import Outcome
+from mesh.engine.compared import Offer, compared
 from mesh.engine.merge import join_tensors, shape_key, split_result
-from mesh.engine.ports import Observer
+from mesh.engine.ports import Observer, ShadowOutcome
 from mesh.engine.replicas import Replicas
-from mesh.routing.cascade import ShadowCall
-from mesh.routing.facts import LabelRule
-from mesh.routing.shadow import Comparison, compare
+from mesh.routing.shadow import compare
 from mesh.routing.types import CallResult, Scored, Tensors
 
 
@@ -18,44 +18,36 @@ from mesh.routing.types import CallResult, Scored, Tensors
 class _Waiting:
     tensors: Tensors
     rows: int
-    call: ShadowCall
+    offer: Offer
 
 
 class ShadowLane:
     """The shadow calls of one model. A hung shadow fills its lane; what comes then is dropped and counted."""
 
     def __init__(
-        self,
-        model: str,
-        replicas: Replicas,
-        observer: Observer,
-        *,
-        max_rows: int,
-        max_batch_rows: int,
-        label: LabelRule | None,
+        self, model: str, replicas: Replicas, observer: Observer, *, max_rows: int, max_batch_rows: int
     ) -> None:
-        """At most `max_rows` wait; one call of at most `max_batch_rows` is out; `label` reads what is compared."""
+        """At most `max_rows` wait; one call of at most `max_batch_rows` is out."""
         self._model = model
         self._replicas = replicas
         self._observer = observer
         self._max_rows = max_rows
         self._max_batch_rows = max_batch_rows
-        self._label = label
         self._queue: deque[_Waiting] = deque()
         self._rows = 0
         self._out = False
         self._loop = asyncio.get_running_loop()
 
-    def offer(self, call: ShadowCall, tensors: Tensors) -> None:
+    def offer(self, offer: Offer, tensors: Tensors) -> None:
         """Take these rows if there is room, else drop them; compare at once what the cascade has already asked."""
-        rows = len(call.rows)
-        if call.outputs is not None:
-            self._told(rows, compare(call.primary_outputs, call.outputs, self._label))
+        rows = len(offer.call.rows)
+        if offer.call.outputs is not None:
+            self._told(offer, offer.call.outputs, "", offer.shadow_seconds)
             return
         if self._rows + rows > self._max_rows:
-            self._observer.shadowed(self._model, "dropped", rows, None)
+            self._missed(offer, "dropped")
             return
-        self._queue.append(_Waiting(tensors, rows, call))
+        self._queue.append(_Waiting(tensors, rows, offer))
         self._rows += rows
         if not self._out:
             self._out = True
@@ -78,22 +70,32 @@ class ShadowLane:
             self._out = False
             return
         tensors = join_tensors([waiting.tensors for waiting in batch])
-        self._replicas.send(tensors, rows, None, 0, lambda outcome: self._done(batch, rows, outcome))
+        asked = time.monotonic()
+        self._replicas.send(tensors, rows, None, 0, lambda outcome: self._done(batch, rows, asked, outcome))
 
-    def _done(self, batch: list[_Waiting], rows: int, outcome: Outcome) -> None:
+    def _done(self, batch: list[_Waiting], rows: int, asked: float, outcome: Outcome) -> None:
         self._rows -= rows
+        seconds = time.monotonic() - asked
         if isinstance(outcome, Scored) and outcome.outputs:
             for waiting, scored in zip(batch, split_result(outcome, [w.rows for w in batch]), strict=True):
-                self._compare(waiting, scored)
+                self._compare(waiting, scored, seconds)
         else:
-            self._observer.shadowed(self._model, "failed", rows, None)
+            for waiting in batch:
+                self._missed(waiting.offer, "failed")
         self._loop.call_soon(self._next)
 
-    def _compare(self, waiting: _Waiting, scored: CallResult) -> None:
+    def _compare(self, waiting: _Waiting, scored: CallResult, seconds: float) -> None:
         if not isinstance(scored, Scored) or scored.failed:
-            self._observer.shadowed(self._model, "failed", waiting.rows, None)
-            return
-        self._told(waiting.rows, compare(waiting.call.primary_outputs, scored.outputs, self._label))
+            self._missed(waiting.offer, "failed")
+        else:
+            self._told(waiting.offer, scored.outputs, scored.version, seconds)
 
-    def _told(self, rows: int, comparison: Comparison) -> None:
-        self._observer.shadowed(self._model, "compared", rows, comparison)
+    def _told(self, offer: Offer, outputs: Tensors, version: str, seconds: float | None) -> None:
+        facts = offer.shadow_facts
+        found = compare(offer.call.primary_outputs, outputs, facts.label if facts else None)
+        self._observer.shadowed(
+            self._model, "compared", found.rows, compared(offer, outputs, version, seconds, found)
+        )
+
+    def _missed(self, offer: Offer, outcome: ShadowOutcome) -> None:
+        self._observer.shadowed(self._model, outcome, len(offer.call.rows), offer.key)

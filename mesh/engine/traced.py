@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from typing import Final
 
 from mesh.routing.cascade import ModelCall, ShadowCall
@@ -22,12 +23,21 @@ def note_call(calls: list[CallPart], call: ModelCall, future: asyncio.Future[Cal
     future.add_done_callback(returned)
 
 
-def note_shadow(calls: list[CallPart], shadow: ShadowCall) -> None:
-    """A shadow was offered these rows; what it says comes after the answer, and is compared elsewhere."""
+def note_calls(
+    calls: list[CallPart], asked: Sequence[ModelCall], futures: Sequence[asyncio.Future[CallResult]]
+) -> None:
+    """`note_call` for those that were made together."""
+    for call, future in zip(asked, futures, strict=True):
+        note_call(calls, call, future)
+
+
+def note_shadows(calls: list[CallPart], shadows: Sequence[ShadowCall]) -> None:
+    """Shadows were offered rows; what they say comes after the answer, and is compared elsewhere."""
     now = time.time_ns()
-    calls.append(
-        CallPart(shadow.model, UNKNOWN, "offered", shadow.rows, len(shadow.rows), now, now, shadow=True)
-    )
+    calls += [
+        CallPart(one.model, UNKNOWN, "offered", one.rows, len(one.rows), now, now, shadow=True)
+        for one in shadows
+    ]
 
 
 def _told(done: asyncio.Future[CallResult], rows: int) -> tuple[str, str]:

@@ -1,6 +1,6 @@
 """How far a shadow's outputs are from the primary's, for the same rows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -24,6 +24,8 @@ class Comparison:
     mean_abs_difference: float
     values: int
     incomparable: int
+    disagree: np.ndarray = field(default_factory=lambda: np.zeros(0, np.bool_), compare=False, repr=False)
+    """bool [rows]: the rows that `label_disagreements` counts."""
 
 
 def compare(primary: Tensors, shadow: Tensors, label: LabelRule | None = None) -> Comparison:
@@ -52,9 +54,8 @@ def compare(primary: Tensors, shadow: Tensors, label: LabelRule | None = None) -
             worst = max(worst, float(apart.max(initial=0.0)))
     if label is not None:
         disagree = _labels_differ(label, primary, shadow, rows)
-    return Comparison(
-        rows, int(np.count_nonzero(disagree)), worst, total / values if values else 0.0, values, incomparable
-    )
+    mean = total / values if values else 0.0
+    return Comparison(rows, int(np.count_nonzero(disagree)), worst, mean, values, incomparable, disagree)
 
 
 def _apart(mine: np.ndarray, theirs: np.ndarray) -> np.ndarray:

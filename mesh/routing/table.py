@@ -68,6 +68,11 @@ class RouteTable:
             dict.fromkeys([*(model for route in self.routes for model in route.answering), *fallback])
         )
 
+    @cached_property
+    def has_shadows(self) -> bool:
+        """True where a route compares a model."""
+        return any(route.shadow for route in self.routes)
+
     @property
     def first_model(self) -> str:
         """The model whose inputs and outputs are the endpoint's; `ValueError` for a table without any."""

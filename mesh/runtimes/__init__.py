@@ -12,6 +12,7 @@ from typing import Final, cast
 from mesh.errors import ArtifactError, MeshError
 from mesh.routing.types import Signature
 from mesh.runtimes.base import Artifact, Runtime, RuntimeKind
+from mesh.runtimes.digest import check_digest
 from mesh.runtimes.scorer import Scorer
 
 __all__ = ["describe", "open_runtime"]
@@ -42,7 +43,7 @@ _INSTALL: Final[Mapping[str, str]] = MappingProxyType(
 def open_runtime(artifact: Artifact) -> Runtime:
     """Load `artifact` with the adapter of its kind.
 
-    Raises `ArtifactError` when the artifact is missing or corrupt, disagrees with its declared signature,
+    Raises `ArtifactError` when the artifact is missing, corrupt or not the declared one, disagrees with its signature,
     asks for a device that is not there, or needs a framework that is not installed (with the command that
     installs it).
     """
@@ -50,6 +51,7 @@ def open_runtime(artifact: Artifact) -> Runtime:
         raise ArtifactError(
             f"model '{artifact.name}': runtime '{artifact.kind}' is not one of {', '.join(_ADAPTERS)}"
         )
+    check_digest(artifact)
     try:
         return _adapter(artifact)(artifact)
     except MeshError:

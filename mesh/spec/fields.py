@@ -1,11 +1,14 @@
 """The kinds of value in the YAML files. None converts: `"3"` is no number and `yes` is no text."""
 
+import re
 from typing import Annotated, Final, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 NAME_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 """Names travel in URLs, where `/` in a model's name is not quoted by common clients, and in Kafka records."""
+MODEL_NAME_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]*(@[A-Za-z0-9][A-Za-z0-9._-]*)?$"
+"""A model that is hosted in several versions at once has the version in its name."""
 
 
 class Strict(BaseModel):
@@ -34,7 +37,19 @@ Several = Annotated[tuple[Item, ...], AfterValidator(_not_empty), Field(json_sch
 
 Text = Annotated[str, Field(strict=True, min_length=1)]
 Name = Annotated[str, Field(strict=True, pattern=NAME_PATTERN, max_length=128)]
+ModelName = Annotated[str, Field(strict=True, pattern=MODEL_NAME_PATTERN, max_length=128)]
 Version = Annotated[Text, BeforeValidator(_version_text, json_schema_input_type=str | int)]
+
+
+def _hexadecimal(text: str) -> str:
+    if not re.fullmatch("[0-9a-f]{64}", text):
+        raise ValueError("must be 64 hexadecimal digits in lower case, as sha256sum prints them")
+    return text
+
+
+Sha256 = Annotated[
+    str, Field(strict=True, json_schema_extra={"pattern": "^[0-9a-f]{64}$"}), AfterValidator(_hexadecimal)
+]
 Flag = Annotated[bool, Field(strict=True)]
 Whole = Annotated[int, Field(strict=True)]
 Count = Annotated[int, Field(strict=True, ge=1)]

@@ -6,6 +6,7 @@ from pathlib import Path
 from mesh.alerts.rules import Policy
 from mesh.costs import Prices
 from mesh.errors import InvalidConfig
+from mesh.learning.plan import LearningPlan
 from mesh.pipeline.plan import PipelinePlan
 from mesh.routing.problems import nearest
 from mesh.settings import Settings
@@ -16,6 +17,7 @@ from mesh.spec.alerts_policy import compile_alerts
 from mesh.spec.default_model import default_model
 from mesh.spec.document import Document, read_document
 from mesh.spec.features_file import FeaturesFile
+from mesh.spec.learning_file import LearningFile
 from mesh.spec.mesh_config import MeshConfig
 from mesh.spec.model_checks import model_problems
 from mesh.spec.model_file import ModelsFile, ModelSpec
@@ -31,7 +33,7 @@ from mesh.stores.views import FeatureStore
 
 MODELS, ROUTING, TOPICS = "models.yaml", "routing.yaml", "topics.yml"
 TELEMETRY, PIPELINE, ALERTS, FEATURES = "telemetry.yaml", "pipeline.yaml", "alerts.yaml", "features.yaml"
-PRICES, SLOS = "prices.yaml", "slos.yaml"
+PRICES, LEARNING, SLOS = "prices.yaml", "learning.yaml", "slos.yaml"
 _MISTAKEN = {
     "models.yml": MODELS,
     "routing.yml": ROUTING,
@@ -42,6 +44,7 @@ _MISTAKEN = {
     "features.yml": FEATURES,
     "prices.yml": PRICES,
     "slos.yml": SLOS,
+    "learning.yml": LEARNING,
 }
 
 
@@ -52,9 +55,16 @@ def load_mesh(config_dir: Path, settings: Settings) -> MeshConfig:
     anything starts. Artifacts are not opened: a missing one is its model's own failure, and the others serve.
     """
     _refuse_mistaken_names(config_dir)
+    models, routing = _document(config_dir / MODELS), _document(config_dir / ROUTING)
+    return mesh_of(models, routing, config_dir, settings)
+
+
+def mesh_of(
+    models_document: Document, document: Document, config_dir: Path, settings: Settings
+) -> MeshConfig:
+    """As `load_mesh`, for what the two files say, wherever it comes from; topics are read in `config_dir`."""
     root = config_dir.resolve().parent
-    models = _models(_document(config_dir / MODELS), root)
-    document = _document(config_dir / ROUTING)
+    models = _models(models_document, root)
     routing = validate(RoutingFile, document, document.data)
     facts = {name: model.facts() for name, model in models.items()}
     tables = compile_tables(document, routing, facts)
@@ -135,6 +145,13 @@ def load_slos(config_dir: Path) -> Slos:
     _refuse_mistaken_names(config_dir)
     document = read_document(config_dir / SLOS)
     return validate(SlosFile, document, document.data).compiled()
+
+
+def load_learning(config_dir: Path) -> LearningPlan:
+    """Read `learning.yaml` in `config_dir`; without one the defaults hold. Raises as `load_mesh` does."""
+    _refuse_mistaken_names(config_dir)
+    document = _document(config_dir / LEARNING)
+    return validate(LearningFile, document, document.data).plan()
 
 
 def _refuse_mistaken_names(config_dir: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from mesh.errors import InvalidConfig
 from mesh.routing.problems import KeyPath, nearest
 from mesh.spec.document import Document
-from mesh.spec.model_file import IDENTITY_INPUTS, ModelEntry, ModelsFile
+from mesh.spec.model_file import IDENTITY_INPUTS, ModelEntry, ModelsFile, version_in
 from mesh.spec.options import OPTIONS_OF
 from mesh.spec.problems import problem_at, problems_in
 
@@ -22,9 +22,25 @@ def model_problems(document: Document, file: ModelsFile) -> list[InvalidConfig]:
         options = OPTIONS_OF[entry.runtime]
         if options is not None:
             problems += problems_in(options, document, entry.options, (*at, "options"))
-        for findings in (_repeated(entry), _confidence(entry), _score(entry), _label(entry)):
+        twin = name.partition("@")[0]
+        if version_in(name) and twin in file.models and file.models[twin].version == version_in(name):
+            reason = f"is the version that '{twin}' has already; give one of them another"
+            problems.append(problem_at(document, at, reason))
+        for findings in (
+            _version(name, entry),
+            _repeated(entry),
+            _confidence(entry),
+            _score(entry),
+            _label(entry),
+        ):
             problems += [problem_at(document, (*at, *path), reason) for path, reason in findings]
     return problems
+
+
+def _version(name: str, entry: ModelEntry) -> Iterator[Finding]:
+    named = version_in(name)
+    if named and "version" in entry.model_fields_set and entry.version != named:
+        yield ("version",), f"'{entry.version}' is not the version in the name '{name}': remove it"
 
 
 def _repeated(entry: ModelEntry) -> Iterator[Finding]:

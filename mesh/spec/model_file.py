@@ -6,10 +6,11 @@ from typing import Annotated, Final, Self
 
 from pydantic import Field, model_validator
 
+from mesh.registry.reference import is_reference, parse_reference
 from mesh.routing.facts import ModelFacts
 from mesh.routing.types import Signature, TensorSpec
 from mesh.runtimes.base import Artifact, Device, RuntimeKind
-from mesh.spec.fields import Count, Name, NotNegative, Positive, Several, Strict, Text, Version
+from mesh.spec.fields import Count, ModelName, NotNegative, Positive, Several, Sha256, Strict, Text, Version
 from mesh.spec.model_parts import (
     BreakerEntry,
     ConfidenceEntry,
@@ -31,7 +32,10 @@ class ModelEntry(Strict):
     version: Version = "1"
     """Its version, as answers name it."""
     path: Text | None = None
-    """Its file or folder (torch, tensorflow, onnx), import path (python) or address (triton)."""
+    """Its file or folder (torch, tensorflow, onnx), import path (python) or address (triton); for onnx also a registry's model,
+    `registry:NAME@champion` or MLflow's `models:/NAME@champion`."""
+    sha256: Sha256 | None = None
+    """The digest that the file or folder must have, as `sha256sum` prints it; another one is not loaded."""
     device: Device = "auto"
     """Where it runs; `auto` takes a GPU where the replica has one."""
     inputs: Several[TensorEntry] | None = None
@@ -72,6 +76,12 @@ class ModelEntry(Strict):
                 raise ValueError(f"the runtime {self.runtime} has no artifact: remove path")
         elif self.path is None:
             raise ValueError(f"the runtime {self.runtime} needs a path: {_PATHS[self.runtime]}")
+        if self.sha256 is not None and self.runtime not in FILE_KINDS:
+            raise ValueError(f"sha256 belongs to a file or folder; the runtime {self.runtime} has none")
+        if self.path is not None and is_reference(self.path):
+            if self.runtime != "onnx":
+                raise ValueError(f"{self.path}: registries hold onnx models, not {self.runtime}")
+            parse_reference(self.path)
         if self.device == "cuda" and not self.num_gpus:
             # Ray hides every GPU from a replica that claims none.
             raise ValueError("device cuda needs num_gpus above 0; a fraction such as 0.25 shares a GPU")
@@ -81,8 +91,8 @@ class ModelEntry(Strict):
 class ModelsFile(Strict):
     """The whole file."""
 
-    models: dict[Name, ModelEntry] = Field(default_factory=dict)
-    """The hosted models, by name."""
+    models: dict[ModelName, ModelEntry] = Field(default_factory=dict)
+    """The hosted models, by name; `NAME@VERSION` hosts a version beside others of NAME."""
 
 
 class ModelSpec(ModelEntry):
@@ -95,9 +105,10 @@ class ModelSpec(ModelEntry):
     def of(cls, name: str, entry: ModelEntry, root: Path) -> "ModelSpec":
         """The model that `entry` declares in a project whose root is `root`."""
         path = entry.path
-        if path is not None and entry.runtime in FILE_KINDS:
+        if path is not None and entry.runtime in FILE_KINDS and not is_reference(path):
             path = str((root / Path(path).expanduser()).resolve())
-        return cls.model_construct(**{**dict(entry), "name": name, "path": path})
+        version = version_in(name) or entry.version
+        return cls.model_construct(**{**dict(entry), "name": name, "path": path, "version": version})
 
     def artifact(self) -> Artifact:
         """What a runtime needs to open it."""
@@ -110,6 +121,7 @@ class ModelSpec(ModelEntry):
             signature=self._declared(),
             confidence=self.confidence.rule() if self.confidence else None,
             options=dict(self.options),
+            sha256=self.sha256,
         )
 
     def facts(self) -> ModelFacts:
@@ -150,6 +162,11 @@ _PATHS: Final[Mapping[str, str]] = {
     "onnx": "an .onnx file",
     "triton": "an address such as grpc://host:8001/model",
 }
+
+
+def version_in(name: str) -> str:
+    """The version that a model's name ends in, such as `2` in `anomaly@2`; empty where it has none."""
+    return name.partition("@")[2]
 
 
 def _specs(entries: tuple[TensorEntry, ...] | None) -> tuple[TensorSpec, ...]:

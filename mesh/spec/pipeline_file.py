@@ -17,7 +17,7 @@ from mesh.pipeline.plan import (
 )
 from mesh.routing.problems import nearest
 from mesh.spec.document import Document
-from mesh.spec.fields import Count, Flag, Name, Share, Strict, Text
+from mesh.spec.fields import Count, Flag, ModelName, Name, Share, Strict, Text
 from mesh.spec.problems import one_or_all, problem_at
 
 LevelName = Literal["L0", "L1", "L2", "L3"]
@@ -39,7 +39,7 @@ class StageEntry(Strict):
     """Whether a batch waits for it. What is not required is left out where it does not answer in time."""
     retries: Annotated[int, Field(strict=True, ge=0, le=10)] = 0
     """How often what is not required is tried again before it is left out."""
-    endpoints: dict[LevelName, Name] = Field(default_factory=dict)
+    endpoints: dict[LevelName, ModelName] = Field(default_factory=dict)
     """Whom a score stage asks: from each level on, an endpoint of the mesh."""
 
     def stage(self, name: str) -> StagePlan:

@@ -110,7 +110,8 @@ def _reason(detail: ErrorDetails) -> str:
     if kind == "value_error":
         return str(context["error"])
     if kind == "string_pattern_mismatch":
-        return f"'{given}' may hold letters, digits, '.', '_' and '-' only, and begins with a letter or digit"
+        more = "; a version may follow '@'" if "@" in context["pattern"] else ""
+        return f"'{given}' may hold letters, digits, '.', '_' and '-' only, and begins with a letter or digit{more}"
     # What is left has a message of pydantic's own that reads well, such as an empty or overlong text.
     return f"{detail['msg'][:1].lower()}{detail['msg'][1:]}, got {_shown(given)}"
 

@@ -8,9 +8,11 @@ from typing import Final
 from mesh.spec.alerts_file import AlertsFile
 from mesh.spec.features_file import FeaturesFile
 from mesh.spec.fields import Strict
+from mesh.spec.learning_file import LearningFile
 from mesh.spec.model_file import ModelsFile
 from mesh.spec.pipeline_file import PipelineFile
 from mesh.spec.prices_file import PricesFile
+from mesh.spec.rollout_file import RolloutFile
 from mesh.spec.routing_file import RoutingFile
 from mesh.spec.scenario_file import ScenarioFile
 from mesh.spec.slos_file import SlosFile
@@ -21,9 +23,11 @@ FOLDER: Final = Path(__file__).resolve().parents[2] / "docs/schema"
 FILES: Final[Mapping[str, type[Strict]]] = {
     "alerts.json": AlertsFile,
     "features.json": FeaturesFile,
+    "learning.json": LearningFile,
     "models.json": ModelsFile,
     "pipeline.json": PipelineFile,
     "prices.json": PricesFile,
+    "rollout.json": RolloutFile,
     "routing.json": RoutingFile,
     "scenario.json": ScenarioFile,
     "slos.json": SlosFile,

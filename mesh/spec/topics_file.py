@@ -19,5 +19,7 @@ class TopicsFile(Strict):
     """Rows that are ready to be scored."""
     alerts: TopicEntry = TopicEntry(topic="hyperstream.alerts")
     """What people should look at."""
+    audit: TopicEntry = TopicEntry(topic="hyperstream.audit")
+    """Where the audit log ends, so that a rewrite of it shows."""
     truth: TopicEntry = TopicEntry(topic="hyperstream.truth")
     """What a simulation broke, and when."""

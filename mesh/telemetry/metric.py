@@ -44,6 +44,8 @@ UNITS: Final = (
     ("left", "records"),
     ("restarted", "assets"),
     ("forgotten", "assets"),
+    ("version", "number of a version"),
+    ("entries", "entries"),
     ("state", "number of a state"),
     ("level", "number of a level"),
 )

@@ -90,6 +90,14 @@ SHADOW_ROWS: Final = Counter(
 BREAKER_STATE: Final = Gauge(
     "mesh_breaker_state", "Worst state of a model's breaker: 0 closed, 1 half open, 2 open", ("model",), "max"
 )
+RULES_VERSION: Final = Gauge(
+    "mesh_rules_version", "The newest version of the rules that a router answers by", (), "max"
+)
+RULES_CHANGES: Final = Counter(
+    "mesh_rules_changes_total",
+    "Changes of the rules that were proposed, by what came of them",
+    ("source", "outcome"),
+)
 
 SHADOW_AGREED_ROWS: Final = Counter(
     "mesh_shadow_agreed_rows_total",
@@ -183,6 +191,16 @@ ALERT_BUDGET_LEFT: Final = Gauge(
     "mesh_alert_budget_left", "Alerts that may still stand alone in the budget's present window", (), "max"
 )
 
+# Learning.
+DRIFT_MEAN: Final = Gauge(
+    "mesh_drift_mean", "Mean of a watched stream in its last whole stretch of time", ("stream",), "max"
+)
+DRIFT_ALARMS: Final = Counter(
+    "mesh_drift_alarms_total",
+    "Changes of a watched stream, each of which proposes a training",
+    ("stream", "detector"),
+)
+
 # The feature store.
 FEATURES_STORED: Final = Counter(
     "mesh_features_stored_total",
@@ -197,6 +215,24 @@ FEATURES_PARITY: Final = Gauge(
     "Entities whose newest row online and in the history were compared, by outcome",
     ("view", "outcome"),
     "max",
+)
+
+# What is kept of changes, and who may make them.
+AUDIT_WRITTEN: Final = Counter("mesh_audit_entries_total", "Changes that were logged, by room", ("room",))
+AUDIT_LENGTH: Final = Gauge(
+    "mesh_audit_length", "Entries of the audit log, as a process last saw it", ("process",), "max"
+)
+AUDIT_HEAD: Final = Gauge(
+    "mesh_audit_head",
+    "The first 13 hexadecimal digits of the last entry's hash, as a number, as a process last saw it",
+    ("process",),
+    "max",
+)
+AUDIT_PUBLISHED: Final = Counter(
+    "mesh_audit_heads_published_total", "Heads of the audit log sent to Kafka: sent, failed", ("outcome",)
+)
+ACCESS_REFUSED: Final = Counter(
+    "mesh_access_refused_total", "Calls refused for who asked: unauthenticated, forbidden", ("reason",)
 )
 
 # The processes.

@@ -1,6 +1,7 @@
 """The tracer that the environment asks for."""
 
 import asyncio
+from contextlib import AsyncExitStack
 from typing import Final
 
 from mesh.errors import InvalidConfig
@@ -25,8 +26,13 @@ class OpenTracer(Tracer):
         await asyncio.wait([closing], timeout=CLOSE_S)
 
 
-def open_tracer(settings: Settings, process: str, recorder: Recorder) -> OpenTracer | None:
-    """None where MESH_TRACE_RATIO is not set. Raises `InvalidConfig` where the packages for it are missing."""
+def open_tracer(
+    settings: Settings, process: str, recorder: Recorder, parts: AsyncExitStack
+) -> OpenTracer | None:
+    """A tracer that `parts` closes; None where MESH_TRACE_RATIO is not set.
+
+    Raises `InvalidConfig` where the packages for it are missing.
+    """
     if settings.trace_ratio is None:
         return None
     try:
@@ -35,4 +41,6 @@ def open_tracer(settings: Settings, process: str, recorder: Recorder) -> OpenTra
         raise InvalidConfig(
             "environment", 0, "MESH_TRACE_RATIO", f"needs pip install 'hyperstream-mesh[otel]' ({error})"
         ) from None
-    return OpenTracer(settings.trace_ratio, OtelSpans(process), recorder)
+    tracer = OpenTracer(settings.trace_ratio, OtelSpans(process), recorder)
+    parts.push_async_callback(tracer.close)
+    return tracer

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 import orjson
 from fastapi import APIRouter, Path, Query, Response
@@ -13,6 +13,14 @@ from mesh.stores.lookup import online_row
 from mesh.stores.online import OnlineStore
 from mesh.stores.shown import shown_online
 from mesh.stores.views import FeatureView
+from serve.api.errors import BAD, Responses, away, missing
+
+_RESPONSES: Final[Responses] = {
+    200: {"model": dict[str, Any]},
+    **BAD,
+    **missing("entity or view"),
+    **away("The online feature store"),
+}
 
 
 def features_router(views: Mapping[str, FeatureView], store: OnlineStore) -> APIRouter:
@@ -23,7 +31,7 @@ def features_router(views: Mapping[str, FeatureView], store: OnlineStore) -> API
     """
     router = APIRouter(tags=["features"])
 
-    @router.get("/features/{entity:path}", summary="Newest features of an entity")
+    @router.get("/features/{entity:path}", summary="Newest features of an entity", responses=_RESPONSES)
     async def features(
         entity: Annotated[str, Path(min_length=1, max_length=256)],
         view: Annotated[str, Query(description="A view of features.yaml")] = "telemetry",

@@ -9,6 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from mesh.errors import MeshError
+from serve.api.errors import BAD, Responses, missing
 from serve.http.body import read_body
 from serve.http.errors import HttpRefusal, error_body, refusal_of
 from serve.http.openapi import DESCRIPTION, document
@@ -131,7 +132,7 @@ def _add_server_routes(api: FastAPI, inference: Inference) -> None:
         """200 while the process serves."""
         return {"live": True}
 
-    @api.get("/v2/health/ready", tags=["health"], summary="Can every model answer?")
+    @api.get("/v2/health/ready", tags=["health"], summary="Can every model answer?", responses=BAD)
     async def ready() -> Response:
         """200 when every endpoint is ready, else 400, as Triton has it."""
         waiting = [name for name in mesh.endpoints if not mesh.ready(name)]
@@ -142,7 +143,7 @@ def _add_server_routes(api: FastAPI, inference: Inference) -> None:
         """Counts and nanoseconds of this process, in Triton's shape."""
         return as_triton(inference.statistics, statistics_versions(inference))
 
-    @api.post("/v2/repository/index", tags=["server"], summary="All models and their states")
+    @api.post("/v2/repository/index", tags=["server"], summary="All models and their states", responses=BAD)
     async def repository(request: Request) -> Response:
         """The body may be empty, or `{"ready": true}` for ready models only."""
         announced = request.headers.get("content-length")
@@ -156,26 +157,35 @@ def _add_server_routes(api: FastAPI, inference: Inference) -> None:
         return _json(repository_index(inference, ready_only=asked.get("ready", False)))
 
 
+_NAMED: Final[Responses] = {**BAD, **missing("model or version")}
+
+
 def _add_model_routes(api: FastAPI, inference: Inference, prefix: str) -> None:
     """Routes of one model, with or without a version in the address; a version is None in those without."""
 
-    @api.get(prefix, tags=["models"], summary="Model metadata")
+    @api.get(prefix, tags=["models"], summary="Model metadata", responses=_NAMED)
     async def metadata(name: str, version: str = "") -> Json:
         """Inputs and outputs; -1 stands for any size."""
         return model_metadata(inference, name, version)
 
-    @api.get(f"{prefix}/ready", tags=["models"], summary="Can this model answer?")
+    @api.get(f"{prefix}/ready", tags=["models"], summary="Can this model answer?", responses=_NAMED)
     async def ready(name: str, version: str = "") -> Response:
         """200 when every model behind the name has a replica, else 400, as Triton has it."""
+        name = inference.resolve(name, version)
         inference.version_of(name, version)
         return _json({"ready": True}) if inference.mesh.ready(name) else _error(400, f"'{name}' is not ready")
 
-    @api.get(f"{prefix}/config", tags=["models"], summary="Model configuration, as Triton states it")
+    @api.get(
+        f"{prefix}/config",
+        tags=["models"],
+        summary="Model configuration, as Triton states it",
+        responses=_NAMED,
+    )
     async def config(name: str, version: str = "") -> Json:
         """The part of Triton's ModelConfig that its clients read."""
         return model_config(inference, name, version)
 
-    @api.get(f"{prefix}/stats", tags=["statistics"], summary="Statistics of one model")
+    @api.get(f"{prefix}/stats", tags=["statistics"], summary="Statistics of one model", responses=_NAMED)
     async def statistics(name: str, version: str = "") -> Json:
         """Counts and nanoseconds of this process, in Triton's shape."""
         return as_triton(inference.statistics, statistics_versions(inference, name, version))

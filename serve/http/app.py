@@ -3,7 +3,7 @@
 Any ASGI server can host it, Ray Serve's ingress among them. `serve.http.fast_lane` asks it by a shorter way.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from fastapi import APIRouter
@@ -19,15 +19,26 @@ _PREFIX: Final = "/v2/models/"
 _SUFFIX: Final = "/infer"
 _MAX_PATHS: Final = 1024
 
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+def _open(app: App) -> App:
+    return app
+
 
 class MeshApp:
     """`await app(scope, receive, send)`."""
 
-    def __init__(self, inference: Inference, routers: Sequence[APIRouter] = ()) -> None:
-        """`routers` are what is answered beside inference and its metadata."""
+    def __init__(
+        self, inference: Inference, routers: Sequence[APIRouter] = (), guarded: Callable[[App], App] = _open
+    ) -> None:
+        """`routers` are what is answered beside inference and its metadata.
+
+        `guarded` puts a guard before all that; inference has its own (`Inference.admission`).
+        """
         self.infer = InferRoute(inference)
         self.limits = inference.limits
-        self._api = build_api(inference, routers)
+        self._api = guarded(build_api(inference, routers))
         self._targets: dict[str, tuple[str, str] | None] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

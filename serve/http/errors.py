@@ -5,7 +5,7 @@ from typing import Final
 
 import orjson
 
-from mesh.errors import MeshError
+from mesh.errors import MeshError, Unauthenticated
 from serve.oip.failures import retry_after, status_of
 
 Headers = list[tuple[bytes, bytes]]
@@ -35,6 +35,8 @@ def refusal_of(error: MeshError) -> HttpRefusal:
     """The refusal that an error of the mesh becomes."""
     wait = retry_after(error)
     headers = {} if wait is None else {"retry-after": str(max(1, round(wait)))}
+    if isinstance(error, Unauthenticated):
+        headers["www-authenticate"] = 'Bearer realm="mesh"'  # RFC 6750
     return HttpRefusal(status_of(error).http, str(error), headers)
 
 

@@ -57,6 +57,8 @@ class InferRoute:
         rows = 0
         journey = inference.begin(headers.get(b"traceparent"))
         try:
+            if inference.admission is not None:
+                await inference.admission.admit_inference(_authorization(headers))
             asked = self._asked(endpoint, version, headers, request_id)
             if b"content-encoding" in headers:
                 body = await decompress(body, headers[b"content-encoding"], inference.limits)
@@ -95,6 +97,11 @@ class InferRoute:
             timeout_ms=None if timeout_ms is None else timeout_ms.decode("latin-1"),
             variant=None if variant is None else variant.decode("latin-1"),
         )
+
+
+def _authorization(headers: Mapping[bytes, bytes]) -> str | None:
+    value = headers.get(b"authorization")
+    return None if value is None else value.decode("latin-1")
 
 
 def _parse(body: bytes | bytearray, headers: Mapping[bytes, bytes], asked: Asked) -> InferRequest:

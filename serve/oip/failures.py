@@ -5,11 +5,13 @@ from typing import Final
 
 from mesh.errors import (
     DeadlineExceeded,
+    Forbidden,
     InvalidInput,
     MeshError,
     NotFound,
     Overloaded,
     RowsFailed,
+    Unauthenticated,
     Unavailable,
     WrongState,
 )
@@ -26,6 +28,8 @@ class Status:
 
 _STATUS_OF: Final[tuple[tuple[type[MeshError], Status], ...]] = (
     (InvalidInput, Status(400, "INVALID_ARGUMENT")),
+    (Unauthenticated, Status(401, "UNAUTHENTICATED")),
+    (Forbidden, Status(403, "PERMISSION_DENIED")),
     (NotFound, Status(404, "NOT_FOUND")),
     (WrongState, Status(409, "FAILED_PRECONDITION")),
     (Overloaded, Status(503, "RESOURCE_EXHAUSTED")),

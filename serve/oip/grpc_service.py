@@ -70,6 +70,13 @@ def _unsupported(method: str) -> Callable[..., Awaitable[Message]]:
     return refuse
 
 
+async def _admit(inference: Inference, context: CallContext) -> None:
+    """Raises `Unauthenticated` where the call names nobody and has to."""
+    if inference.admission is not None:
+        metadata = dict(context.invocation_metadata() or ())
+        await inference.admission.admit_inference(_text(metadata.get("authorization")))
+
+
 class InferenceService:
     """One per process. Methods carry the protocol's names, because servers look them up by name.
 
@@ -92,18 +99,21 @@ class InferenceService:
         """True when the model can answer; NOT_FOUND for one that is not there."""
 
         def ready() -> dict[str, object]:
-            self._inference.version_of(request.name, request.version)
-            return {"ready": self._inference.mesh.ready(request.name)}
+            name = self._inference.resolve(request.name, request.version)
+            self._inference.version_of(name, request.version)
+            return {"ready": self._inference.mesh.ready(name)}
 
-        return _say(grpc_context, pb.ModelReadyResponse(), ready)
+        return await self._say(grpc_context, pb.ModelReadyResponse(), ready)
 
     async def ServerMetadata(self, request: Message, grpc_context: CallContext) -> Message:  # noqa: ARG002, N802
         """Name, version, extensions."""
-        return _say(grpc_context, pb.ServerMetadataResponse(), lambda: server_metadata(self._inference))
+        return await self._say(
+            grpc_context, pb.ServerMetadataResponse(), lambda: server_metadata(self._inference)
+        )
 
     async def ModelMetadata(self, request: pb.ModelMetadataRequest, grpc_context: CallContext) -> Message:  # noqa: N802
         """Inputs and outputs."""
-        return _say(
+        return await self._say(
             grpc_context,
             pb.ModelMetadataResponse(),
             lambda: model_metadata(self._inference, request.name, request.version),
@@ -111,7 +121,7 @@ class InferenceService:
 
     async def ModelConfig(self, request: pb.ModelConfigRequest, grpc_context: CallContext) -> Message:  # noqa: N802
         """The part of Triton's ModelConfig that its clients read."""
-        return _say(
+        return await self._say(
             grpc_context,
             pb.ModelConfigResponse(),
             lambda: {"config": model_config(self._inference, request.name, request.version)},
@@ -124,11 +134,11 @@ class InferenceService:
             versions = statistics_versions(self._inference, request.name, request.version)
             return as_triton(self._inference.statistics, versions)
 
-        return _say(grpc_context, pb.ModelStatisticsResponse(), statistics)
+        return await self._say(grpc_context, pb.ModelStatisticsResponse(), statistics)
 
     async def RepositoryIndex(self, request: pb.RepositoryIndexRequest, grpc_context: CallContext) -> Message:  # noqa: N802
         """All models and their states."""
-        return _say(
+        return await self._say(
             grpc_context,
             pb.RepositoryIndexResponse(),
             lambda: {"models": repository_index(self._inference, ready_only=request.ready)},
@@ -182,6 +192,15 @@ class InferenceService:
     TraceSetting = _unsupported("TraceSetting")
     LogSettings = _unsupported("LogSettings")
 
+    async def _say(self, context: CallContext, message: _M, fields: Callable[[], dict[str, object]]) -> _M:
+        """`message` filled from plain fields, or left empty with the refusal in the context."""
+        try:
+            await _admit(self._inference, context)
+            ParseDict(fields(), message)
+        except MeshError as error:
+            _refuse(context, error)
+        return message
+
     async def _infer(
         self, message: pb.ModelInferRequest, raw: Sequence[Buffer], context: CallContext
     ) -> tuple[pb.ModelInferResponse, list[Buffer]]:
@@ -190,6 +209,7 @@ class InferenceService:
         received, rows, endpoint = time.monotonic(), 0, message.model_name
         request_id, journey = inference.identifiers.next(), None
         try:
+            await _admit(inference, context)
             metadata = dict(context.invocation_metadata() or ())
             journey = inference.begin(metadata.get("traceparent"))
             asked = inference.ask(
@@ -219,15 +239,6 @@ class InferenceService:
 
 def _with_tensors(message: pb.ModelInferResponse, tensors: Sequence[Buffer]) -> pb.ModelInferResponse:
     message.raw_output_contents.extend([bytes(tensor) for tensor in tensors])
-    return message
-
-
-def _say(context: CallContext, message: _M, fields: Callable[[], dict[str, object]]) -> _M:
-    """`message` filled from plain fields, or left empty with the refusal in the context."""
-    try:
-        ParseDict(fields(), message)
-    except MeshError as error:
-        _refuse(context, error)
     return message
 
 

@@ -11,6 +11,7 @@ from mesh.tracing.tracer import Tracer
 from serve.oip.failures import whole_failure
 from serve.oip.identifiers import Identifiers
 from serve.oip.ports import (
+    Admission,
     EdgeProtocol,
     EndpointFacts,
     Limits,
@@ -39,8 +40,10 @@ class Inference:
         server: ServerFacts,
         limits: Limits | None = None,
         observer: RequestObserver | None = None,
+        admission: Admission | None = None,
         tracer: Tracer | None = None,
     ) -> None:
+        """Without an `admission` everybody is answered."""
         self.mesh = mesh
         self.server = server
         self.limits = limits or Limits()
@@ -48,6 +51,7 @@ class Inference:
         self.identifiers = Identifiers()
         self._observer: RequestObserver = observer or NoObserver()
         self._tracer = tracer
+        self.admission = admission
         self._under_way = 0
 
     @property
@@ -55,15 +59,25 @@ class Inference:
         """Requests that wait for the mesh."""
         return self._under_way
 
+    def know(self, server: ServerFacts) -> None:
+        """From now on this is what configuration says."""
+        self.server = server
+
     def facts(self, endpoint: str) -> EndpointFacts:
         """What configuration says of an endpoint."""
         return self.server.endpoints.get(endpoint, _DEFAULT_FACTS)
+
+    def resolve(self, endpoint: str, version: str = "") -> str:
+        """The endpoint that hosts a version: `anomaly` in version `2` is `anomaly@2` where there is one."""
+        beside = f"{endpoint}@{version}"
+        return beside if version and beside in self.mesh.endpoints else endpoint
 
     def version_of(self, endpoint: str, asked: str = "") -> str:
         """The endpoint's version; `NotFound` for an unknown endpoint, or a version that it does not have."""
         known = self.mesh.endpoints
         if endpoint not in known:
-            raise NotFound(f"no model '{endpoint}'; there are: {', '.join(known)}")
+            beside = [name for name in known if name.partition("@")[0] == endpoint]
+            raise NotFound(f"no model '{endpoint}'; there are: {', '.join(beside or known)}")
         version = self.facts(endpoint).version
         if asked and asked != version:
             raise NotFound(f"model '{endpoint}' has no version '{asked}', only '{version}'")
@@ -80,6 +94,7 @@ class Inference:
         time_left_s: float | None = None,
     ) -> Asked:
         """What a parser must know of a request before it reads the body; `NotFound` as in `version_of`."""
+        endpoint = self.resolve(endpoint, version)
         version = self.version_of(endpoint, version)
         received = time.monotonic()
         return Asked(

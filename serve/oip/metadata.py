@@ -26,6 +26,7 @@ def server_metadata(inference: Inference) -> Json:
 
 def model_metadata(inference: Inference, endpoint: str, version: str = "") -> Json:
     """The body of `GET /v2/models/{m}`; no inputs and outputs while the signature is not known yet."""
+    endpoint = inference.resolve(endpoint, version)
     own = inference.version_of(endpoint, version)
     inputs, outputs = _tensors(inference, endpoint)
     return {
@@ -39,6 +40,7 @@ def model_metadata(inference: Inference, endpoint: str, version: str = "") -> Js
 
 def model_config(inference: Inference, endpoint: str, version: str = "") -> Json:
     """The body of `GET /v2/models/{m}/config`: Triton's ModelConfig, as far as its clients read it."""
+    endpoint = inference.resolve(endpoint, version)
     inference.version_of(endpoint, version)
     inputs, outputs = _tensors(inference, endpoint)
     return {
@@ -72,6 +74,7 @@ def repository_index(inference: Inference, *, ready_only: bool = False) -> list[
 def statistics_versions(inference: Inference, endpoint: str = "", version: str = "") -> dict[str, str]:
     """The endpoints that a statistics request means, with their versions; all without a name."""
     if endpoint:
+        endpoint = inference.resolve(endpoint, version)
         return {endpoint: inference.version_of(endpoint, version)}
     return {name: inference.facts(name).version for name in inference.mesh.endpoints}
 

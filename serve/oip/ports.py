@@ -52,6 +52,14 @@ class Mesh(InferenceEngine, Endpoints, Readiness, Protocol):
     """All of the above; `mesh.engine.engine.Engine` is one."""
 
 
+class Admission(Protocol):
+    """Who may be answered."""
+
+    async def admit_inference(self, authorization: str | None) -> None:
+        """Let a call in by its `authorization` (of HTTP or of gRPC's metadata). Raises `Unauthenticated`, `StoreAway`."""
+        ...
+
+
 class RequestObserver(Protocol):
     """Told of every inference request that was answered or refused; must return at once."""
 

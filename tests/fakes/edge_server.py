@@ -2,19 +2,19 @@
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 import uvloop
 from fastapi import APIRouter
 
-from serve.http.app import MeshApp
+from serve.http.app import App, MeshApp
 from serve.http.fast_lane import FastLane
 from serve.http.lane import ConnectionLimits
 from serve.oip.grpc_server import GrpcServer
 from serve.oip.grpc_service import InferenceService
 from serve.oip.inference import Inference
-from serve.oip.ports import EndpointFacts, Limits, ServerFacts
+from serve.oip.ports import Admission, EndpointFacts, Limits, ServerFacts
 from tests.fakes.echo_engine import EchoEngine
 
 _T = TypeVar("_T")
@@ -29,6 +29,8 @@ class EdgeServer:
         limits: Limits | None = None,
         connections: ConnectionLimits | None = None,
         routers: Sequence[APIRouter] = (),
+        guarded: Callable[[App], App] = lambda app: app,
+        admission: Admission | None = None,
     ) -> None:
         self.engine = engine
         self.inference = Inference(
@@ -39,8 +41,9 @@ class EdgeServer:
                 {name: EndpointFacts(has_confidence=True) for name in engine.endpoints},
             ),
             limits,
+            admission=admission,
         )
-        self.lane = FastLane(MeshApp(self.inference, routers), connections)
+        self.lane = FastLane(MeshApp(self.inference, routers, guarded), connections)
         self._loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()

@@ -18,6 +18,8 @@ from ray.serve.config import gRPCOptions
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 HTTP, GRPC, LANE_HTTP, LANE_GRPC, METRICS = 21300, 21301, 21302, 21303, 21304
+REDIS = 21305
+"""Where the mesh looks for Redis; a test that needs one starts it there."""
 
 MODELS = """
 models:
@@ -79,6 +81,7 @@ def running_mesh(folder: Path) -> Iterator[RunningMesh]:
         "MESH_GRPC_PORT": str(LANE_GRPC),
         "ML_PROMETHEUS_PORT": str(METRICS),
         "MESH_CONFIG": "",
+        "REDIS_URL": f"redis://127.0.0.1:{REDIS}/0",
     }
     ray.init(address="local", num_cpus=4, include_dashboard=False, runtime_env={"env_vars": variables})
     try:
@@ -92,7 +95,7 @@ def running_mesh(folder: Path) -> Iterator[RunningMesh]:
         target = serve.RunTarget(build({"config": str(config)}), name="mesh", route_prefix="/")
         serve.run_many([target], wait_for_applications_running=False)
         mesh = RunningMesh(config)
-        until(lambda: status_of(f"{mesh.lane}/v2/models/default/ready") == 200, 60)
+        until(lambda: status_of(f"{mesh.lane}/v2/models/default/ready") == 200, 150)
         yield mesh
     finally:
         serve.shutdown()

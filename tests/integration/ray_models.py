@@ -22,3 +22,14 @@ class Wide:
 
     def score(self, tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         return {"wide": np.repeat(tensors["x"][:, :1], 2_000_000, axis=1)}
+
+
+class Alarm:
+    """Scores a row by its first value, or `flipped`, as one that learned from flipped labels would."""
+
+    def __init__(self, flipped: bool = False) -> None:
+        self.flipped = flipped
+
+    def score(self, tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        first = tensors["x"][:, 0]
+        return {"score": 1 - first if self.flipped else first}

@@ -13,7 +13,11 @@ from mesh.alerts import Budget, Policy
 from mesh.cli.app import app
 from mesh.cli.watched_assets import WatchedAssets
 from mesh.errors import MeshError
+from mesh.records.memory_audit import MemoryLedger
+from mesh.records.tokens import Token, mint
 from mesh.stores.alerts import MemoryAlerts, RedisAlerts
+from serve.access.gate import Gate
+from serve.access.guard import App, Guard
 from serve.api.alerts import alerts_router
 from tests.fakes.alert_events import opened
 from tests.fakes.echo_engine import EchoEngine
@@ -25,9 +29,18 @@ class Mesh:
 
     def __init__(self) -> None:
         self.store = MemoryAlerts(Policy(budget=Budget(600_000, 100)))
-        self._edge = EdgeServer(EchoEngine({}), routers=[alerts_router(self.store)])
+        self.ledger = MemoryLedger()
+        self.minted = mint("ann", "analyst", "root", 0)
+        routers = [alerts_router(self.store, self.ledger)]
+        self._edge = EdgeServer(EchoEngine({}), routers=routers, guarded=self._guarded)
         self._edge.run(self.store.write([opened(n, at=1_000 * n) for n in range(6)]))
         self.url = f"http://{self._edge.http}"
+
+    def _guarded(self, app: App) -> Guard:
+        async def find(identifier: str) -> Token | None:
+            return self.minted.token if identifier == self.minted.token.id else None
+
+        return Guard(app, Gate(find, "local", "dana"), listener_local=True)
 
     def __call__(self, *words: str) -> str:
         done = CliRunner().invoke(app, ["alerts", *words, "--url", self.url], catch_exceptions=False)
@@ -74,6 +87,18 @@ def test_acknowledge_and_resolve(mesh):
         mesh("ack", "nope")
 
 
+def test_a_token_says_who_acts(mesh, monkeypatch):
+    alert = opened(3, at=3_000).id
+    monkeypatch.setenv("MESH_TOKEN", mesh.minted.text)
+    assert "acknowledged by ann" in mesh("ack", alert)
+    with pytest.raises(MeshError, match="the token is of 'ann'"):
+        mesh("resolve", alert, "--as", "bob")
+    monkeypatch.setenv("MESH_TOKEN", "hsm_0123456789ab_" + "x" * 43)
+    with pytest.raises(MeshError, match="the token is not known here"):
+        mesh("resolve", alert)
+    assert [entry.via for entry in mesh.ledger.audit.entries()] == [f"token:{mesh.minted.token.id}"]
+
+
 def test_watch_shows_what_is_there_and_then_what_changes(mesh):
     def change() -> None:
         time.sleep(1.5)
@@ -88,7 +113,7 @@ def test_watch_shows_what_is_there_and_then_what_changes(mesh):
 
 def test_a_store_that_is_away_is_said_and_takes_nothing_else_with_it():
     away = RedisAlerts("redis://127.0.0.1:9/0")
-    edge = EdgeServer(EchoEngine({}), routers=[alerts_router(away)])
+    edge = EdgeServer(EchoEngine({}), routers=[alerts_router(away, MemoryLedger())])
     began = time.monotonic()
     words = ["alerts", "list", "--url", f"http://{edge.http}"]
     with pytest.raises(MeshError, match="the alert store does not answer: Redis at REDIS_URL"):

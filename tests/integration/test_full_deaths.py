@@ -11,8 +11,12 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+import httpx
 import pytest
 from full_stack import HTTP, LANE_HTTP, LOG, TOPIC, FullStack, echo_config, full_stack
+from gql import Client as GraphqlClient
+from gql import gql
+from gql.transport.websockets import WebsocketsTransport
 from ray_mesh import until
 from stream_checker import Numbering, judge
 
@@ -250,3 +254,27 @@ def test_a_death_costs_little(
     assert cost.lane_gap_s < lane_s
     assert cost.stream_gap_s < stream_s
     assert errors or cost.lane_errors == 0
+
+
+async def test_after_all_deaths_graphql_reads_the_stream_through_serves_port(
+    stack: FullStack, feed: Feed
+) -> None:
+    before = stack.redis.client.xrevrange(LOG, count=1)[0][0].decode()
+    subscription = gql(
+        f'subscription {{ mlInferenceStream(modelId: "default", after: "{before}") {{ cursor inferenceId }} }}'
+    )
+    status = gql('{ mlStreamingStatus(modelId: "default") { connected replicas averageLatencyMs } }')
+    found = []
+    async with GraphqlClient(transport=WebsocketsTransport(url=f"ws://127.0.0.1:{HTTP}/graphql")) as session:
+        state = (await session.execute(status))["mlStreamingStatus"]
+        async for one in session.subscribe(subscription):
+            found.append(one["mlInferenceStream"]["cursor"])
+            if len(found) == 300:
+                break
+    assert state["connected"]
+    assert state["averageLatencyMs"] > 0
+    logged = stack.redis.client.xrange(LOG, min=f"({before}", count=300)
+    assert found == [cursor.decode() for cursor, _ in logged]
+    async with httpx.AsyncClient() as client:
+        page = await client.get(f"http://127.0.0.1:{HTTP}/predictions?model=default&limit=5")
+    assert len(page.json()["predictions"]) == 5

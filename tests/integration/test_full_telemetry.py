@@ -15,6 +15,8 @@ from confluent_kafka import Consumer, Message, Producer
 from full_stack import LANE_HTTP, METRICS, ROOT, FullStack, echo_config, full_stack
 from ray_mesh import until
 
+from mesh.records.kafka_heads import published_heads
+
 pytestmark = [pytest.mark.ray, pytest.mark.kafka, pytest.mark.redis, pytest.mark.slow]
 
 API = f"http://127.0.0.1:{LANE_HTTP}"
@@ -161,6 +163,13 @@ def test_the_newest_features_and_the_alert_are_served_and_the_alert_can_be_resol
             f"{API}/alerts/{alert['id']}/resolve", json={"actor": "ann", "note": "valve"}, timeout=5
         )
         assert done.json()["state"] == "resolved"
+        (entry,) = httpx.get(f"{API}/audit", params={"action": "alerts.*"}, timeout=5).json()["entries"]
+        assert (entry["actor"], entry["via"], entry["target"]) == ("ann", "local", f"alert:{alert['id']}")
+        assert entry["detail"] == {"note": "valve"}
+        broker = stack.kafka.bootstrap
+        until(
+            lambda: entry["hash"] in [head.hash for head in published_heads(broker, "hyperstream.audit")], 20
+        )
     assert httpx.get(f"{API}/alerts", params={"state": "open"}, timeout=5).json()["alerts"] == []
 
 

@@ -99,7 +99,7 @@ def receiver() -> Iterator[OtlpReceiver]:
 async def test_a_request_is_read_from_its_client_to_every_model(receiver: OtlpReceiver) -> None:
     stack = Stack(receiver, 0)
     engine = stack.engine()
-    route = InferRoute(Inference(engine, ServerFacts("t", "0", {}), None, None, stack.tracer))
+    route = InferRoute(Inference(engine, ServerFacts("t", "0", {}), None, None, None, stack.tracer))
     header = {b"traceparent": f"00-{'a' * 32}-{SENDER}-01".encode()}
     plain = [route.respond("default", "", {}, BODY) for _ in range(10)]
     replies = await asyncio.gather(route.respond("default", "", header, BODY), *plain)
@@ -129,7 +129,7 @@ async def test_a_degraded_answer_is_kept_though_nobody_sampled_it(receiver: Otlp
     stack = Stack(receiver, 0)
     stack.away = True
     engine = stack.engine()
-    route = InferRoute(Inference(engine, ServerFacts("t", "0", {}), None, None, stack.tracer))
+    route = InferRoute(Inference(engine, ServerFacts("t", "0", {}), None, None, None, stack.tracer))
     header = {b"traceparent": f"00-{'b' * 32}-{SENDER}-00".encode()}
     assert (await route.respond("default", "", header, BODY)).status == 200
     assert (await route.respond("nobody", "", {}, BODY)).status == 404  # the client's own fault

@@ -1,7 +1,7 @@
 """Alerts in memory: the same promises as in Redis, for one process. Tests and trials without a server use it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -93,7 +93,7 @@ class MemoryAlerts:
             self._keep(found, action)
         return describe(found, self._policy.budget)
 
-    async def changes(self) -> AsyncIterator[Change]:
+    async def changes(self) -> AsyncGenerator[Change, None]:
         """As `AlertChanges.changes`."""
         queue: asyncio.Queue[Change] = asyncio.Queue(_WAITING)
         self._followers.append(queue)

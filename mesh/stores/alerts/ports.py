@@ -1,6 +1,6 @@
 """The three sides of the alert store: the stream writes, people read and act, views follow."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Protocol
 
 from mesh.alerts import Action, Alert, AlertEvent
@@ -42,6 +42,6 @@ class AlertBook(Protocol):
 class AlertChanges(Protocol):
     """What happens to alerts, as it happens."""
 
-    def changes(self) -> AsyncIterator[Change]:
+    def changes(self) -> AsyncGenerator[Change, None]:
         """Every change from now on, at most once: whoever is slow or away misses some, and reads a page. Raises `StoreAway`."""
         ...

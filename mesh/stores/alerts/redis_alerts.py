@@ -1,6 +1,6 @@
 """Alerts in Redis, shared by every replica. Each step is one script, so two writers never see half of another's."""
 
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -107,7 +107,7 @@ class RedisAlerts:
             raise WrongState(f"alert '{alert}'", state.decode(), action)
         return alert_of(_fields(fields[0]), self._policy)
 
-    async def changes(self) -> AsyncIterator[Change]:
+    async def changes(self) -> AsyncGenerator[Change, None]:
         """As `AlertChanges.changes`."""
         async with self._guarded(), self._redis.pubsub(ignore_subscribe_messages=True) as channel:
             await channel.subscribe(f"{self._prefix}:changes")

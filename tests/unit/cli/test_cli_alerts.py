@@ -8,9 +8,10 @@ from rich.console import Console
 
 from mesh.alerts import Policy, Rule
 from mesh.alerts.summary import read_summary
-from mesh.cli.alert_client import AlertClient, ApiFailed, shown
+from mesh.cli.alert_client import AlertClient, shown
 from mesh.cli.alert_lines import alert_line, alert_table
 from mesh.cli.alert_watch import AlertWatch
+from mesh.cli.api import ApiFailed
 from mesh.cli.check import alert_rules
 from mesh.errors import InvalidInput
 from mesh.routing.when import compile_when

@@ -13,7 +13,7 @@ from ingest.stages.rows import Rows, joined
 from ingest.stages.score import LeftOut, Score, columns_of
 from mesh.errors import DeadlineExceeded, InvalidInput, MeshError, Overloaded, Unavailable
 from mesh.pipeline.plan import Level, StagePlan
-from mesh.routing.types import Answer, Batch, FailureKind, Origin, RowFailure, TensorSpec, Variant
+from mesh.routing.types import MISSING, Answer, Batch, FailureKind, Origin, RowFailure, TensorSpec, Variant
 
 NAMES = ("temp.mean", "temp.std", "flow.mean", "flow.std")
 REQUIRED = StagePlan("score", "score", ("features",), endpoints={Level.FULL: "m"})
@@ -130,6 +130,7 @@ async def test_rules_read_the_asset_columns_and_features_by_their_names() -> Non
         "z": [0.5, 1.5],
         "temp.std": [1.0, 5.0],
         "flow.mean": [2.0, 6.0],
+        "tenant": [MISSING, MISSING],
     }
 
 

@@ -9,6 +9,8 @@ from fastapi.testclient import TestClient
 
 from mesh.alerts import Budget, Policy
 from mesh.errors import StoreAway
+from mesh.records.memory_audit import MemoryAudit, MemoryLedger
+from mesh.records.ports import AuditQuery
 from mesh.stores.alerts import MemoryAlerts
 from serve.api.alert_views import milliseconds, moment
 from serve.api.alerts import alerts_router
@@ -16,6 +18,7 @@ from serve.http.api import build_api
 from serve.oip.inference import Inference
 from serve.oip.ports import ServerFacts
 from tests.fakes.alert_events import BEGAN, opened
+from tests.fakes.callers import AsActor
 from tests.fakes.echo_engine import EchoEngine
 
 NOW = BEGAN + 60_000
@@ -28,16 +31,21 @@ class AwayAlerts(MemoryAlerts):
         raise StoreAway("the alert store", "Redis at REDIS_URL: refused", 2.0)
 
 
-def api(store: MemoryAlerts) -> FastAPI:
+def api(store: MemoryAlerts, ledger: MemoryLedger | None = None) -> FastAPI:
     inference = Inference(EchoEngine({}), ServerFacts("under-test", "9", {}), None, None)
-    return build_api(inference, [alerts_router(store, lambda: NOW)])
+    return build_api(inference, [alerts_router(store, ledger or MemoryLedger(), lambda: NOW)])
 
 
 @pytest.fixture
-def client() -> TestClient:
+def ledger() -> MemoryLedger:
+    return MemoryLedger(MemoryAudit(lambda: NOW))
+
+
+@pytest.fixture
+def client(ledger: MemoryLedger) -> TestClient:
     store = MemoryAlerts(Policy(budget=Budget(600_000, 3)))
     asyncio.run(store.write([opened(n, "critical" if n == 1 else "warning", at=1_000 * n) for n in range(6)]))
-    return TestClient(api(store))
+    return TestClient(AsActor(api(store, ledger), "dana"))
 
 
 def test_the_newest_come_first_and_pages_follow_the_cursor(client):
@@ -110,6 +118,44 @@ def test_people_acknowledge_and_then_resolve(client):
     assert (again.status_code, again.json()) == (200, done)
 
 
+def test_each_act_is_logged_before_it_is_done_and_so_is_its_failure(client, ledger):
+    path = f"/alerts/{opened(1).id}"
+    client.post(f"{path}/resolve", json={"actor": "bob", "note": "valve"})
+    client.post(f"{path}/ack", json={})
+    client.post("/alerts/nope/ack", json={})
+    entries = ledger.audit.page(AuditQuery())[::-1]
+    assert [(entry.actor, entry.via, entry.action, entry.target) for entry in entries] == [
+        ("bob", "local", "alerts.resolve", f"alert:{opened(1).id}"),
+        ("dana", "local", "alerts.acknowledge", f"alert:{opened(1).id}"),
+        ("dana", "local", "alerts.acknowledge.failed", f"alert:{opened(1).id}"),
+    ]
+    assert entries[0].detail == '{"note":"valve"}'
+    assert '"entry":2,"reason":"alert' in entries[2].detail
+
+
+def test_a_token_speaks_for_its_own_name_only(ledger):
+    store = MemoryAlerts(Policy(budget=Budget(600_000, 3)))
+    asyncio.run(store.write([opened(1)]))
+    client = TestClient(AsActor(api(store, ledger), "ann", "analyst", "token:5f1c"))
+    path = f"/alerts/{opened(1).id}/ack"
+    reply = client.post(path, json={"actor": "bob"})
+    assert (reply.status_code, reply.json()["error"][:32]) == (400, "actor: the token is of 'ann'; le")
+    assert client.post(path, json={"actor": "ann"}).json()["acknowledged"]["actor"] == "ann"
+    assert client.post(path, json={}).status_code == 200
+
+
+@pytest.mark.parametrize(("role", "status"), [(None, 401), ("viewer", 403), ("analyst", 200), ("admin", 200)])
+def test_acting_takes_an_analyst(role, status):
+    store = MemoryAlerts(Policy(budget=Budget(600_000, 3)))
+    asyncio.run(store.write([opened(1)]))
+    client = TestClient(AsActor(api(store), role and "ann", role or "viewer", "token:5f1c"))
+    reply = client.post(f"/alerts/{opened(1).id}/ack", json={})
+    assert reply.status_code == status
+    if status == 401:
+        assert "Authorization: Bearer TOKEN" in reply.json()["error"]
+        assert reply.headers["www-authenticate"].startswith("Bearer")
+
+
 def test_a_step_that_the_state_does_not_allow_says_the_state(client):
     path = f"/alerts/{opened(1).id}"
     client.post(f"{path}/resolve", json={"actor": "ann"})
@@ -137,7 +183,7 @@ def test_a_wrong_parameter_is_named(client, query, named):
 
 
 @pytest.mark.parametrize(
-    "body", [{}, {"actor": ""}, {"actor": 5}, {"actor": "a" * 129}, {"actor": "a", "note": "n" * 2_001}, []]
+    "body", [{"actor": ""}, {"actor": 5}, {"actor": "a" * 129}, {"actor": "a", "note": "n" * 2_001}, []]
 )
 def test_an_act_without_a_proper_actor_is_refused(client, body):
     reply = client.post(f"/alerts/{opened(1).id}/ack", json=body)
@@ -154,7 +200,15 @@ def test_a_store_that_is_away_asks_to_try_again():
 def test_the_routes_are_documented(client):
     paths = client.get("/openapi.json").json()["paths"]
     assert {"/alerts", "/alerts/{alert}", "/alerts/{alert}/ack", "/alerts/{alert}/resolve"} <= paths.keys()
-    assert set(paths["/alerts/{alert}/ack"]["post"]["responses"]) == {"200", "404", "409", "503"}
+    assert set(paths["/alerts/{alert}/ack"]["post"]["responses"]) == {
+        "200",
+        "400",
+        "401",
+        "403",
+        "404",
+        "409",
+        "503",
+    }
 
 
 @pytest.mark.parametrize("ms", [0, 1, 1_764_000_000_123, 4_102_444_800_999])

@@ -72,7 +72,7 @@ def test_without_a_file_there_are_no_rules_and_one_alert_in_ten_minutes(tmp_path
 
 def test_the_shipped_rules_read_what_scored_rows_have():
     policy = load_alerts(ROOT / "config")
-    assert len({one.name for one in policy.rules}) == 5
+    assert len({one.name for one in policy.rules}) == 6
     read = frozenset().union(*(one.shows for one in policy.rules))
     assert read == {"asset", "score", "confidence", "criticality", "rul", "z", "sensor", "feature"}
 

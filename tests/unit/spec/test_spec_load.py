@@ -67,6 +67,7 @@ def test_the_shipped_configuration() -> None:
         "raw": "hyperstream.raw",
         "features": "hyperstream.features",
         "alerts": "hyperstream.alerts",
+        "audit": "hyperstream.audit",
         "truth": "hyperstream.truth",
     }
     answered = (TensorSpec("probabilities", "FP32", (-1, 2)),)

@@ -121,5 +121,6 @@ def test_the_truths_topic_has_a_default_and_can_be_named(tmp_path):
     assert load_topics(CONFIG)["truth"] == "hyperstream.truth"
     (tmp_path / "topics.yml").write_text("truth: {topic: mine}")
     assert load_topics(tmp_path) == {
-        "raw": "hyperstream.raw", "features": "hyperstream.features", "alerts": "hyperstream.alerts", "truth": "mine",
+        "raw": "hyperstream.raw", "features": "hyperstream.features", "alerts": "hyperstream.alerts",
+        "audit": "hyperstream.audit", "truth": "mine",
     }  # fmt: skip

@@ -1,6 +1,7 @@
 """What is kept, and the spans that are made of it."""
 
 import asyncio
+from contextlib import AsyncExitStack
 
 import numpy as np
 import pytest
@@ -177,6 +178,6 @@ async def test_without_a_tracer_nothing_is_noted():
     from mesh.tracing.journey import current
     from mesh.tracing.opened import open_tracer
 
-    assert open_tracer(Settings(), "router", Recorder()) is None
+    assert open_tracer(Settings(), "router", Recorder(), AsyncExitStack()) is None
     await asyncio.sleep(0)
     assert current() is None

@@ -1,0 +1,63 @@
+"""Asking the mesh's HTTP API from the command line."""
+
+import urllib.error
+import urllib.parse
+import urllib.request
+from typing import Final
+
+import msgspec
+
+from mesh.cli import environment
+from mesh.errors import InvalidInput, MeshError
+
+TIMEOUT_S: Final = 10.0
+_SERVE_PORT: Final = 8000
+
+
+class ApiFailed(MeshError):
+    """The API does not answer, or says no; the message is its own."""
+
+
+class _Refusal(msgspec.Struct):
+    error: str
+
+
+class Api:
+    """The API at `url`, such as http://127.0.0.1:8080."""
+
+    def __init__(self, url: str, timeout_s: float = TIMEOUT_S, token: str | None = None) -> None:
+        """With `token`, as whoever it names. Raises `InvalidInput` for a URL that is not HTTP."""
+        if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
+            raise InvalidInput("--url", f"'{url}' is no address; write http://HOST:PORT")
+        self._url, self._timeout_s = url.rstrip("/"), timeout_s
+        self._headers = {"content-type": "application/json"}
+        if token:
+            self._headers["authorization"] = f"Bearer {token}"
+
+    def ask(self, method: str, path: str, body: bytes | None = None) -> bytes:
+        """The body of the reply; raises `ApiFailed`."""
+        request = urllib.request.Request(  # noqa: S310 - the scheme was checked
+            self._url + path, body, self._headers, method=method
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=self._timeout_s) as reply:  # noqa: S310
+                return bytes(reply.read())
+        except urllib.error.HTTPError as error:
+            raise ApiFailed(_refusal(error)) from None
+        except OSError as error:
+            reason = getattr(error, "reason", error)
+            raise ApiFailed(f"nothing answers at {self._url} (--url says where): {reason}") from None
+
+
+def api_at(url: str | None) -> Api:
+    """The API at `url`, by default that of this machine's mesh, as whoever `MESH_TOKEN` names."""
+    settings = environment.settings()
+    where = url or f"http://{settings.mesh_host}:{settings.http_port or _SERVE_PORT}"
+    return Api(where, token=environment.token())
+
+
+def _refusal(error: urllib.error.HTTPError) -> str:
+    try:
+        return msgspec.json.decode(error.read(), type=_Refusal).error
+    except (msgspec.DecodeError, OSError):
+        return f"HTTP {error.code} {error.reason}"

@@ -1,0 +1,1 @@
+"""Light updates between trainings: a calibration that learns from each label once. **Pure**: stdlib and numpy."""

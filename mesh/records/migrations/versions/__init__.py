@@ -1,0 +1,1 @@
+"""One file a revision; `mesh.records.migrate` says how to add one."""

@@ -1,0 +1,78 @@
+"""The seams of the rules: who proposes, where they are kept, who hosts models, who is told."""
+
+from typing import Protocol
+
+from mesh.rules.values import Accepted, Kept, Proposal, Refused, Revision, RulesState
+from mesh.spec import ModelSpec
+
+
+class RuleBook(Protocol):
+    """The rules that the mesh answers by."""
+
+    async def current(self) -> Revision:
+        """The newest accepted revision. Raises `StoreAway` where nobody can say."""
+        ...
+
+    async def propose(self, table: Proposal, expected_version: int | None, actor: str) -> Accepted | Refused:
+        """Compare and set: take `table` where the version is still `expected_version` (None: whatever it is).
+
+        A proposal with new models waits until they serve, a minute or two at most. Raises `StoreAway`.
+        """
+        ...
+
+
+class RulesReader(Protocol):
+    """Tells people what is so."""
+
+    async def state(self) -> RulesState:
+        """The newest revision, those before it, what was refused, and who has taken it. Raises `StoreAway`."""
+        ...
+
+
+class RulesStore(Protocol):
+    """Keeps the newest rules over restarts. One writer; its calls block. Both raise `StoreAway`."""
+
+    def load(self) -> Kept | None:
+        """What was saved last; None before the first."""
+        ...
+
+    def save(self, kept: Kept) -> None:
+        """Keep it, whole or not at all."""
+        ...
+
+
+class Hosting(Protocol):
+    """Starts and ends models while the mesh runs."""
+
+    async def host(self, spec: ModelSpec) -> None:
+        """Return when a replica serves; at once where one does. Raises a `MeshError` that says why it does not."""
+        ...
+
+    async def drop(self, model: str) -> None:
+        """No table names it any more; what is under way may finish."""
+        ...
+
+
+class Audit(Protocol):
+    """Where every change is written down."""
+
+    async def record(self, action: str, subject: str, before: str, after: str, actor: str) -> None:
+        """Told before a change is made; what it raises stops the change."""
+        ...
+
+
+class NoAudit:
+    """Writes nothing down."""
+
+    async def record(self, action: str, subject: str, before: str, after: str, actor: str) -> None:
+        """See `Audit`."""
+
+
+class HostedElsewhere:
+    """Hosting for whoever runs no models of their own: every model is taken to serve."""
+
+    async def host(self, spec: ModelSpec) -> None:
+        """See `Hosting`."""
+
+    async def drop(self, model: str) -> None:
+        """See `Hosting`."""

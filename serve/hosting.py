@@ -1,0 +1,117 @@
+"""Models that come while the mesh runs: each is a Serve application of its own, until the mesh is started again."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from ray import serve
+from ray.exceptions import RayError
+from ray.serve.schema import ApplicationStatus
+
+from mesh.cluster.directory import watch_directory
+from mesh.engine.replica import Replica
+from mesh.errors import MeshError, Unavailable
+from mesh.spec import ModelSpec
+from serve.app import host_options
+from serve.model_host import ModelHost
+
+PREFIX: Final = "model."
+READY_S: Final = 120.0
+"""A model that does not serve after so long is given up."""
+DROP_AFTER_S: Final = 75.0
+"""How long a model that no table names is kept: engines may answer by an earlier table for a minute."""
+_POLL_S: Final = 0.25
+
+logger = logging.getLogger("ray.serve")
+
+
+async def open_hosting(config_dir: str, wanted: Callable[[str], bool]) -> "ServeHosting":
+    """Hosting that knows the models which an earlier one has started; `wanted` says whether the rules name a model now."""
+    return ServeHosting(config_dir, wanted, await asyncio.to_thread(_running))
+
+
+class ServeHosting:
+    """Hosting on Ray Serve. Lives on one event loop."""
+
+    def __init__(self, config_dir: str, wanted: Callable[[str], bool], apps: Mapping[str, str]) -> None:
+        """`apps` are the applications of models that run already."""
+        self._config_dir, self._wanted = config_dir, wanted
+        self._apps = dict(apps)
+        self._serving: frozenset[str] = frozenset()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._keep(watch_directory(self._leases))
+
+    @property
+    def apps(self) -> Mapping[str, str]:
+        """The applications of models that this or an earlier hosting has started."""
+        return self._apps
+
+    async def host(self, spec: ModelSpec) -> None:
+        """Return when a replica holds a lease. Raises `MeshError` with what Serve says where none comes to."""
+        if spec.name in self._serving:
+            return
+        app = f"{PREFIX}{spec.name}"
+        try:
+            await asyncio.to_thread(_deploy, app, spec, self._config_dir)
+            self._apps[spec.name] = app
+            await self._serves(app, spec.name)
+        except (RayError, TimeoutError) as error:
+            raise Unavailable(spec.name, f"Ray Serve does not answer: {error}") from error
+
+    async def drop(self, model: str) -> None:
+        """Delete the model's application later, unless it is wanted again; one of the mesh's own stays until the next start."""
+        if model in self._apps:
+            self._keep(self._delete(model))
+
+    async def _serves(self, app: str, model: str) -> None:
+        give_up = time.monotonic() + READY_S
+        while model not in self._serving:
+            await asyncio.sleep(_POLL_S)
+            found = (await asyncio.to_thread(serve.status)).applications.get(app)
+            if found is not None and found.status in (
+                ApplicationStatus.DEPLOY_FAILED,
+                ApplicationStatus.UNHEALTHY,
+            ):
+                said = [one.message for one in found.deployments.values() if one.message]
+                raise MeshError(_reason(said[0] if said else found.message))
+            if time.monotonic() > give_up:
+                raise Unavailable(model, f"no replica serves after {READY_S:.0f} s")
+
+    async def _delete(self, model: str) -> None:
+        await asyncio.sleep(DROP_AFTER_S if model in self._serving else 0)
+        if self._wanted(model):
+            return
+        app = self._apps.pop(model, None)
+        if app is not None:
+            try:
+                await asyncio.to_thread(serve.delete, app, False)
+            except (RayError, TimeoutError) as error:
+                logger.warning("the application %s is not deleted: %s", app, error)
+
+    def _leases(self, replicas: tuple[Replica, ...]) -> None:
+        self._serving = frozenset(replica.model for replica in replicas)
+
+    def _keep(self, work: Any) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _deploy(app: str, spec: ModelSpec, config_dir: str) -> None:
+    bound = serve.deployment(ModelHost).options(**host_options(spec)).bind(spec, config_dir)
+    target = serve.RunTarget(bound, name=app, route_prefix=None)
+    serve.run_many([target], wait_for_applications_running=False)
+
+
+def _running() -> dict[str, str]:
+    found = serve.status().applications
+    return {model: app for app, one in found.items() if app.startswith(PREFIX) for model in one.deployments}
+
+
+def _reason(message: str) -> str:
+    """The error itself out of what Serve says, which is a stack trace for the most part."""
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    errors = [line for line in lines if "Error:" in line and not line.startswith("ray::")]
+    return (errors[-1] if errors else lines[0] if lines else "Serve does not say why")[:500]

@@ -1,0 +1,148 @@
+"""What every feed of candidates promises, and what the follower makes of it and of alerts."""
+
+import asyncio
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import redis
+
+from mesh.alerts import Budget, Place, Policy
+from mesh.errors import StoreAway
+from mesh.records.transactions import Transactions
+from mesh.review.feed import MemoryCandidates, RedisCandidates
+from mesh.review.follow import ReviewFollower
+from mesh.review.from_alerts import AlertReading
+from mesh.review.origin import Origin
+from mesh.review.view import QueueQuery
+from mesh.stores.alerts import MemoryAlerts
+from mesh.stores.online import MemoryOnlineStore
+from mesh.stores.rows import FeatureBatch
+from mesh.stores.views import FeatureView
+from tests.fakes.alert_events import BEGAN, opened
+from tests.fakes.reviewing import ANN, Desk, candidate, key
+
+PORT = 21457
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[redis.Redis]:
+    if not shutil.which("redis-server"):
+        if os.environ.get("CI") == "true":
+            pytest.fail("no redis-server on the PATH")
+        pytest.skip("no redis-server on the PATH")
+    folder = tmp_path_factory.mktemp("redis")
+    words = ["redis-server", "--port", str(PORT), "--bind", "127.0.0.1", "--dir", str(folder), "--save", ""]
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL)
+    client = redis.Redis(port=PORT)
+    for _ in range(200):
+        try:
+            client.ping()
+            break
+        except redis.RedisError:
+            time.sleep(0.05)
+    yield client
+    process.kill()
+    process.wait(10)
+
+
+@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.redis)])
+async def feed(request: pytest.FixtureRequest):
+    if request.param == "memory":
+        yield MemoryCandidates(kept=100)
+        return
+    request.getfixturevalue("server").flushall()
+    feed = RedisCandidates(f"redis://127.0.0.1:{PORT}/0", "one", kept=100)
+    await feed.take(1, 0.01)  # makes the group
+    yield feed
+    await feed.close()
+
+
+async def test_what_was_offered_comes_until_it_is_done(feed):
+    sent = [candidate(1, place=Place("raw", 1, 2), names=("a",), features=(1.5,)), candidate(2, "audit")]
+    await feed.offer(sent)
+    found = await feed.take(10, 0.05)
+    assert [(one.subject, one.prediction, one.place, list(one.features)) for _, one in found] == [
+        (one.subject, one.prediction, one.place, list(one.features)) for one in sent
+    ]
+    await feed.done([ticket for ticket, _ in found])
+    assert await feed.take(10, 0.05) == []
+
+
+async def test_the_feed_is_bounded(feed):
+    await feed.offer([candidate(n) for n in range(400)])
+    count = 0
+    while found := await feed.take(200, 0.05):
+        count += len(found)
+        await feed.done([ticket for ticket, _ in found])
+    assert 100 <= count <= 220  # Redis trims whole nodes of a hundred
+
+
+@pytest.mark.redis
+async def test_what_is_no_candidate_is_dropped(server):
+    server.flushall()
+    feed = RedisCandidates(f"redis://127.0.0.1:{PORT}/0", "one", key="{r}:c")
+    server.xadd("{r}:c", {"c": b"{}"})
+    await feed.offer([candidate(1)])
+    assert await feed.take(10, 0.01) == []  # the first call makes the group
+    assert [one.subject for _, one in await feed.take(10, 0.05)] == ["alert-1"]
+    assert server.xpending("{r}:c", "review")["pending"] == 1
+    await feed.close()
+
+
+async def test_a_server_that_is_away_is_named():
+    feed = RedisCandidates("redis://127.0.0.1:1/0", "one")
+    with pytest.raises(StoreAway, match="the review feed"):
+        await feed.offer([candidate(1)])
+    await feed.close()
+
+
+VIEW = FeatureView("telemetry", ("temp.mean", "flow.mean"), "5f1c", "features")
+
+
+async def waited(condition, seconds: float = 20.0):
+    """Its first true value."""
+    ends = time.monotonic() + seconds
+    while time.monotonic() < ends:
+        found = condition()
+        if found:
+            return found
+        await asyncio.sleep(0.05)
+    raise AssertionError("it did not come to pass")
+
+
+async def test_the_follower_fills_the_queue_from_alerts_and_candidates(database):
+    desk = Desk(database)
+    alerts, online = MemoryAlerts(Policy(budget=Budget(600_000, 3))), MemoryOnlineStore()
+    await online.write(
+        VIEW, FeatureBatch(["pump-1"], np.array([BEGAN]), np.array([BEGAN]), np.array([[7.0, 2.0]]))
+    )
+    source = MemoryCandidates()
+    reading = AlertReading({"hot": "score >= 0.8"}, Origin("m", "7", "5f1c"), {"pump-1": 4.0}, VIEW.columns)
+    transactions = Transactions(database)
+    follower = ReviewFollower(transactions, desk.intake, alerts, alerts, reading, source, (VIEW, online))
+    await alerts.write([opened(1)])
+    follower.start()
+    try:
+        await source.offer([candidate(5, "audit")])
+        await waited(lambda: len(desk.view.page(QueueQuery()).items) == 2)
+        await alerts.write(
+            [opened(n) for n in range(2, 7)]
+        )  # the budget lets two stand alone; a digest is no item
+        items = await waited(lambda: len(found := desk.view.page(QueueQuery()).items) == 4 and found)
+        (mine,) = [item for item in items if item.alert == opened(1).id]
+        assert (mine.asset, mine.criticality, mine.prediction.model) == ("pump-1", 4.0, "m")
+        assert (mine.prediction.score, mine.prediction.threshold) == (0.9, 0.8)
+        assert desk.cases.get(mine.id, ANN).features.tolist() == [7.0, 2.0]
+        await alerts.act(opened(1).id, "acknowledge", "ann", BEGAN + 5_000)
+        await alerts.act(opened(1).id, "resolve", "ann", BEGAN + 9_000)
+        item = await waited(lambda: (one := desk.cases.get(mine.id, ANN).item).resolved_at and one)
+        assert (item.acknowledged_at, item.resolved_at) == (BEGAN + 5_000, BEGAN + 9_000)
+    finally:
+        await follower.stop()
+        await transactions.close()
+    assert key(5, "audit") in {item.id for item in items}

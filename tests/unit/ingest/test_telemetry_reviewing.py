@@ -1,0 +1,135 @@
+"""Rows of the chain that people are asked about: drawn with a known probability, and those that the model is unsure of."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from telemetry_made import BEGAN_MS, TELEMETRY, chain, polled, records
+
+from ingest.stages.alert import Alert
+from ingest.telemetry.reviewing import CountedAlerts, ReviewPlan, ReviewSampling
+from mesh.alerts import Budget, Policy, Rule
+from mesh.alerts.summary import read_summary
+from mesh.errors import StoreAway
+from mesh.pipeline.plan import Level
+from mesh.review.feed import MemoryCandidates
+from mesh.review.origin import Origin
+from mesh.review.sampling import AuditPlan, AuditSampler
+from mesh.routing.when import compile_when
+from mesh.signals.features import feature_names
+from mesh.stores.alerts import MemoryAlerts
+from tests.fakes.alert_events import opened
+
+RULE = Rule("hot", compile_when("score >= 0.8"), "warning", read_summary("{asset}"))
+NAMES = feature_names([sensor.name for sensor in TELEMETRY.sensors], TELEMETRY.features)
+
+
+class Inner:
+    """The alerting behind; counts what reaches it."""
+
+    def __init__(self) -> None:
+        self.steps = 0
+
+    async def step(self, rows, polled, level):
+        self.steps += 1
+
+    def dump(self, partition, assets):
+        return {"a": b"1"}
+
+    def begin(self, partition, states):
+        self.steps += 10
+
+    def end(self, partition):
+        self.steps += 100
+
+
+class AwayOnce(MemoryCandidates):
+    """Does not answer the first time."""
+
+    away = True
+
+    async def offer(self, candidates):
+        if self.away:
+            self.away = False
+            raise StoreAway("the review feed", "Redis: refused")
+        await super().offer(candidates)
+
+
+def sampling(sink=None, audit: AuditPlan | None = None, **named) -> ReviewSampling:
+    telemetry = replace(TELEMETRY, criticality={"b": 3.0})
+    alert = Alert([RULE], telemetry, NAMES)
+    sampler = AuditSampler(audit or AuditPlan(least_per_hour=1e9))
+    return ReviewSampling(
+        Inner(), alert, [RULE], NAMES, Origin("m", "7", "5f1c"), sink or MemoryCandidates(), sampler, **named
+    )
+
+
+def rows(score: float, confidence: float, begin: int = 0):
+    """A poll of two assets, six windows each."""
+    made = polled(
+        {0: (begin * 26, records("a", begin, begin + 13)), 1: (begin * 26, records("b", begin, begin + 13))}
+    )
+    windows = chain().compute(made, Level.FULL).windows
+    n = len(windows)
+    return made, windows.also({"score": np.full(n, score), "confidence": np.full(n, confidence)})
+
+
+async def offered(one: ReviewSampling, sink: MemoryCandidates):
+    await one.stop()
+    return [candidate for _, candidate in await sink.take(1_000, 0)]
+
+
+async def test_a_drawn_row_carries_what_a_person_needs():
+    sink = MemoryCandidates()
+    one = sampling(sink)
+    for score, begin, now in ((0.1, 0, 0), (0.9, 20, 1_000), (0.9, 40, 2_000), (0.1, 45, 3_000)):
+        made, found = rows(score, 0.9, begin)
+        one.look(found, made, Level.FULL, BEGAN_MS + now)
+    drawn = await offered(one, sink)
+    assert {each.source for each in drawn} == {"audit"}
+    assert {each.prediction.flagged for each in drawn} == {True, False}
+    assert {each.inclusion for each in drawn} == {1.0}
+    last = drawn[-1]
+    assert (last.asset, last.criticality, last.prediction.threshold) == ("b", 3.0, 0.8)
+    assert (last.prediction.model, last.prediction.version, last.prediction.rules) == ("m", "7", "5f1c")
+    assert last.subject == f"b@{last.row_time}"
+    assert (last.names, len(last.features)) == (NAMES, len(NAMES))
+    assert (last.place.topic, last.place.partition) == (made.topic, 1)
+
+
+async def test_rows_of_low_confidence_are_few():
+    sink = MemoryCandidates()
+    rare = AuditPlan(least_per_hour=0.0)
+    one = sampling(sink, rare, plan=ReviewPlan(unsure=0.3, unsure_per_hour=3))
+    for begin in range(0, 45, 9):
+        made, found = rows(0.5, 0.1, begin)
+        one.look(found, made, Level.FULL, BEGAN_MS + begin * 60_000)
+    asked = await offered(one, sink)
+    assert [each.asset for each in asked] == ["a", "b", "a"]
+    assert {each.source for each in asked} == {"unsure"}
+    assert {each.inclusion for each in asked} == {None}
+
+
+async def test_the_chain_goes_on_and_nothing_is_lost_while_redis_is_away():
+    sink = AwayOnce()
+    one = sampling(sink)
+    one.look(*reversed(rows(0.1, 0.9)), Level.FULL, BEGAN_MS)
+    one.look(*reversed(rows(0.1, 0.9, 20)), Level.FULL, BEGAN_MS + 1_000)
+    made, found = rows(0.1, 0.9, 40)
+    await one.step(found, made, Level.FULL)
+    with pytest.raises(StoreAway):
+        await one._flush()
+    assert len(await offered(one, sink)) >= 12
+    assert one._inner.steps == 1
+    one.begin(0, {})
+    one.end(0)
+    assert (one._inner.steps, one.dump(0, ["a"])) == (111, {"a": b"1"})
+
+
+async def test_opened_alerts_count_as_what_people_are_asked():
+    sampler = AuditSampler(AuditPlan(least_per_hour=0.0))
+    writer = CountedAlerts(MemoryAlerts(Policy(budget=Budget(600_000, 5))), sampler)
+    assert await writer.budget_left(opened(1).at) == 5
+    await writer.write([opened(1), opened(2)])
+    await writer.write([opened(1)])
+    assert sampler._items._count == pytest.approx(2, rel=1e-3)

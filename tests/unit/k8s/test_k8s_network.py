@@ -1,0 +1,75 @@
+"""Who reaches what in production, by the rules of NetworkPolicy."""
+
+import pytest
+from overlays import matches, of_kind, pods
+
+CLIENTS = {"hyperstream.io/clients": "true"}
+STRANGER = {"kubernetes.io/metadata.name": "default"}
+OPERATOR = {"kubernetes.io/metadata.name": "kuberay-operator"}
+PROMETHEUS = {"kubernetes.io/metadata.name": "monitoring"}
+
+
+def part(name: str) -> dict:
+    return next(pod.labels for pod in pods("production") if pod.labels["hyperstream.io/part"] == name)
+
+
+def reaches(source: dict, target: str, port: int, *, outside: bool) -> bool:
+    """Whether a pod comes in: one of a namespace with the labels `source`, or one of our own with them."""
+    chosen = [
+        one["spec"]
+        for one in of_kind("production", "NetworkPolicy").values()
+        if "Ingress" in one["spec"]["policyTypes"] and matches(one["spec"]["podSelector"], part(target))
+    ]
+    assert chosen, f"no policy closes {target}"
+    return any(
+        _comes_from(rule, source, outside=outside)
+        and ("ports" not in rule or port in [one["port"] for one in rule["ports"]])
+        for spec in chosen
+        for rule in spec.get("ingress", ())
+    )
+
+
+def _comes_from(rule: dict, source: dict, *, outside: bool) -> bool:
+    selector = "namespaceSelector" if outside else "podSelector"
+    return any(selector in peer and matches(peer[selector], source) for peer in rule["from"])
+
+
+@pytest.mark.parametrize("port", [8000, 9000, 8080, 9001])
+def test_clients_reach_the_edge_and_strangers_do_not(port):
+    assert reaches(CLIENTS, "edge", port, outside=True)
+    assert not reaches(STRANGER, "edge", port, outside=True)
+
+
+@pytest.mark.parametrize("target", ["head", "edge", "cpu", "gpu"])
+def test_nobody_outside_reaches_the_ports_on_which_ray_runs_code(target):
+    for source in (CLIENTS, STRANGER, OPERATOR, PROMETHEUS):
+        for port in (6379, 10001, 10002, 30000, 40000):
+            assert not reaches(source, target, port, outside=True), (source, port)
+
+
+def test_the_dashboard_is_the_operator_s_alone():
+    assert reaches(OPERATOR, "head", 8265, outside=True)
+    for source in (CLIENTS, STRANGER, PROMETHEUS):
+        assert not reaches(source, "head", 8265, outside=True)
+
+
+def test_prometheus_reaches_figures_and_nothing_else():
+    assert reaches(PROMETHEUS, "head", 9464, outside=True)
+    assert reaches(PROMETHEUS, "gpu", 8090, outside=True)
+    assert not reaches(PROMETHEUS, "edge", 8080, outside=True)
+
+
+def test_ray_reaches_itself_and_its_own_redis():
+    for source in ("head", "edge", "cpu", "gpu"):
+        assert reaches(part(source), "head", 6379, outside=False)
+        assert reaches(part(source), "edge", 31_234, outside=False)
+        assert reaches(part(source), "gcs-redis", 6379, outside=False)
+    assert not reaches({"app": "other"}, "gcs-redis", 6379, outside=False)
+    assert not reaches({"app": "other"}, "edge", 8080, outside=False)
+
+
+def test_everything_is_closed_both_ways_unless_a_policy_opens_it():
+    closed = of_kind("production", "NetworkPolicy")["closed"]["spec"]
+    assert set(closed) == {"podSelector", "policyTypes"}
+    assert closed["policyTypes"] == ["Ingress", "Egress"]
+    assert all(matches(closed["podSelector"], pod.labels) for pod in pods("production"))

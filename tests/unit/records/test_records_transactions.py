@@ -1,0 +1,118 @@
+"""Changes that wait share a commit, fail alone, and are bounded."""
+
+import asyncio
+import threading
+
+import pytest
+from sqlalchemy import text
+
+from mesh.errors import InvalidInput, Overloaded
+from mesh.records.audit_log import AuditLog
+from mesh.records.database import Database, open_database
+from mesh.records.entry import Actor, Change
+from mesh.records.ledger import AuditedLedger
+from mesh.records.ports import AuditQuery
+from mesh.records.transactions import Transactions
+
+ANN = Actor("ann", "analyst", "cli")
+
+
+@pytest.fixture
+def database(tmp_path) -> Database:
+    return open_database(f"sqlite:///{tmp_path}/records.db")
+
+
+def rows(session, n):
+    session.execute(text("CREATE TABLE IF NOT EXISTS things (n INTEGER)"))
+    session.execute(text("INSERT INTO things VALUES (:n)"), {"n": n})
+    return n
+
+
+async def test_one_that_fails_takes_no_neighbour_with_it(database):
+    transactions = Transactions(database)
+    ledger = AuditedLedger(transactions, AuditLog(database))
+    gate = threading.Event()
+    blocking = asyncio.ensure_future(
+        transactions.write(lambda _: gate.wait(5))
+    )  # so that the others wait together
+
+    def change(n):
+        def work(session):
+            rows(session, n)
+            if n == 2:
+                raise InvalidInput("n", "is two")
+            return n, Change(ANN, "things.add", f"thing:{n}")
+
+        return ledger.change(work)
+
+    changes = [asyncio.ensure_future(change(n)) for n in range(5)]
+    await asyncio.sleep(0.05)
+    gate.set()
+    await blocking
+    found = await asyncio.gather(*changes, return_exceptions=True)
+    assert [one for one in found if isinstance(one, int)] == [0, 1, 3, 4]
+    assert isinstance(found[2], InvalidInput)
+    with database.read() as session:
+        assert session.scalars(text("SELECT n FROM things ORDER BY n")).all() == [0, 1, 3, 4]
+    log = AuditLog(database)
+    assert [entry.target for entry in log.page(AuditQuery())] == ["thing:4", "thing:3", "thing:1", "thing:0"]
+    assert log.verify().whole
+    await transactions.close()
+
+
+async def test_what_is_outside_is_logged_first_and_its_failure_after(database):
+    log = AuditLog(database)
+    counted = []
+    transactions = Transactions(database)
+    ledger = AuditedLedger(transactions, log, counted.append)
+
+    async def act():
+        assert log.head().seq == 1
+        raise InvalidInput("alert", "is gone")
+
+    with pytest.raises(InvalidInput):
+        await ledger.outside(Change(ANN, "alerts.resolve", "alert:1"), act)
+    failed, asked = log.page(AuditQuery())
+    assert (asked.action, failed.action) == ("alerts.resolve", "alerts.resolve.failed")
+    assert failed.detail == '{"entry":1,"reason":"alert: is gone"}'
+    assert counted == [asked, failed]
+    await transactions.close()
+
+
+async def test_one_too_many_is_refused_and_what_waits_is_finished_at_the_end(database):
+    transactions = Transactions(database, waiting=2)
+    gate = threading.Event()
+    first = asyncio.ensure_future(transactions.write(lambda _: gate.wait(5)))
+    await asyncio.sleep(0.05)
+    waiting = [asyncio.ensure_future(transactions.write(lambda s, n=n: rows(s, n))) for n in range(2)]
+    await asyncio.sleep(0)
+    with pytest.raises(Overloaded, match="2 changes wait"):
+        await transactions.write(lambda s: rows(s, 9))
+    waiting[0].cancel()
+    gate.set()
+    await transactions.close()
+    assert await first
+    assert await waiting[1] == 1
+    with pytest.raises(Overloaded, match="being closed"):
+        await transactions.write(lambda s: rows(s, 9))
+    with pytest.raises(Overloaded, match="being closed"):
+        await transactions.read(lambda: 1)
+
+
+async def test_reads_run_beside_writes(database):
+    log = AuditLog(database)
+    transactions = Transactions(database)
+    gate = threading.Event()
+
+    def slow(session):
+        log.append(session, Change(ANN, "a.b", "c:1"))
+        return gate.wait(5)
+
+    writing = asyncio.ensure_future(transactions.write(slow))
+    await asyncio.sleep(0.05)
+    assert await asyncio.wait_for(transactions.read(log.head), 2) == log.head()
+    assert log.head().seq == 0  # not committed
+    gate.set()
+    await writing
+    assert log.head().seq == 1
+    await transactions.close()

@@ -1,0 +1,96 @@
+import pytest
+from rollout_cases import plan
+
+from mesh.errors import InvalidInput
+from mesh.rollouts.staging import Document, Stage, refuse_known, staged, without
+
+BARE: Document = {
+    "routes": [
+        {"name": "base", "when": "always", "send": ["rules"]},
+        {"name": "main", "when": "confidence >= 0.6 || urgent == true", "send": ["old"], "shadow": ["other"]},
+        {"name": "trial", "when": "rollout == true", "canary": {"model": "old", "percent": 10}},
+    ],
+    "key": "asset",
+    "fallback": "old",
+}
+STAGES = [
+    Stage("none"),
+    Stage("shadow", shadow=100.0),
+    Stage("canary", shadow=50.0, canary=5.0),
+    Stage("warm", shadow=1.0),
+    Stage("all"),
+]
+
+
+@pytest.mark.parametrize("exclude", [None, "criticality >= 3", "!(a) || b"])
+@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.kind)
+@pytest.mark.parametrize("document", [BARE, {"endpoints": {"default": {**BARE}, "more": {"routes": []}}}])
+def test_lifting_the_rollout_off_gives_the_rules_back_exactly(
+    document: Document, stage: Stage, exclude: str | None
+) -> None:
+    made = plan(exclude=exclude)
+    there = staged(document, made, stage)
+    assert without(there, made) == document
+    assert staged(there, made, stage) == there  # putting it on twice changes nothing
+
+
+def test_a_shadow_is_compared_and_a_canary_answers_its_share_while_it_is_compared() -> None:
+    route = staged(BARE, plan(), STAGES[1])["routes"][1]
+    assert route["shadow"] == ["other", {"model": "new", "percent": 100.0}]
+    assert route["send"] == ["old"]
+    route = staged(BARE, plan(), STAGES[2])["routes"][1]
+    assert route["canary"] == {"model": "new", "percent": 5.0}
+    assert route["shadow"] == ["other", {"model": "new", "percent": 50.0}]
+
+
+def test_a_promotion_takes_every_place_of_the_old_model_which_stays_warm() -> None:
+    after = staged(BARE, plan(), STAGES[3])
+    assert after["routes"][1]["send"] == ["new"]
+    assert after["routes"][1]["shadow"] == ["other", {"model": "old", "percent": 1.0}]
+    assert after["routes"][2]["canary"]["model"] == "new"
+    assert after["fallback"] == "new"
+
+
+def test_a_veto_goes_before_the_lots_and_leaves_the_routes_name_to_them() -> None:
+    routes = staged(BARE, plan(exclude="criticality >= 3"), STAGES[2])["routes"]
+    assert [route["name"] for route in routes] == ["base", "main", "main-excluded", "trial"]
+    assert routes[1]["when"] == "(confidence >= 0.6 || urgent == true) && !(criticality >= 3)"
+    assert routes[2]["when"] == "(confidence >= 0.6 || urgent == true) && (criticality >= 3)"
+    assert "canary" not in routes[2]
+    assert routes[2]["send"] == ["old"]
+
+
+def test_what_people_change_meanwhile_is_kept() -> None:
+    made = plan()
+    there = staged(BARE, made, STAGES[2])
+    there["routes"][0] = {"name": "base", "when": "always", "send": ["better-rules"]}
+    after = staged(there, made, Stage("none"))
+    assert after == {**BARE, "routes": [there["routes"][0], *BARE["routes"][1:]]}
+
+
+@pytest.mark.parametrize(
+    ("routes", "field", "says"),
+    [
+        ([{"name": "a", "when": "always", "send": ["rules"]}], "primary", "no route"),
+        ([{"name": "a", "when": "always", "send": ["old", "b"]}], "primary", "answers alone"),
+        ([{"name": "a", "when": "always", "split": {"old": 50, "b": 50}}], "primary", "answers alone"),
+        (
+            [{"name": "a", "when": "always", "send": ["old"], "canary": {"model": "b", "percent": 5}}],
+            "primary",
+            "answers alone",
+        ),
+    ],
+)
+def test_rules_that_give_it_no_place_are_refused(routes: list[object], field: str, says: str) -> None:
+    with pytest.raises(InvalidInput, match=says) as refused:
+        staged({"routes": routes}, plan(), STAGES[1])
+    assert refused.value.field == field
+
+
+def test_a_candidate_that_is_in_the_rules_already_and_an_endpoint_that_is_not_are_refused() -> None:
+    with pytest.raises(InvalidInput, match="take it out first"):
+        refuse_known(
+            {"routes": [{"name": "a", "when": "always", "send": ["old"], "shadow": ["new"]}]}, plan()
+        )
+    with pytest.raises(InvalidInput, match="there are: default"):
+        refuse_known(BARE, plan(endpoint="other"))
