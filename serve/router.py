@@ -115,12 +115,18 @@ class Router(InferenceService):
             predictions_router(log, sticky_keys(live.config)),
             alerts_router(alerts, door.records.ledger),
             features_router(views, features),
-            rules_router(desk, desk),
+            rules_router(desk, desk, door.records.ledger),
             shadows_router(desk),
             *door.routers,
             review.router,
             await open_rollouts(
-                folder, settings, desk, lambda: live.config, context.replica_tag, self._parts
+                folder,
+                settings,
+                desk,
+                lambda: live.config,
+                door.records.ledger,
+                context.replica_tag,
+                self._parts,
             ),
         ]
         self._app = MeshApp(inference, routers, door.guarded)

@@ -1,5 +1,6 @@
 """Asking the mesh's HTTP API from the command line."""
 
+import getpass
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -15,7 +16,11 @@ _SERVE_PORT: Final = 8000
 
 
 class ApiFailed(MeshError):
-    """The API does not answer, or says no; the message is its own."""
+    """The API does not answer, or says no; the message is its own. `body` is what it said, empty where it did not answer."""
+
+    def __init__(self, message: str, body: bytes = b"") -> None:
+        super().__init__(message)
+        self.body = body
 
 
 class _Refusal(msgspec.Struct):
@@ -43,21 +48,34 @@ class Api:
             with urllib.request.urlopen(request, timeout=self._timeout_s) as reply:  # noqa: S310
                 return bytes(reply.read())
         except urllib.error.HTTPError as error:
-            raise ApiFailed(_refusal(error)) from None
+            body = _read(error)
+            raise ApiFailed(_refusal(body, f"HTTP {error.code} {error.reason}"), body) from None
         except OSError as error:
             reason = getattr(error, "reason", error)
             raise ApiFailed(f"nothing answers at {self._url} (--url says where): {reason}") from None
 
 
-def api_at(url: str | None) -> Api:
+def api_at(url: str | None, timeout_s: float = TIMEOUT_S) -> Api:
     """The API at `url`, by default that of this machine's mesh, as whoever `MESH_TOKEN` names."""
     settings = environment.settings()
     where = url or f"http://{settings.mesh_host}:{settings.http_port or _SERVE_PORT}"
-    return Api(where, token=environment.token())
+    return Api(where, timeout_s, environment.token())
 
 
-def _refusal(error: urllib.error.HTTPError) -> str:
+def asking(actor: str | None) -> str | None:
+    """Who asks: `actor`, else the user here; None where `MESH_TOKEN` says it."""
+    return getpass.getuser() if actor is None and environment.token() is None else actor
+
+
+def _read(error: urllib.error.HTTPError) -> bytes:
     try:
-        return msgspec.json.decode(error.read(), type=_Refusal).error
-    except (msgspec.DecodeError, OSError):
-        return f"HTTP {error.code} {error.reason}"
+        return error.read()
+    except OSError:
+        return b""
+
+
+def _refusal(body: bytes, otherwise: str) -> str:
+    try:
+        return msgspec.json.decode(body, type=_Refusal).error
+    except msgspec.DecodeError:
+        return otherwise
