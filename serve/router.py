@@ -14,7 +14,7 @@ from mesh.cluster.autoscaling import ONGOING
 from mesh.cluster.connect import connect_engine
 from mesh.cluster.live_rules import LiveRules
 from mesh.cluster.logs import log_with_serve
-from mesh.cluster.metering import Metering, set_engine_gauges
+from mesh.cluster.metering import EngineGauges, Metering
 from mesh.cluster.rollout_watch import rollout_watch
 from mesh.cluster.rules_client import DeskClient
 from mesh.cluster.scoreboard import Reporter, read_summary
@@ -26,6 +26,7 @@ from mesh.stores.predictions import RedisLog
 from mesh.stores.redis_online import RedisOnlineStore
 from mesh.telemetry import names
 from mesh.telemetry.recorder import Recorder
+from mesh.tracing.opened import open_tracer
 from serve.access.door import open_door
 from serve.access.guard import Through
 from serve.access.origin import is_loopback
@@ -75,22 +76,24 @@ class Router(InferenceService):
         recorder = Recorder()
         observer = rollout_watch(Metering(recorder, live.tally), settings, self._parts)
         engine = await connect_engine(live.config, settings, context.app_name, observer, live.apps)
+        gauges = EngineGauges(recorder, engine)
 
         def read_gauges() -> None:
-            set_engine_gauges(recorder, engine)
+            gauges.read()
             recorder.set(names.RULES_VERSION, live.revision.version)
 
         reporter = Reporter("router", context.replica_tag, recorder, settings, read_gauges)
         reporter.start()
         self._parts.push_async_callback(reporter.stop)
         self._parts.push_async_callback(engine.close)
+        tracer = open_tracer(settings, "router", recorder, self._parts)
         door = open_door(
             settings, live.config.topics["audit"], live.config.project_root, recorder, context.replica_tag
         )
         self._parts.push_async_callback(door.close)
         self._serve_local = is_loopback(await asyncio.to_thread(serve_host))
         metering = RequestMetering(recorder)
-        inference = Inference(engine, server_facts(live.config), LIMITS, metering, door.gate)
+        inference = Inference(engine, server_facts(live.config), LIMITS, metering, door.gate, tracer)
         live.follow(engine, lambda config, _revision: inference.know(server_facts(config)))
         self._parts.push_async_callback(live.stop)
         super().__init__(inference)
