@@ -9,8 +9,9 @@ import typer
 from mesh.cli.app import app
 from serve.reference.markdown import made, page, table
 
-_LEAD: Final = """`hyperstream --help` and `hyperstream COMMAND --help` say the same. `make` sets the environment up in `.venv`:
-run `.venv/bin/hyperstream`, or activate it first. A command that fails says why in one message and exits with status 1."""
+_LEAD: Final = """\
+`hyperstream --help` and `hyperstream COMMAND --help` say the same. `make` sets the environment up in `.venv`: run
+`.venv/bin/hyperstream`, or activate it first. A command that fails says why in one message and exits with status 1."""
 _HIDDEN: Final = frozenset({"--help", "--install-completion", "--show-completion"})
 
 
@@ -26,10 +27,10 @@ def commands_page() -> str:
 
 def _commands(command: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
     """Every command that does something, groups before what is in them."""
-    inner = getattr(command, "commands", None)
+    inner: dict[str, Any] = getattr(command, "commands", {})
     if path and not command.hidden:
         yield path, command
-    for name in sorted(inner or ()):
+    for name in sorted(inner):
         if not inner[name].hidden:
             yield from _commands(inner[name], (*path, name))
 

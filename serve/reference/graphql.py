@@ -6,7 +6,8 @@ from serve.graphql.limits import Limits
 from serve.graphql.schema import build_schema
 from serve.reference.markdown import made, page
 
-_LEAD: Final = """How to ask, resume, and what happens to slow readers is in [graphql.md](graphql.md)."""
+_LEAD: Final = """\
+How to ask, resume, and what happens to slow readers is in [graphql.md](graphql.md)."""
 
 
 def graphql_page() -> str:

@@ -19,9 +19,10 @@ from serve.oip.ports import ServerFacts
 from serve.reference.markdown import made, page, table
 from serve.status import status_router
 
-_LEAD: Final = """On ports 8080 (the routers' own) and 8000 (through Ray Serve). A running mesh serves the same document at `/openapi.json` and
-as a page to try at `/docs`. Every error is `{"error": "…"}` and names the field and the fix. Where a token is needed it goes into the
-header `Authorization: Bearer TOKEN` ([access.md](access.md))."""
+_LEAD: Final = """\
+On ports 8080 (the routers' own) and 8000 (through Ray Serve). A running mesh serves the same document at
+`/openapi.json` and as a page to try at `/docs`. Every error is `{"error": "…"}` and names the field and the fix.
+Where a token is needed it goes into the header `Authorization: Bearer TOKEN` ([access.md](access.md))."""
 _UNASKED: Final[Any] = None
 """What routes would ask. They are described here and never called."""
 
@@ -78,7 +79,9 @@ def http_page() -> str:
     return page(lines)
 
 
-def _operation(path: str, method: str, operation: Mapping[str, Any], document: Mapping[str, Any]) -> list[str]:
+def _operation(
+    path: str, method: str, operation: Mapping[str, Any], document: Mapping[str, Any]
+) -> list[str]:
     lines = [f"### {method.upper()} {path}", "", _sentence(operation), ""]
     asked = [
         (f"`{one['name']}`", one["in"], "yes" if one.get("required") else "", one.get("description", ""))

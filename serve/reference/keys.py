@@ -12,7 +12,8 @@ _NAMES: Final[Mapping[str, str]] = {
     "rollout.json": "rollouts/NAME.yaml",
     "topics.json": "topics.yml",
 }
-_LEAD: Final = """All files stand in `config/`, or the folder that `MESH_CONFIG` names. What belongs together, and why one would set it,
+_LEAD: Final = """\
+All files stand in `config/`, or the folder that `MESH_CONFIG` names. What belongs together, and why one would set it,
 is in [configuration.md](configuration.md). An unknown key is an error that names the nearest one."""
 _BOUNDS: Final[Mapping[str, str]] = {
     "minimum": "≥",
