@@ -91,6 +91,7 @@ docs: $(VENV)/.dev  ## Build the site into build/site; a page that is missing or
 
 reference: $(VENV)/.dev  ## Make the pages and schemas that come from the code anew
 	$(BIN)/python -m mesh.spec.schema
+	$(BIN)/python -m mesh.telemetry.page
 	$(BIN)/python -m serve.reference
 
 train: $(VENV)/.dev  ## Train the shipped ONNX models again

@@ -54,12 +54,12 @@ def openapi_document() -> dict[str, Any]:
         predictions_router(_UNASKED, {}),
         alerts_router(_UNASKED, _UNASKED),
         features_router({}, _UNASKED),
-        rules_router(_UNASKED, _UNASKED),
+        rules_router(_UNASKED, _UNASKED, _UNASKED),
         shadows_router(_UNASKED),
         audit_router(_UNASKED, _UNASKED),
         whoami_router(),
         review_router(_UNASKED, _UNASKED, _UNASKED, _UNASKED),
-        rollouts_router(_UNASKED, _UNASKED),
+        rollouts_router(_UNASKED, _UNASKED, _UNASKED),
     ]
     facts = ServerFacts("hyperstream-mesh", "any", {})
     return build_api(Inference(_NoEndpoints(), facts), routers).openapi()

@@ -41,3 +41,11 @@ def test_every_variable_that_is_read_is_documented() -> None:
         if node.value not in known and node.value not in FOR_DEVELOPERS
     }
     assert not undocumented
+
+
+def test_the_page_of_http_asks_every_room_for_its_routes() -> None:
+    defined = re.compile(r"^def (\w+_router)\(", re.MULTILINE)
+    rooms = {name for file in (ROOT / "serve").rglob("*.py") for name in defined.findall(file.read_text())}
+    asked = (ROOT / "serve/reference/http.py").read_text(encoding="utf-8")
+    assert rooms
+    assert {name for name in rooms if f"{name}(" not in asked} == set()
