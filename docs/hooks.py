@@ -1,6 +1,7 @@
 """What the site shows of the files beside `docs/`, and how links read there."""
 
 import re
+from os.path import normpath
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
@@ -25,7 +26,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     here = Path(page.file.src_uri).parent
 
     def titled(link: re.Match[str]) -> str:
-        target = files.get_file_from_path((here / link["target"]).as_posix())
+        target = files.get_file_from_path(normpath(here / link["target"]))
         first = target.content_string.split("\n", 1)[0] if target else ""
         title = first.removeprefix("# ") if first.startswith("# ") else link["name"]
         return f"[{title}]({link['target']}{link['anchor'] or ''})"
