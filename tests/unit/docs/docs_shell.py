@@ -21,6 +21,7 @@ OTHERS = {
     "kubectl": "needs a cluster; the overlays that it is given are built by tests/unit/k8s",
     "docker": "needs an engine; what follows the image's name is checked as a command of ours",
     "kcat": "a viewer of Kafka that is not ours",
+    "prometheus": "not ours; tests/integration/test_prometheus_live.py starts it with our files",
     "source": "the shell's",
     "export": "the shell's; what is in $(…) is checked",
     "while": "the shell program of docs/audit.md, which tests/unit/records runs in Python's terms",

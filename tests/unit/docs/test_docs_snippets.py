@@ -2,14 +2,18 @@
 
 import json
 import sys
+from inspect import signature
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 from docs_fences import EVERY, ROOT
+from tritonclient.grpc import InferenceServerClient
+from typer.testing import CliRunner
 
 from ingest.stages.rows import Rows
+from mesh.cli.app import app
 from mesh.routing.types import Signature, TensorSpec
 from mesh.runtimes import open_runtime
 from mesh.runtimes.base import Artifact
@@ -130,3 +134,18 @@ def test_a_canary_by_evidence(project: Path) -> None:
     plan = read_rollout(file, mesh)
     rollout_fits(plan, yaml.safe_load(routing), mesh)
     assert (plan.primary, plan.candidate) == ("anomaly", "anomaly@2")
+
+
+def test_what_explain_is_shown_to_say_is_what_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    shown = next(one.text for one in EVERY if one.page == "docs/model-mesh.md" and one.language == "console")
+    command, _, expected = shown.partition("\n")
+    said = CliRunner().invoke(app, command.split()[2:])
+    assert said.exit_code == 0
+    assert said.stdout.strip() == expected.strip()
+
+
+def test_ask_py_uses_the_client_as_it_is() -> None:
+    parameters = signature(InferenceServerClient.infer).parameters
+    assert {"model_name", "inputs", "parameters"} <= parameters.keys()
+    assert "client.infer(" in snippet("docs/tutorials/first-mesh.md", "ask.py")
