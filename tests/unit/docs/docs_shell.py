@@ -24,7 +24,6 @@ OTHERS = {
     "prometheus": "not ours; tests/integration/test_prometheus_live.py starts it with our files",
     "source": "the shell's",
     "export": "the shell's; what is in $(…) is checked",
-    "while": "the shell program of docs/audit.md, which tests/unit/records runs in Python's terms",
 }
 """Programs whose lines are not checked any further, and why."""
 
