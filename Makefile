@@ -8,7 +8,7 @@ VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 PROFILE ?= small
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run stack-up stack-up-docker stack-down-docker images run-sim api test unit lint format bench train servers \
+.PHONY: help setup docs reference run stack-up stack-up-docker stack-down-docker images run-sim api test unit lint format bench train servers \
 	triton-env mlflow-env constraints clean
 
 help:  ## Show this list
@@ -85,6 +85,14 @@ format: $(VENV)/.dev
 
 bench: $(VENV)/.dev servers  ## Measure against the peers; ONLY=http runs a part
 	$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY))
+
+docs: $(VENV)/.dev  ## Build the site into build/site; a page that is missing or linked wrongly fails
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+
+reference: $(VENV)/.dev  ## Make the pages and schemas that come from the code anew
+	$(BIN)/python -m mesh.spec.schema
+	$(BIN)/python -m mesh.telemetry.page
+	$(BIN)/python -m serve.reference
 
 train: $(VENV)/.dev  ## Train the shipped ONNX models again
 	$(BIN)/hyperstream train-samples

@@ -61,7 +61,7 @@ def test_defaults_stand_in_for_what_is_not_said(tmp_path: Path) -> None:
 
 
 def test_the_example_of_the_docs_is_one(tmp_path: Path) -> None:
-    text = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs/rollouts.md").read_text(), re.DOTALL)[0]
+    text = re.findall(r"```yaml.*?\n(.*?)```", (ROOT / "docs/rollouts.md").read_text(), re.DOTALL)[0]
     example = yaml.safe_load(text)
     plan = checked(tmp_path, {**example, "primary": "old", "candidate": "new"})["try"]
     assert [step.kind for step in plan.steps] == ["shadow", "canary", "canary", "approval", "promote"]
@@ -151,7 +151,7 @@ def test_every_stage_of_the_shipped_rules_makes_valid_rules() -> None:
     rules["routes"][1].pop("shadow")
     assert rules["routes"][1]["send"] == ["anomaly"]
     text = yaml.safe_load(
-        re.findall(r"```yaml\n(.*?)```", (ROOT / "docs/rollouts.md").read_text(), re.DOTALL)[0]
+        re.findall(r"```yaml.*?\n(.*?)```", (ROOT / "docs/rollouts.md").read_text(), re.DOTALL)[0]
     )
     from mesh.spec.rollout_file import RolloutFile
 

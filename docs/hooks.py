@@ -1,0 +1,34 @@
+"""What the site shows of the files beside `docs/`, and how links read there."""
+
+import re
+from os.path import normpath
+from pathlib import Path
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+
+_BESIDE = {"CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md"}
+_NAMED_BY_FILE = re.compile(r"\[(?P<name>[\w/-]+\.md)\]\((?P<target>[^)#]+\.md)(?P<anchor>#[^)]*)?\)")
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the changelog and how to contribute, with links as they are from within `docs/`."""
+    root = Path(config.config_file_path).parent
+    for source, page in _BESIDE.items():
+        text = re.sub(r"\]\(docs/", "](", (root / source).read_text(encoding="utf-8"))
+        files.append(File.generated(config, page, content=text))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:  # noqa: ARG001
+    """A link that is named by its file, as is usual in a repository, is named by its page's title here."""
+    here = Path(page.file.src_uri).parent
+
+    def titled(link: re.Match[str]) -> str:
+        target = files.get_file_from_path(normpath(here / link["target"]))
+        first = target.content_string.split("\n", 1)[0] if target else ""
+        title = first.removeprefix("# ") if first.startswith("# ") else link["name"]
+        return f"[{title}]({link['target']}{link['anchor'] or ''})"
+
+    return _NAMED_BY_FILE.sub(titled, markdown)
