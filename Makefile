@@ -8,7 +8,7 @@ VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 PROFILE ?= small
 
 .DEFAULT_GOAL := help
-.PHONY: help setup docs reference run stack-up stack-up-docker stack-down-docker images run-sim api test unit lint format bench train servers \
+.PHONY: help setup docs reference run ui stack-up stack-up-docker stack-down-docker images run-sim api test unit lint format bench train servers \
 	triton-env mlflow-env constraints clean
 
 help:  ## Show this list
@@ -26,9 +26,9 @@ $(VENV)/.core: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) --editable '.[dev,torch,tensorflow,train,features,backfill,postgres,console,otel,docs]'
-	@touch $@ $(VENV)/.core
+	@touch $@ $(VENV)/.core $(VENV)/.ui
 
-run: $(VENV)/.core  ## Start everything, feed real telemetry, show a live view; Ctrl-C drains
+run: $(VENV)/.ui  ## Start everything, feed real telemetry, show a live view; Ctrl-C drains
 	@exec $(BIN)/hyperstream up
 
 stack-up: $(VENV)/.core  ## The mesh and all that it needs, without a feed
@@ -48,6 +48,13 @@ images:  ## Build the container images, slim and full
 
 run-sim: $(VENV)/.core  ## Simulate a fleet with faults into a running stack; SCENARIO=drift SPEED=1x choose
 	@exec $(BIN)/hyperstream simulate --scenario $(or $(SCENARIO),level-shift) --speed $(or $(SPEED),10x) --group hyperstream-telemetry
+
+ui: $(VENV)/.ui  ## The console over a mesh that runs, port 8501 (make run starts it too)
+	@exec $(BIN)/hyperstream console
+
+$(VENV)/.ui: $(VENV)/.core
+	$(PIP) --editable '.[console]'
+	@touch $@
 
 api: $(VENV)/.core  ## The HTTP and gRPC side alone: no broker, no Redis, no feed
 	@exec $(BIN)/hyperstream up --no-feed --no-stream

@@ -26,6 +26,8 @@ class Settings:
     mesh_host: str = "127.0.0.1"
     http_port: int | None = 8080
     grpc_port: int | None = 9001
+    console_port: int | None = 8501
+    """Of the console; it listens on the machine's own addresses only."""
     routers: int = 1
     data_path: DataPath = "direct"
     config_dir: str = "config"
@@ -67,6 +69,7 @@ class Settings:
             mesh_host=environ.get("MESH_HOST") or cls_default("mesh_host"),
             http_port=_port(environ, "MESH_HTTP_PORT", 8080),
             grpc_port=_port(environ, "MESH_GRPC_PORT", 9001),
+            console_port=_port(environ, "MESH_CONSOLE_PORT", 8501),
             routers=_count(environ, "MESH_ROUTERS", 1),
             data_path=cast("DataPath", path),
             config_dir=environ.get("MESH_CONFIG") or cls_default("config_dir"),

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from ray import serve
 
+from mesh.cli.stored import stored_gb
 from mesh.cluster.autoscaling import ONGOING
 from mesh.cluster.connect import connect_engine
 from mesh.cluster.live_rules import LiveRules
@@ -17,10 +18,10 @@ from mesh.cluster.logs import log_with_serve
 from mesh.cluster.metering import EngineGauges, Metering
 from mesh.cluster.rollout_watch import rollout_watch
 from mesh.cluster.rules_client import DeskClient
-from mesh.cluster.scoreboard import Reporter, read_summary
+from mesh.cluster.scoreboard import Reporter, read_exposition, read_summary
 from mesh.cluster.serve_host import serve_host
 from mesh.settings import Settings
-from mesh.spec import MeshConfig, load_alerts, load_features
+from mesh.spec import MeshConfig, load_alerts, load_features, load_prices
 from mesh.stores.alerts import RedisAlerts
 from mesh.stores.predictions import RedisLog
 from mesh.stores.redis_online import RedisOnlineStore
@@ -31,10 +32,12 @@ from serve.access.door import open_door
 from serve.access.guard import Through
 from serve.access.origin import is_loopback
 from serve.api.alerts import alerts_router
+from serve.api.costs import costs_router
 from serve.api.features import features_router
 from serve.api.predictions import predictions_router
 from serve.api.rules import rules_router
 from serve.api.shadows import shadows_router
+from serve.costs import MeasuredCosts
 from serve.fast_lanes import FastLanes
 from serve.grpc_stubs import make_messages_picklable
 from serve.http.app import MeshApp
@@ -117,6 +120,7 @@ class Router(InferenceService):
             features_router(views, features),
             rules_router(desk, desk, door.records.ledger),
             shadows_router(desk),
+            costs_router(await measured_costs(folder, settings, live.config)),
             *door.routers,
             review.router,
             await open_rollouts(
@@ -148,6 +152,13 @@ class Router(InferenceService):
     async def __del__(self) -> None:
         """Drain: close the lanes' ports, finish what is under way, then the engine."""
         await self._parts.aclose()
+
+
+async def measured_costs(folder: Path, settings: Settings, config: MeshConfig) -> MeasuredCosts:
+    """The bill, at the prices of the folder's sheet."""
+    prices = await asyncio.to_thread(load_prices, folder)
+    gpus = {name: spec.num_gpus for name, spec in config.models.items()}
+    return MeasuredCosts(prices, lambda: read_exposition(settings), gpus, lambda: stored_gb(settings))
 
 
 def sticky_keys(config: MeshConfig) -> dict[str, str]:

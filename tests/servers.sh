@@ -3,7 +3,7 @@
 # Debian); elsewhere it says what is missing, and the tests that need it are skipped with that reason.
 set -eu
 declare -A package=([redis-server]=redis-server [java]=openjdk-17-jre-headless [kcat]=kcat [wrk]=wrk [openssl]=openssl [pg_ctlcluster]=postgresql
-  [kubectl]=kubernetes-client [promtool]=prometheus [node]=nodejs [npm]=npm)
+  [kubectl]=kubernetes-client [promtool]=prometheus [node]=nodejs [npm]=npm [chromium]=chromium)
 missing=()
 for program in "${!package[@]}"; do
   command -v "$program" >/dev/null || missing+=("${package[$program]}")

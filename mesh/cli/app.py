@@ -12,6 +12,7 @@ from mesh.cli import (
     backfill,
     bench,
     check,
+    console,
     cost,
     doctor,
     explain,
@@ -48,6 +49,7 @@ app = typer.Typer(
 
 app.command()(up.up)
 app.command()(check.check)
+app.command()(console.console)
 app.command()(apply.apply)
 app.command()(explain.explain)
 app.command()(feed.feed)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 import yaml
 from rich.console import Console
 
+from mesh.cli import console, interrupts
 from mesh.cli import feed as sample_feed
-from mesh.cli import interrupts
 from mesh.cli.addresses import PROMETHEUS_PORT, ServePorts, addresses, ports, serve_ports
 from mesh.cli.backing import provide_kafka, provide_redis
 from mesh.cli.bounded import within
@@ -98,7 +98,7 @@ class Launch:
             reaper = Child.start("the reaper", "mesh.embedded.reaper", [scratch], folder / "reaper.log")
             owned.callback(reaper.stop)
             os.environ[VARIABLE] = scratch
-            self._serve(settings, document, serve)
+            self._serve(settings, document, serve, owned)
 
     def say(self, text: str) -> None:
         """One line about what is happening."""
@@ -116,7 +116,9 @@ class Launch:
         os.environ.update(KAFKA_BOOTSTRAP_SERVERS=broker, REDIS_URL=redis)
         return Settings.from_environ(os.environ)
 
-    def _serve(self, settings: Settings, document: Mapping[str, Any], serve: ServePorts) -> None:
+    def _serve(
+        self, settings: Settings, document: Mapping[str, Any], serve: ServePorts, owned: ExitStack
+    ) -> None:
         # Only now: Ray reads its variables, set by `run`, when it is imported.
         from mesh.cli.mesh_run import MeshRun  # noqa: PLC0415
 
@@ -131,7 +133,9 @@ class Launch:
         try:
             run.start(document, file, os.environ["RAY_ADDRESS"], serve.dashboard)
             interrupts.arm()
-            board = Board(addresses(settings, serve, wish.stream, os.environ), tuple(self.notes))
+            shown = addresses(settings, serve, wish.stream, os.environ)
+            pages = console.beside(settings, Path(_RUN_FOLDER).resolve() / "console.log", owned)
+            board = Board((*shown, *pages), tuple(self.notes))
             prices = load_prices(Path(settings.config_dir))
             Show(run, board, feeder, self.console, self.began, prices).until_interrupted()
         except KeyboardInterrupt:

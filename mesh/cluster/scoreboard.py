@@ -154,6 +154,15 @@ async def read_summary(settings: Settings, window_s: float = 5.0) -> Summary:
     return summary
 
 
+async def read_exposition(settings: Settings) -> bytes:
+    """All metrics in Prometheus' text format, from any process of the cluster; raises as `read_summary`."""
+    scoreboard = await find_or_start(
+        NAME, Scoreboard, settings.mesh_host, settings.prometheus_port, on_head=True
+    )
+    page: bytes = await asyncio.wait_for(_awaited(scoreboard.exposition.remote()), _CALL_TIMEOUT_S)
+    return page
+
+
 async def _call(reference: Any) -> None:
     await asyncio.wait_for(_awaited(reference), _CALL_TIMEOUT_S)
 

@@ -56,6 +56,11 @@ class Child:
                 raise ServerFailed(f"{self.name} {how}; its last words ({self.log}):\n{self._last_words()}")
             time.sleep(0.02)
 
+    def wait(self) -> None:
+        """Return when the process ends by itself; raises `ServerFailed` where it failed."""
+        if self._process.wait() != 0:
+            raise ServerFailed(f"{self.name} ended; its last words ({self.log}):\n{self._last_words()}")
+
     def stop(self, timeout_s: float = 10.0) -> None:
         """End the process and wait for it; one that has ended already is fine."""
         atexit.unregister(self.stop)

@@ -52,6 +52,7 @@ class Up:
             "MESH_CONFIG": str(config or ROOT / "config"),
             "MESH_HTTP_PORT": str(LANE_HTTP),
             "MESH_GRPC_PORT": str(LANE_GRPC),
+            "MESH_CONSOLE_PORT": "",
             "ML_PROMETHEUS_PORT": str(METRICS),
             "RAY_DASHBOARD_PORT": str(DASHBOARD),
             "KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{KAFKA}",

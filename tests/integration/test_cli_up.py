@@ -59,6 +59,7 @@ def environment():
         "MESH_CONFIG": str(ROOT / "config"),
         "MESH_HTTP_PORT": "",
         "MESH_GRPC_PORT": "",
+        "MESH_CONSOLE_PORT": "",
         "ML_PROMETHEUS_PORT": str(METRICS),
         "RAY_DASHBOARD_PORT": str(DASHBOARD),
         "KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{BROKER}",

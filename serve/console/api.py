@@ -1,0 +1,100 @@
+"""The mesh's HTTP API as one person asks it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+from urllib.parse import quote
+
+import httpx
+
+from serve.console.actions import Action, allowed
+
+TIMEOUT_S: Final = 10.0
+CONNECTIONS: Final = 64
+
+Json = Any
+"""What the API answers; docs/api.md and its OpenAPI document say the shapes."""
+
+
+class Refused(Exception):
+    """The API said no (`status`), or did not answer (`status` 0). The message says what failed, and is fit to be shown."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status, self.message = status, message
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks: `name` and `role` as the mesh says, None where it takes them for nobody. `by` is token, local or nobody."""
+
+    name: str | None
+    role: str | None
+    by: str
+    token: str | None = None
+
+    def named(self, name: str) -> "Caller":
+        """The same under a name of their choice, which only the user of the mesh's own machine has."""
+        return replace(self, name=name) if name and self.by == "local" else self
+
+
+def client(url: str, transport: httpx.BaseTransport | None = None) -> httpx.Client:
+    """A client of the API at `url`, such as http://127.0.0.1:8080; threads may share it."""
+    limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
+    return httpx.Client(
+        base_url=url.rstrip("/"), timeout=TIMEOUT_S, limits=limits, trust_env=False, transport=transport
+    )
+
+
+class Mesh:
+    """The API as `caller` asks it. All its methods raise `Refused`."""
+
+    def __init__(self, http: httpx.Client, caller: Caller) -> None:
+        self._http, self.caller = http, caller
+
+    def may(self, action: Action) -> bool:
+        """Whether the role reaches."""
+        return allowed(self.caller.role, action)
+
+    def get(self, path: str, **params: object) -> Json:
+        """What GET `path` answers; parameters that are None are left out."""
+        asked = {name: str(value) for name, value in params.items() if value is not None}
+        return self._ask("GET", path, params=asked)
+
+    def act(self, action: Action, target: str = "", /, **body: object) -> Json:
+        """Do something, in the caller's name; None where the API has nothing to say."""
+        return self._ask(
+            "POST", action.path.format(quote(target, safe="")), json={"actor": self.caller.name, **body}
+        )
+
+    def _ask(self, method: str, path: str, **how: Any) -> Json:
+        headers = {"authorization": f"Bearer {self.caller.token}"} if self.caller.token else {}
+        try:
+            reply = self._http.request(method, path, headers=headers, **how)
+        except httpx.TimeoutException:
+            raise Refused(0, f"the mesh did not answer {method} {path} within {TIMEOUT_S:.0f} s") from None
+        except httpx.HTTPError as error:
+            where = f"{self._http.base_url}"
+            raise Refused(0, f"the mesh is not reached at {where}: {error}. Is it running?") from None
+        if reply.status_code == 204:
+            return None
+        try:
+            document = reply.json()
+        except ValueError:
+            raise Refused(
+                reply.status_code, f"{method} {path} answered {reply.status_code} and no JSON"
+            ) from None
+        if reply.is_error:
+            raise Refused(reply.status_code, _message(document, reply.status_code))
+        return document
+
+
+def whoami(http: httpx.Client, token: str | None) -> Caller:
+    """Who the mesh takes the holder of `token` for. Raises `Refused`: 401 for a token that is not valid."""
+    said: Mapping[str, Any] = Mesh(http, Caller(None, None, "nobody", token)).get("/whoami")
+    return Caller(said.get("actor"), said.get("role"), str(said.get("by", "nobody")), token)
+
+
+def _message(document: object, status: int) -> str:
+    said = document.get("error") if isinstance(document, dict) else None
+    return str(said) if said else f"the mesh answered {status}"

@@ -1,0 +1,97 @@
+"""The script that Streamlit runs for each visit and each click."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from serve.console.api import Caller, Mesh, Refused
+from serve.console.context import current
+from serve.console.identity import caller_of, offers_organisation
+from serve.console.look import CSS, empty, failed
+from serve.console.pages import alerts, assets, audit, cost, models, quality, rollouts, routes, triage
+
+PAGES = (
+    ("Triage", ":material/inbox:", triage.show),
+    ("Alerts", ":material/notifications:", alerts.show),
+    ("Assets", ":material/sensors:", assets.show),
+    ("Models", ":material/deployed_code:", models.show),
+    ("Routes", ":material/alt_route:", routes.show),
+    ("Rollouts", ":material/rocket_launch:", rollouts.show),
+    ("Quality", ":material/verified:", quality.show),
+    ("Cost", ":material/payments:", cost.show),
+    ("Audit", ":material/history:", audit.show),
+)
+
+
+def welcome() -> None:
+    """For whoever must sign in."""
+    empty("You are not signed in", "Sign in with an API token to see and decide.")
+    st.markdown(
+        '<a class="button" href="/signin" target="_self">Sign in with a token</a>', unsafe_allow_html=True
+    )
+    if offers_organisation():
+        if st.user.is_logged_in:
+            failed(
+                f"{st.user.get('email', 'You')} is signed in, and no token is kept for that address: "
+                "an admin adds it under [people] in the console's secrets (docs/console.md)."
+            )
+            st.button("Sign out", on_click=st.logout)
+        else:
+            st.button("Sign in with your organisation", on_click=st.login)
+
+
+def person(caller: Caller) -> None:
+    """Who is signed in; the user of the mesh's own machine may say another name."""
+    with st.sidebar:
+        st.caption("HyperStream Mesh")
+        if caller.by == "local":
+            name = st.text_input(
+                "You act as", caller.name or "", max_chars=128, help="You sit at the mesh's own machine."
+            )
+            if name and name != caller.name:
+                st.query_params["as"] = name
+                st.rerun()
+            st.caption(f"role {caller.role} · this machine")
+        else:
+            st.markdown(f"**{caller.name}** · {caller.role}")
+            st.markdown('<a href="/signout" target="_self">Sign out</a>', unsafe_allow_html=True)
+
+
+def main() -> None:
+    """One run of the script."""
+    st.set_page_config(
+        page_title="HyperStream Mesh", page_icon=str(Path(__file__).with_name("icon.png")), layout="wide"
+    )
+    st.html(CSS)
+    context = current()
+    try:
+        caller = caller_of(context)
+    except Refused as refused:
+        failed(refused.message)
+        st.button("Try again")
+        return
+    if caller is None:
+        welcome()
+        return
+    mesh = Mesh(context.http, caller)
+
+    def shown(show: object) -> object:
+        def page() -> None:
+            try:
+                show(mesh)  # type: ignore[operator]
+            except Refused as refused:
+                failed(refused.message)
+                st.button("Try again")
+
+        return page
+
+    pages = [
+        st.Page(shown(show), title=title, icon=icon, url_path=title.lower(), default=title == "Triage")  # type: ignore[arg-type]
+        for title, icon, show in PAGES
+    ]
+    chosen = st.navigation(pages, position="sidebar", expanded=True)
+    person(caller)
+    chosen.run()
+
+
+main()

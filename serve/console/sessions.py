@@ -1,0 +1,55 @@
+"""Who is signed in: a random name in a cookie stands for a token, which never leaves this process."""
+
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+COOKIE: Final = "hyperstream_console"
+IDLE_S: Final = 12 * 3600.0
+MOST: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Session:
+    token: str
+    seen: float
+
+
+class Sessions:
+    """Sessions of this process; past `most`, the longest unused goes. Threads may share it."""
+
+    def __init__(
+        self, idle_s: float = IDLE_S, most: int = MOST, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._idle_s, self._most, self._clock = idle_s, most, clock
+        self._lock = threading.Lock()
+        self._sessions: dict[str, _Session] = {}
+
+    def begin(self, token: str) -> str:
+        """The new session's name: 256 random bits."""
+        name = secrets.token_urlsafe(32)
+        with self._lock:
+            self._sessions[name] = _Session(token, self._clock())
+            while len(self._sessions) > self._most:
+                del self._sessions[next(iter(self._sessions))]
+        return name
+
+    def token(self, name: str | None) -> str | None:
+        """The token of a session that is alive, which it keeps alive; None else."""
+        now = self._clock()
+        with self._lock:
+            session = self._sessions.pop(name or "", None)
+            if name is None or session is None or now - session.seen > self._idle_s:
+                return None
+            self._sessions[name] = _Session(
+                session.token, now
+            )  # last in order: the longest unused stays first
+            return session.token
+
+    def end(self, name: str | None) -> None:
+        """Forget it."""
+        with self._lock:
+            self._sessions.pop(name or "", None)

@@ -1,0 +1,117 @@
+"""A console over `console_world`, and a real Chromium that looks at it."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests.fakes.console_world import World
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def chromium() -> str:
+    """Its path; without one the tests are skipped on a laptop and fail in CI."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    if found is None:
+        message = "no chromium: make servers installs it (Debian: apt-get install chromium)"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    return found
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+class Console:
+    """A console in a process of its own, as the launcher starts it."""
+
+    def __init__(self, world: World, log: Path, *more: str) -> None:
+        self.world, self.log, port = world, log, free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        with log.open("wb") as said:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "serve.console", "--port", str(port), "--api", world.url, *more],
+                cwd=ROOT, stdin=subprocess.PIPE, stdout=said, stderr=said,
+            )  # fmt: skip
+        deadline = time.monotonic() + 40
+        while not self._answers():
+            assert self.process.poll() is None, log.read_text()[-2000:]
+            assert time.monotonic() < deadline, "the console did not start"
+            time.sleep(0.05)
+
+    def _answers(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/_stcore/health").status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    def close(self) -> int:
+        """Ask it to end; its exit status."""
+        self.process.stdin.close()
+        try:
+            return self.process.wait(15)
+        finally:
+            self.process.kill()
+
+
+def begin_browser():
+    """A browser and what ends it."""
+    playwright = sync_playwright().start()
+    browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
+
+    def end() -> None:
+        browser.close()
+        playwright.stop()
+
+    return browser, end
+
+
+def visit(browser: Browser, console: Console, path: str = "", **how) -> Page:
+    """A person of their own at `path`, at the size of a small laptop."""
+    page = browser.new_context(
+        viewport={"width": 1280, "height": 720}, timezone_id="Europe/Berlin", **how
+    ).new_page()
+    page.set_default_timeout(15_000)
+    page.goto(f"{console.url}/{path}")
+    return page
+
+
+def sign_in(page: Page, console: Console, token: str) -> None:
+    page.goto(f"{console.url}/signin")
+    page.get_by_label("API token").fill(token)
+    page.get_by_role("button", name="Sign in").click()
+
+
+def item_of(page: Page) -> str:
+    """The id of the item in a person's hands, once all of the page is there."""
+    expect(page.get_by_text("waiting", exact=False).first).to_be_visible()
+    quiet(page)
+    return page.locator("[data-item]").get_attribute("data-item")
+
+
+def next_item(page: Page, before: str) -> str:
+    """Wait until another item is shown."""
+    expect(page.locator("[data-item]")).not_to_have_attribute("data-item", before)
+    return item_of(page)
+
+
+def press(page: Page, key: str) -> None:
+    """A key, with nothing focused."""
+    page.locator("body").press(key)
+
+
+def quiet(page: Page) -> None:
+    """Wait until the page has nothing to do."""
+    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()

@@ -1,0 +1,129 @@
+"""The console's pure parts: who may act without a token, times, sessions, the table of actions, refusals in words."""
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import httpx
+import pytest
+
+from serve.console import actions
+from serve.console.api import Caller, Mesh, Refused, client, whoami
+from serve.console.identity import token_of
+from serve.console.near import at_this_machine
+from serve.console.sessions import Sessions
+from serve.console.times import axis, left, span, time_html, zone
+
+NOW = datetime(2026, 11, 27, 12, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("bound", "headers", "near"),
+    [
+        ("127.0.0.1", {"host": "localhost:8501"}, True),
+        ("127.0.0.1", {"host": "127.0.0.1:8501"}, True),
+        ("::1", {"host": "[::1]:8501"}, True),
+        ("127.0.0.1", {"host": "evil.example:8501"}, False),
+        ("127.0.0.1", {"host": "localhost:8501", "x-forwarded-for": "10.0.0.9"}, False),
+        ("0.0.0.0", {"host": "localhost:8501"}, False),
+        ("127.0.0.1", {}, False),
+    ],
+)
+def test_only_a_browser_on_this_machine_acts_without_a_token(bound, headers, near):
+    assert at_this_machine(bound, headers) is near
+
+
+def test_times_are_local_with_utc_for_the_hover():
+    berlin = ZoneInfo("Europe/Berlin")
+    shown = time_html("2026-11-27T11:30:05Z", berlin, NOW)
+    assert ">12:30:05<" in shown
+    assert 'title="2026-11-27 11:30:05 UTC"' in shown
+    assert "26 Nov 2026, 12:30:05" in time_html("2026-11-26T11:30:05Z", berlin, NOW)
+    assert axis("2026-11-27T11:30:05Z", berlin) == "2026-11-27T12:30:05"
+    assert zone("Nowhere/AtAll") is UTC
+
+
+def test_lengths_of_time():
+    assert [span(one) for one in (None, 0, 45, 750, 9_000, 259_200)] == [
+        "—",
+        "0 s",
+        "45 s",
+        "12.5 min",
+        "2.5 h",
+        "3 d",
+    ]
+    assert left("2026-11-27T12:12:00Z", NOW) == "due in 12 min"
+    assert left("2026-11-27T09:00:00Z", NOW) == "overdue by 3 h"
+
+
+def test_a_session_ends_when_idle_when_ended_and_when_there_are_too_many():
+    now = [0.0]
+    sessions = Sessions(idle_s=10, most=2, clock=lambda: now[0])
+    first = sessions.begin("one")
+    now[0] = 8.0
+    assert sessions.token(first) == "one"
+    now[0] = 16.0
+    assert sessions.token(first) == "one", "asking keeps it alive"
+    now[0] = 27.0
+    assert sessions.token(first) is None
+    names = [sessions.begin(str(n)) for n in range(3)]
+    assert [sessions.token(one) for one in names] == [None, "1", "2"]
+    sessions.end(names[1])
+    assert sessions.token(names[1]) is None
+    assert sessions.token(None) is None
+
+
+def test_oidc_gives_a_token_for_a_verified_address_alone():
+    people = {"Ann@example.org": "hsm_a"}
+    assert token_of({"email": "ann@example.org", "email_verified": True}, people) == "hsm_a"
+    assert token_of({"email": "ann@example.org", "email_verified": False}, people) is None
+    assert token_of({"email": "ann@example.org"}, people) is None
+    assert token_of({"email": "eve@example.org", "email_verified": True}, people) is None
+
+
+def test_roles_decide_what_is_offered():
+    assert not actions.allowed(None, actions.DECIDE)
+    assert not actions.allowed("viewer", actions.DECIDE)
+    assert actions.allowed("analyst", actions.APPROVE)
+    assert not actions.allowed("analyst", actions.ABORT)
+    assert all(actions.allowed("admin", one) for one in actions.ACTIONS)
+
+
+def answered(status, **body):
+    """A client whose API always says this, and what it was asked."""
+    asked = []
+
+    def answer(request):
+        asked.append(request)
+        return httpx.Response(status, **body)
+
+    return client("http://mesh", httpx.MockTransport(answer)), asked
+
+
+def test_what_fails_is_said_in_the_apis_own_words():
+    http, _ = answered(409, json={"error": "'ann' holds it"})
+    with pytest.raises(Refused, match="'ann' holds it") as told:
+        Mesh(http, Caller("bob", "analyst", "token", "hsm_x")).act(actions.LEASE, "1")
+    assert told.value.status == 409
+    http, _ = answered(502, text="<html>")
+    with pytest.raises(Refused, match="answered 502 and no JSON"):
+        whoami(http, None)
+
+
+def test_a_mesh_that_is_away_is_named():
+    def away(request):
+        raise httpx.ConnectError("refused", request=request)
+
+    with pytest.raises(Refused, match=r"not reached at http://mesh.*Is it running"):
+        whoami(client("http://mesh", httpx.MockTransport(away)), None)
+
+
+def test_actions_carry_the_token_the_name_and_an_id_that_cannot_leave_its_place():
+    http, asked = answered(200, json={})
+    Mesh(http, Caller("bob", "analyst", "token", "hsm_x")).act(
+        actions.LEASE, "../../audit?x=1", action="confirm"
+    )
+    (request,) = asked
+    assert request.url.raw_path == b"/review/items/..%2F..%2Faudit%3Fx%3D1/lease"
+    assert request.headers["authorization"] == "Bearer hsm_x"
+    assert b'"actor":"bob"' in request.content
+    assert b'"action":"confirm"' in request.content
