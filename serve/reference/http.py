@@ -7,6 +7,7 @@ from mesh.routing.types import Answer, Batch, Signature, Variant
 from serve.access.whoami import whoami_router
 from serve.api.alerts import alerts_router
 from serve.api.audit import audit_router
+from serve.api.costs import costs_router
 from serve.api.features import features_router
 from serve.api.predictions import predictions_router
 from serve.api.review import review_router
@@ -60,6 +61,7 @@ def openapi_document() -> dict[str, Any]:
         whoami_router(),
         review_router(_UNASKED, _UNASKED, _UNASKED, _UNASKED),
         rollouts_router(_UNASKED, _UNASKED, _UNASKED),
+        costs_router(_UNASKED),
     ]
     facts = ServerFacts("hyperstream-mesh", "any", {})
     return build_api(Inference(_NoEndpoints(), facts), routers).openapi()

@@ -5,6 +5,7 @@ import importlib
 import json
 import re
 import subprocess
+import tomllib
 
 import pytest
 from docs_fences import EVERY, PAGES, ROOT, Block, prose
@@ -14,7 +15,7 @@ from graphql import build_schema, parse, validate
 from mesh.spec.document import parse_document
 from mesh.spec.schema import FILES
 
-CHECKED = {"sh", "console", "bash", "yaml", "json", "python", "graphql", "csv"}
+CHECKED = {"sh", "console", "bash", "yaml", "json", "toml", "python", "graphql", "csv"}
 SHOWN = {
     "text": "diagrams in letters, formulas, output",
     "mermaid": "diagrams, drawn by the reader's browser",
@@ -62,6 +63,11 @@ def schema_of(title: str) -> str:
         return f"{last.removesuffix('s')}.json"
     found = name.rpartition(".")[0] + ".json"
     return found if found in FILES else ""
+
+
+@pytest.mark.parametrize("block", of("toml"))
+def test_toml_is_toml(block: Block) -> None:
+    assert tomllib.loads(block.text)
 
 
 @pytest.mark.parametrize("block", of("json"))
