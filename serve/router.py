@@ -19,6 +19,8 @@ from mesh.cluster.rollout_watch import rollout_watch
 from mesh.cluster.rules_client import DeskClient
 from mesh.cluster.scoreboard import Reporter, read_summary
 from mesh.cluster.serve_host import serve_host
+from mesh.security.exposure import is_loopback
+from mesh.security.own_ports import check_serve_port
 from mesh.settings import Settings
 from mesh.spec import MeshConfig, load_alerts, load_features
 from mesh.stores.alerts import RedisAlerts
@@ -28,7 +30,6 @@ from mesh.telemetry import names
 from mesh.telemetry.recorder import Recorder
 from serve.access.door import open_door
 from serve.access.guard import Through
-from serve.access.origin import is_loopback
 from serve.api.alerts import alerts_router
 from serve.api.features import features_router
 from serve.api.predictions import predictions_router
@@ -68,6 +69,8 @@ class Router(InferenceService):
         keep_freed_memory()
         make_messages_picklable()
         settings = Settings.from_environ(os.environ)
+        serve_at = await asyncio.to_thread(serve_host)
+        check_serve_port(settings, serve_at)
         context = serve.get_replica_context()
         folder = Path(config_dir)
         live = LiveRules(folder, settings, context.replica_tag)
@@ -88,7 +91,7 @@ class Router(InferenceService):
             settings, live.config.topics["audit"], live.config.project_root, recorder, context.replica_tag
         )
         self._parts.push_async_callback(door.close)
-        self._serve_local = is_loopback(await asyncio.to_thread(serve_host))
+        self._serve_local = is_loopback(serve_at)
         metering = RequestMetering(recorder)
         inference = Inference(engine, server_facts(live.config), LIMITS, metering, door.gate)
         live.follow(engine, lambda config, _revision: inference.know(server_facts(config)))

@@ -1,18 +1,17 @@
 """`hyperstream apply`."""
 
-import getpass
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from mesh.cli import environment
+from mesh.cli.api import as_user, own_url
 from mesh.cli.rules_client import Changed, RulesClient
 from mesh.errors import InvalidConfig
 
 MODELS, ROUTING = "models.yaml", "routing.yaml"
-_SERVE_PORT: Final = 8000
 
 
 def apply(
@@ -41,11 +40,10 @@ def apply(
     - `hyperstream apply models.yaml routing.yaml --expected-version 7`
     """
     parts = read_parts(files)
-    settings = environment.settings()
-    client = RulesClient(url or f"http://{settings.mesh_host}:{settings.http_port or _SERVE_PORT}")
+    client = RulesClient(url or own_url(environment.settings()))
     console = Console()
     with console.status("waiting for the mesh"):
-        changed = client.change(parts, expected_version, actor or getpass.getuser())
+        changed = client.change(parts, expected_version, as_user(actor))
     console.print(said(changed), highlight=False, soft_wrap=True)
 
 

@@ -1,17 +1,16 @@
 """`hyperstream rollout`."""
 
-import getpass
 import sys
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
 from mesh.cli import environment
+from mesh.cli.api import as_user, own_url
 from mesh.cli.rollout_client import RolloutClient, ShownDetail, ShownRollout
 
 app = typer.Typer(rich_markup_mode="markdown", no_args_is_help=True)
 
-_SERVE_PORT: Final = 8000
 
 Url = Annotated[str | None, typer.Option(help="Where the mesh is [default: http://MESH_HOST:MESH_HTTP_PORT]")]
 Json = Annotated[bool, typer.Option("--json", help="The JSON document that the API gives.")]
@@ -33,7 +32,7 @@ def start(name: Name, *, actor: Actor = None, json: Json = False, url: Url = Non
 
     - `hyperstream rollout start pump`
     """
-    text, shown = _client(url).start(name, actor or getpass.getuser())
+    text, shown = _client(url).start(name, as_user(actor))
     _print(text if json else line(shown))
 
 
@@ -114,12 +113,11 @@ def page(detail: ShownDetail) -> str:
 
 
 def _client(url: str | None) -> RolloutClient:
-    settings = environment.settings()
-    return RolloutClient(url or f"http://{settings.mesh_host}:{settings.http_port or _SERVE_PORT}")
+    return RolloutClient(url or own_url(environment.settings()))
 
 
 def _act(name: str, wish: str, actor: str | None, note: str, json: bool, url: str | None) -> None:
-    text, shown = _client(url).act(name, wish, actor or getpass.getuser(), note)
+    text, shown = _client(url).act(name, wish, as_user(actor), note)
     _print(text if json else line(shown))
 
 

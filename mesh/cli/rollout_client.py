@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from mesh.cli.api import ApiFailed
+from mesh.cli.api import ApiFailed, asking_headers, asking_tls
 from mesh.errors import InvalidInput
 
 TIMEOUT_S: Final = 10.0
@@ -96,24 +96,26 @@ class RolloutClient:
         text = self._ask("GET", f"/rollouts/{urllib.parse.quote(name, safe='')}")
         return text, _decoded(text, ShownDetail)
 
-    def start(self, name: str, actor: str) -> tuple[bytes, ShownRollout]:
+    def start(self, name: str, actor: str | None) -> tuple[bytes, ShownRollout]:
         """Start the plan of this name."""
         text = self._ask("POST", "/rollouts", {"name": name, "actor": actor})
         return text, _decoded(text, ShownRollout)
 
-    def act(self, name: str, wish: str, actor: str, note: str) -> tuple[bytes, ShownRollout]:
+    def act(self, name: str, wish: str, actor: str | None, note: str) -> tuple[bytes, ShownRollout]:
         """`pause`, `resume`, `approve` or `abort`."""
         path = f"/rollouts/{urllib.parse.quote(name, safe='')}/{wish}"
         text = self._ask("POST", path, {"actor": actor, "note": note})
         return text, _decoded(text, ShownRollout)
 
-    def _ask(self, method: str, path: str, body: Mapping[str, str] | None = None) -> bytes:
+    def _ask(self, method: str, path: str, body: Mapping[str, str | None] | None = None) -> bytes:
         content = None if body is None else msgspec.json.encode(body)
         request = urllib.request.Request(  # noqa: S310 - the scheme was checked
-            self._url + path, content, {"content-type": "application/json"}, method=method
+            self._url + path, content, asking_headers(), method=method
         )
         try:
-            with urllib.request.urlopen(request, timeout=self._timeout_s) as reply:  # noqa: S310
+            with urllib.request.urlopen(  # noqa: S310
+                request, timeout=self._timeout_s, context=asking_tls(self._url)
+            ) as reply:
                 return bytes(reply.read())
         except urllib.error.HTTPError as error:
             raise ApiFailed(_refusal(error)) from None

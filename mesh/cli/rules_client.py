@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from mesh.cli.api import asking_headers, asking_tls
 from mesh.errors import InvalidConfig, InvalidInput, MeshError
 
 CHANGE_S: Final = 200.0
@@ -57,7 +58,7 @@ class RulesClient:
         self._url, self._timeout_s = url.rstrip("/"), timeout_s
 
     def change(
-        self, parts: Mapping[str, tuple[Path, str]], expected_version: int | None, actor: str
+        self, parts: Mapping[str, tuple[Path, str]], expected_version: int | None, actor: str | None
     ) -> Changed:
         """Propose `parts`, by `routing` and `models`. Raises `RulesRefused`."""
         body: dict[str, object] = {name: text for name, (_, text) in parts.items()}
@@ -65,11 +66,13 @@ class RulesClient:
         request = urllib.request.Request(  # noqa: S310 - the scheme was checked
             f"{self._url}/mesh/rules",
             msgspec.json.encode(body),
-            {"content-type": "application/json"},
+            asking_headers(),
             method="PUT",
         )
         try:
-            with urllib.request.urlopen(request, timeout=self._timeout_s) as reply:  # noqa: S310
+            with urllib.request.urlopen(  # noqa: S310
+                request, timeout=self._timeout_s, context=asking_tls(self._url)
+            ) as reply:
                 return msgspec.json.decode(reply.read(), type=Changed)
         except urllib.error.HTTPError as error:
             raise RulesRefused(_refusal(error, parts)) from None

@@ -1,14 +1,17 @@
 """`/rollouts`: what is being rolled out, by which evidence, and what people have to say about it."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Protocol
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Depends, Path
 from pydantic import Field
 
+from mesh.records.entry import Actor
+from mesh.records.roles import held
 from mesh.rollouts.desk import Desk, Wish
 from mesh.rollouts.plan import Plan
+from serve.access.needs import REFUSALS, acting, needs
 from serve.api.rollout_views import (
     RolloutDetail,
     RolloutsView,
@@ -20,7 +23,8 @@ from serve.api.rollout_views import (
 Responses = dict[int | str, dict[str, Any]]
 Named = Annotated[str, Path(min_length=1, max_length=128)]
 
-ROLES: Final = ("viewer", "analyst", "operator", "admin")
+Analyst = Annotated[Actor, Depends(needs("analyst"))]
+Operator = Annotated[Actor, Depends(needs("operator"))]
 
 
 class Plans(Protocol):
@@ -35,36 +39,19 @@ class Plans(Protocol):
         ...
 
 
-class Roles(Protocol):
-    """Who may do what."""
-
-    def of(self, actor: str) -> Collection[str]:
-        """The roles of an actor."""
-        ...
-
-
-class EveryRole:
-    """Everybody who reaches the API may do everything: a mesh on the loopback, without tokens."""
-
-    def of(self, actor: str) -> Collection[str]:
-        """See `Roles`."""
-        del actor
-        return ROLES
-
-
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Which file of `config/rollouts` to start, without `.yaml`, and who says so."""
+    """Which file of `config/rollouts` to start, without `.yaml`; `actor` is left out, or the name of the token."""
 
     name: Annotated[str, Field(min_length=1, max_length=128)]
-    actor: Annotated[str, Field(min_length=1, max_length=128)]
+    actor: Annotated[str, Field(min_length=1, max_length=128)] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Say:
-    """Who says it, and why."""
+    """Why; `actor` is left out, or the name of the token."""
 
-    actor: Annotated[str, Field(min_length=1, max_length=128)]
+    actor: Annotated[str, Field(min_length=1, max_length=128)] | None = None
     note: Annotated[str, Field(max_length=2_000)] = ""
 
 
@@ -82,14 +69,14 @@ _ONE: Final[Responses] = {404: {"model": ApiError, "description": "No such rollo
 _ACT: Final[Responses] = {
     400: {"model": ApiError, "description": "The actor may not, or the rules give it no place"},
     409: {"model": ApiError, "description": "Its state does not allow it; the message says the state"},
+    **REFUSALS,
     **_ONE,
 }
 
 
-def rollouts_router(desk: Desk, plans: Plans, roles: Roles | None = None) -> APIRouter:
+def rollouts_router(desk: Desk, plans: Plans) -> APIRouter:
     """The routes over `desk`. Errors are the mesh's own, for whoever hosts the router to answer."""
     router = APIRouter(prefix="/rollouts", tags=["rollouts"])
-    known_roles = roles or EveryRole()
 
     @router.get("", summary="Rollouts, newest first", responses=_AWAY)
     async def rollouts() -> RolloutsView:
@@ -102,31 +89,31 @@ def rollouts_router(desk: Desk, plans: Plans, roles: Roles | None = None) -> API
         return detail_view(await desk.shown(name))
 
     @router.post("", summary="Start a rollout", status_code=201, responses=_ACT)
-    async def start(asked: Start) -> RolloutView:
+    async def start(asked: Start, by: Operator) -> RolloutView:
         """Read the plan, check it against the rules that are accepted now, and begin."""
-        return rollout_view(await desk.start(await plans.plan(asked.name), asked.actor))
+        return rollout_view(await desk.start(await plans.plan(asked.name), acting(by, asked.actor).name))
 
-    async def act(name: str, wish: Wish, say: Say) -> RolloutView:
-        return rollout_view(await desk.act(name, wish, say.actor, known_roles.of(say.actor), say.note))
+    async def act(name: str, wish: Wish, say: Say, by: Actor) -> RolloutView:
+        return rollout_view(await desk.act(name, wish, acting(by, say.actor).name, held(by.role), say.note))
 
     @router.post("/{name}/pause", summary="Pause where it is", responses=_ACT)
-    async def pause(name: Named, say: Say) -> RolloutView:
+    async def pause(name: Named, say: Say, by: Operator) -> RolloutView:
         """The candidate keeps its share; failure still rolls back."""
-        return await act(name, "pause", say)
+        return await act(name, "pause", say, by)
 
     @router.post("/{name}/resume", summary="Go on with the step", responses=_ACT)
-    async def resume(name: Named, say: Say) -> RolloutView:
+    async def resume(name: Named, say: Say, by: Operator) -> RolloutView:
         """The step's time begins again; the evidence stays."""
-        return await act(name, "resume", say)
+        return await act(name, "resume", say, by)
 
     @router.post("/{name}/approve", summary="Approve", responses=_ACT)
-    async def approve(name: Named, say: Say) -> RolloutView:
+    async def approve(name: Named, say: Say, by: Analyst) -> RolloutView:
         """For an approval step, by somebody with one of its roles."""
-        return await act(name, "approve", say)
+        return await act(name, "approve", say, by)
 
     @router.post("/{name}/abort", summary="Put everything back", responses=_ACT)
-    async def abort(name: Named, say: Say) -> RolloutView:
+    async def abort(name: Named, say: Say, by: Operator) -> RolloutView:
         """Also after a promotion, as long as the old model is kept warm."""
-        return await act(name, "abort", say)
+        return await act(name, "abort", say, by)
 
     return router

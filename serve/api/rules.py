@@ -6,16 +6,19 @@ from typing import Annotated, Any, Final
 
 import orjson
 import yaml
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Depends, Response
 from pydantic import Field
 
 from mesh.errors import InvalidInput, NotFound
+from mesh.records.entry import Actor
 from mesh.rules import Accepted, Problem, Proposal, Refused, Revision, RuleBook, RulesReader, RulesState
+from serve.access.needs import REFUSALS, acting, needs
 from serve.api.errors import ApiError
 
 MAX_TEXT: Final = 1 << 20
 _STATUS: Final = {"invalid": 400, "model": 400, "conflict": 409, "store": 503}
 
+Operator = Annotated[Actor, Depends(needs("operator"))]
 Text = Annotated[str, Field(max_length=MAX_TEXT)]
 
 
@@ -23,10 +26,11 @@ Text = Annotated[str, Field(max_length=MAX_TEXT)]
 class Change:
     """What the rules shall be: YAML text, or the same as an object; a part that is left out stays as it is.
 
-    `expected_version` is the version that was read before; the change is refused where it is another one by now.
+    `actor` is left out, or the name of the token. `expected_version` is the version that was read before; the change is
+    refused where it is another one by now.
     """
 
-    actor: Annotated[str, Field(min_length=1, max_length=128)]
+    actor: Annotated[str, Field(min_length=1, max_length=128)] | None = None
     routing: Text | dict[str, Any] | None = None
     models: Text | dict[str, Any] | None = None
     expected_version: Annotated[int, Field(ge=1)] | None = None
@@ -88,6 +92,7 @@ _CHANGE: Final[dict[int | str, dict[str, Any]]] = {
         "description": "A mistake, with line and key, or a model that does not start",
     },
     409: {"model": RefusalView, "description": "Another change came first"},
+    **REFUSALS,
     **_AWAY,
 }
 
@@ -102,7 +107,7 @@ def rules_router(book: RuleBook, reader: RulesReader) -> APIRouter:
         return _rules_view(await reader.state())
 
     @router.put("", summary="Change rules or models", responses=_CHANGE)
-    async def change(body: Change) -> Response:
+    async def change(body: Change, by: Operator) -> Response:
         """Checked whole, kept, and taken by every process; or refused, and nothing changes.
 
         A change with new models answers when they serve.
@@ -110,7 +115,7 @@ def rules_router(book: RuleBook, reader: RulesReader) -> APIRouter:
         if body.routing is None and body.models is None:
             raise InvalidInput("body", "give routing, models, or both")
         table = Proposal(_yaml(body.routing), _yaml(body.models), "api")
-        result = await book.propose(table, body.expected_version, body.actor)
+        result = await book.propose(table, body.expected_version, acting(by, body.actor).name)
         if isinstance(result, Refused):
             return _json(_refusal_view(result), _STATUS[result.reason])
         return _json(_changed_view(result), 200)

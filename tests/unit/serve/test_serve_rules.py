@@ -6,11 +6,13 @@ import pytest
 from fastapi.testclient import TestClient
 
 from mesh.errors import StoreAway
+from mesh.records.entry import Actor
 from mesh.rules.memory import memory_book
 from serve.api.rules import rules_router
 from serve.http.api import build_api
 from serve.oip.inference import Inference
 from serve.oip.ports import EndpointFacts, ServerFacts
+from tests.fakes.asking import HERE, AsActor
 from tests.fakes.echo_engine import EchoEngine
 
 MODELS = "models:\n  a: {runtime: identity}\n  b: {runtime: identity}\n"
@@ -30,9 +32,9 @@ class Away:
         raise StoreAway("the desk of rules", "gone")
 
 
-def client_of(book) -> TestClient:
+def client_of(book, actor=HERE) -> TestClient:
     inference = Inference(EchoEngine({}), ServerFacts("under-test", "9", {}), None, None)
-    return TestClient(build_api(inference, [rules_router(book, book)]))
+    return TestClient(AsActor(build_api(inference, [rules_router(book, book)]), actor))
 
 
 @pytest.fixture
@@ -63,7 +65,8 @@ def test_a_change_may_be_text_or_an_object_and_can_be_gone_back_on(client):
 @pytest.mark.parametrize(
     ("change", "status", "said"),
     [
-        ({}, 400, "actor"),
+        ({}, 400, "give routing"),
+        ({"actor": ""}, 400, "actor"),
         ({"actor": "ann"}, 400, "give routing, models, or both"),
         ({"actor": "ann", "routing": "routes: ["}, 400, "not valid YAML"),
         ({"actor": "ann", "routing": {"routes": []}}, 400, "must not be empty"),
@@ -79,6 +82,24 @@ def test_a_refusal_names_what_is_wrong_and_nothing_changes(client, change, statu
     reply = client.put("/mesh/rules", json=change)
     assert reply.status_code == status
     assert said in reply.json()["error"]
+    assert client.get("/mesh/rules").json()["revision"]["version"] == 1
+
+
+@pytest.mark.parametrize(
+    ("actor", "status", "said"),
+    [
+        (None, 401, "needs the role operator"),
+        (Actor("eve", "viewer", "token:e"), 403, "needs the role operator"),
+        (Actor("eve", "analyst", "token:e"), 403, "needs the role operator"),
+        (Actor("eve", "operator", "token:e"), 400, "the token is of 'eve'"),
+    ],
+)
+def test_rules_are_changed_by_an_operator_under_their_own_name(tmp_path, actor, status, said):
+    (tmp_path / "models.yaml").write_text(MODELS)
+    (tmp_path / "routing.yaml").write_text(ROUTING)
+    client = client_of(memory_book(tmp_path), actor)
+    reply = client.put("/mesh/rules", json={"actor": "ann", "routing": OTHER})
+    assert (reply.status_code, said in reply.json()["error"]) == (status, True)
     assert client.get("/mesh/rules").json()["revision"]["version"] == 1
 
 
