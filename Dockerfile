@@ -16,7 +16,7 @@ FROM python:${PYTHON} AS venv-slim
 COPY constraints.txt /src/constraints.txt
 COPY --from=wheel /wheels /wheels
 RUN python -m venv /opt/venv
-RUN /opt/venv/bin/pip install --no-cache-dir --constraint /src/constraints.txt /wheels/*.whl
+RUN /opt/venv/bin/pip install --no-cache-dir --constraint /src/constraints.txt "$(echo /wheels/*.whl)[postgres]"
 
 FROM venv-slim AS venv-full
 RUN /opt/venv/bin/pip install --no-cache-dir --constraint /src/constraints.txt "$(echo /wheels/*.whl)[torch,tensorflow,features,backfill,postgres,console,otel]"
