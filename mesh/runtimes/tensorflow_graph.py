@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-from tensorflow.core.protobuf.saved_model_pb2 import SavedModel  # type: ignore[import-untyped]
+from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from mesh.errors import ArtifactError
 from mesh.runtimes.base import Artifact
@@ -30,8 +30,8 @@ def refuse_graph(artifact: Artifact, folder: Path) -> None:
     for name in _operations(artifact, folder / "saved_model.pb"):
         if name in _DANGEROUS:
             raise ArtifactError(
-                f"model '{artifact.name}': {folder} is not loaded: its graph has the operation {name}, which reads or writes outside "
-                "of it or calls Python. If you trust whoever made it to run code on this machine, say `trusted: true`"
+                f"model '{artifact.name}': {folder} is not loaded: its graph has the operation {name}, which reads or writes "
+                "outside of it or calls Python. If you trust whoever made it to run code on this machine, say `trusted: true`"
             )
 
 

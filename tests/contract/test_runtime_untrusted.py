@@ -85,13 +85,12 @@ def test_code_in_a_size_is_never_evaluated(exported, tmp_path):
 @pytest.mark.parametrize(
     "text",
     [
-        "open('/etc/passwd')", "().__class__", "eval('1')", "Max('__import__(1)')", "Symbol('a b')", "[x for x in y]", "lambda: 1",
-        "Symbol('s', positive='__import__')", "f'{1}'", "a.b", "1 if True else 2", "(" * 500, 7, None and 1,
+        "open('/etc/passwd')", "().__class__", "eval('1')", "Max('__import__(1)')", "Symbol('a b')", "[x for x in y]",
+        "lambda: 1",
+        "Symbol('s', positive='__import__')", "f'{1}'", "a.b", "1 if True else 2", "(" * 500, 7,
     ],
 )  # fmt: skip
 def test_what_is_no_arithmetic(text, tmp_path):
-    if text is None:
-        return
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
         file.writestr("m/models/model.json", json.dumps({"expr_str": text}))
     with zipfile.ZipFile(tmp_path / "a.zip") as file:
@@ -151,7 +150,7 @@ def test_a_pickle_inside_is_not_read(exported, tmp_path):
 def test_a_bare_pickle_is_no_model(tmp_path):
     trace, path = tmp_path / "trace", tmp_path / "model.pt"
     path.write_bytes(pickle.dumps(Writes(trace)))
-    with pytest.raises(ArtifactError, match="neither TorchScript nor torch.export"):
+    with pytest.raises(ArtifactError, match=r"neither TorchScript nor torch\.export"):
         describe(Artifact("a", "torch", path=str(path), trusted=True))
     torch.save(Layer(), path)
     with pytest.raises(ArtifactError, match="neither"):

@@ -166,8 +166,7 @@ SMUGGLING = {
 @pytest.mark.parametrize("case", SMUGGLING)
 @pytest.mark.parametrize("way", ["lane", "proxy"])
 def test_smuggled_requests_are_not_taken_for_the_proxys_own(edge, proxied, case, way):
-    """Whatever a framing hides, at most what the proxy itself saw as a request may be answered with 200: here none but the hidden one
-    has a token, so a 200 is legitimate only where both agree that it is a request of its own."""
+    """Of the request and the one that its body hides, only the hidden one has a token: a row that is scored was smuggled."""
     framing, outer, inner = SMUGGLING[case]
     request = smuggled(edge, framing, outer, inner)
     before = edge.engine.calls
@@ -225,8 +224,8 @@ def test_a_hop_by_hop_list_takes_no_header_away(edge, proxied, hop):
 def test_paths_are_names_and_lead_nowhere_without_a_token(edge, path):
     before = edge.engine.calls
     for method in ("GET", "POST"):
-        head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Forwarded-For: 9.9.9.9\r\nContent-Length: 0\r\nConnection:
-        close\r\n\r\n"
+        fields = "Host: 127.0.0.1\r\nX-Forwarded-For: 9.9.9.9\r\nContent-Length: 0\r\nConnection: close\r\n"
+        head = f"{method} {path} HTTP/1.1\r\n{fields}\r\n"
         status = int(said(edge.server.http_port, head.encode()).split(b" ", 2)[1])
         assert status in (400, 401, 404, 405), (method, path, status)
     assert edge.engine.calls == before

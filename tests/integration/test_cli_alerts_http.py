@@ -13,8 +13,8 @@ from mesh.alerts import Budget, Policy
 from mesh.cli.app import app
 from mesh.cli.watched_assets import WatchedAssets
 from mesh.errors import MeshError
-from mesh.records.memory_audit import MemoryLedger
 from mesh.records.bearer import Bearers
+from mesh.records.memory_audit import MemoryLedger
 from mesh.records.tokens import Token, mint
 from mesh.stores.alerts import MemoryAlerts, RedisAlerts
 from serve.access.gate import Gate

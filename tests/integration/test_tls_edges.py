@@ -5,8 +5,6 @@ import socket
 import ssl
 import threading
 import time
-import urllib.error
-import urllib.request
 
 import grpc
 import httpx
@@ -190,12 +188,12 @@ def test_metrics_ask_for_the_certificate_and_the_token(files, ours):
     thread.start()
     assert ready.wait(5)
     url, trusting = f"https://127.0.0.1:{port}/metrics", context(ours, ours.client("prometheus"))
-    asked = urllib.request.Request(url, headers={"Authorization": "Bearer good"})
-    assert urllib.request.urlopen(asked, context=trusting, timeout=5).read() == b"up 1\n"
-    with pytest.raises(urllib.error.HTTPError, match="401"):
-        urllib.request.urlopen(url, context=trusting, timeout=5)
-    with pytest.raises(OSError):  # noqa: PT011 - in the handshake or after it, by TLS's version
-        urllib.request.urlopen(asked, context=context(ours), timeout=5).read()
+    good = {"Authorization": "Bearer good"}
+    with httpx.Client(verify=trusting, timeout=5) as client:
+        assert client.get(url, headers=good).content == b"up 1\n"
+        assert client.get(url).status_code == 401
+    with httpx.Client(verify=context(ours), timeout=5) as client, pytest.raises(httpx.TransportError):
+        client.get(url, headers=good)
     loop.call_soon_threadsafe(stop.set)
     thread.join(5)
     loop.close()

@@ -8,11 +8,11 @@ from mesh.security.own_ports import check_own_ports, check_serve_port
 from mesh.security.tls import TlsFiles
 from mesh.settings import Settings
 
-OPEN = {"MESH_HOST": "0.0.0.0"}  # noqa: S104
+OPEN = {"MESH_HOST": "0.0.0.0"}
 TLS = {"MESH_TLS_CERT": "c.pem", "MESH_TLS_KEY": "k.pem"}
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.1.2.3", "mesh.example"])  # noqa: S104
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.1.2.3", "mesh.example"])
 @pytest.mark.parametrize("more", [{}, TLS, {"MESH_ACCESS": "changes"}, {"MESH_INSECURE": "0"}])
 def test_off_the_loopback_the_mesh_does_not_start_unguarded(host, more):
     with pytest.raises(InvalidConfig) as told:
@@ -45,8 +45,8 @@ def test_it_starts_with_tokens_with_certificates_or_on_the_users_word(more):
 def test_rays_port_asks_nobody_for_a_certificate_so_it_needs_tokens():
     mutual = {**TLS, "MESH_TLS_CLIENT_CA": "ca.pem"}
     with pytest.raises(InvalidConfig, match="through Ray Serve"):
-        check_serve_port(Settings.from_environ(mutual), "0.0.0.0")  # noqa: S104
-    check_serve_port(Settings.from_environ({**mutual, "MESH_ACCESS": "all"}), "0.0.0.0")  # noqa: S104
+        check_serve_port(Settings.from_environ(mutual), "0.0.0.0")
+    check_serve_port(Settings.from_environ({**mutual, "MESH_ACCESS": "all"}), "0.0.0.0")
     check_serve_port(Settings.from_environ(mutual), "127.0.0.1")
     check_serve_port(Settings.from_environ(mutual), "")
 
@@ -69,7 +69,7 @@ def test_half_of_it_is_refused_by_name(environ, key):
 
 
 def test_serves_http_port_gets_the_certificate_and_its_grpc_ends():
-    document = {"http_options": {"host": "0.0.0.0", "port": 8000}, "grpc_options": {"port": 9000}}  # noqa: S104
+    document = {"http_options": {"host": "0.0.0.0", "port": 8000}, "grpc_options": {"port": 9000}}
     changed, variables = with_tls(document, TlsFiles("c.pem", "k.pem"))
     assert changed["http_options"] == {
         **document["http_options"],
