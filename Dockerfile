@@ -30,6 +30,8 @@ COPY models models
 COPY data data
 # A container's own loopback is of no use to others; docker-compose.yml and k8s/ say who reaches the ports.
 RUN sed -i 's/^  host: 127.0.0.1$/  host: 0.0.0.0/' /opt/hyperstream/serve_config.yaml
+# Records, registry and history of a mesh without a database or S3; a volume is mounted here.
+RUN install --directory --owner=1000 --group=1000 /opt/hyperstream/store
 RUN grep -q '^  host: 0.0.0.0$' /opt/hyperstream/serve_config.yaml
 # KubeRay may start Ray from a login shell, whose PATH is not this image's.
 RUN ln -s /opt/venv/bin/hyperstream /opt/venv/bin/ray /opt/venv/bin/serve /usr/local/bin/

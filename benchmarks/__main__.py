@@ -25,6 +25,7 @@ from benchmarks import (
     telemetry,
     telemetry_live,
     tensor,
+    tracing,
 )
 from benchmarks.results import Row, markdown, save, show
 
@@ -46,6 +47,7 @@ PARTS = (
     "review",
     "graphql",
     "quality",
+    "tracing",
     "rollouts",
 )
 DEFAULT = (
@@ -63,6 +65,7 @@ DEFAULT = (
     "review",
     "graphql",
     "quality",
+    "tracing",
     "rollouts",
 )
 
@@ -85,6 +88,7 @@ def run_part(part: str, rounds: int, seconds: int, console: Console) -> list[Row
         "review": review.rows,
         "graphql": lambda: graphql.measure(rounds, console),
         "quality": lambda: quality.measure(console),
+        "tracing": lambda: tracing.rows(console),
         "rollouts": lambda: rollouts.measure(console),
     }
     return parts[part]()

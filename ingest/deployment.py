@@ -16,12 +16,13 @@ from ingest.scaling import LAG, PARTITIONS, TARGET_LAG
 from mesh.cluster.connect import connect_engine
 from mesh.cluster.live_rules import LiveRules
 from mesh.cluster.logs import log_with_serve
-from mesh.cluster.metering import Metering
+from mesh.cluster.metering import EngineGauges, Metering
 from mesh.cluster.rollout_watch import rollout_watch
 from mesh.cluster.scoreboard import Reporter
 from mesh.settings import Settings
 from mesh.stores.predictions import RedisBeats
 from mesh.telemetry.recorder import Recorder
+from mesh.tracing.opened import open_tracer
 
 GC_THRESHOLD: Final = 50_000
 """Allocations between two collections: every poll makes thousands of objects that hold no cycles."""
@@ -48,10 +49,12 @@ class Ingest:
         self._parts.push_async_callback(reporter.stop)
         observer = rollout_watch(Metering(recorder, live.tally), settings, self._parts)
         engine = await connect_engine(live.config, settings, mesh_app, observer, live.apps)
+        reporter.before_push(EngineGauges(recorder, engine).read)
         self._parts.push_async_callback(engine.close)
         live.follow(engine)
         self._parts.push_async_callback(live.stop)
-        self._reader = Reader(settings, self._config, engine, recorder)
+        tracer = open_tracer(settings, "ingest", recorder, self._parts)
+        self._reader = Reader(settings, self._config, engine, recorder, tracer)
         self._reader.start()
         self._parts.push_async_callback(self._reader.drain)
         beats = RedisBeats(settings.redis_url, settings.redis_channel)

@@ -18,6 +18,7 @@ from ingest.worker import StreamEngine, Worker
 from mesh.settings import Settings
 from mesh.telemetry import names
 from mesh.telemetry.recorder import Recorder
+from mesh.tracing.tracer import Tracer
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +46,12 @@ class Reader:
     """Reads a topic until it is drained. Create it on the event loop that it is to live on."""
 
     def __init__(
-        self, settings: Settings, config: IngestConfig, engine: StreamEngine, recorder: Recorder
+        self,
+        settings: Settings,
+        config: IngestConfig,
+        engine: StreamEngine,
+        recorder: Recorder,
+        tracer: Tracer | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._config = config
@@ -75,6 +81,7 @@ class Reader:
             config=config,
             recorder=recorder,
             default_endpoint=settings.default_model_id,
+            tracer=tracer,
         )
         self._source = KafkaSource(
             settings.kafka_inference_topic,

@@ -23,10 +23,14 @@ from ingest.ledger import Ledger
 from ingest.record import PIPELINE_STAGE, Group, Polled, RecordBatch, Rejected, RejectKind
 from ingest.settle import error_of, settle
 from ingest.sink import DeadLetters, Sink, letter_of
+from ingest.tracing import begin, end
 from mesh.errors import DeadlineExceeded, InvalidInput, MeshError, NotFound, RowsFailed, Unavailable
 from mesh.routing.types import Answer, Batch, RowFailure, Variant
 from mesh.telemetry import names
 from mesh.telemetry.recorder import Recorder
+from mesh.tracing.journey import CURRENT, current
+from mesh.tracing.span import Attributes
+from mesh.tracing.tracer import Tracer
 
 logger = logging.getLogger(__name__)
 
@@ -72,8 +76,10 @@ class Worker:
         config: IngestConfig,
         recorder: Recorder,
         default_endpoint: str,
+        tracer: Tracer | None = None,
     ) -> None:
         self._engine = engine
+        self._tracer = tracer
         self._sink = sink
         self._dead_letters = dead_letters
         self._ledger = ledger
@@ -108,6 +114,12 @@ class Worker:
             await asyncio.gather(*late, return_exceptions=True)
 
     async def _work(self, polled: Polled) -> None:
+        journey = begin(self._tracer, polled)
+        CURRENT.set(journey)  # this task's own, and of those that it starts
+        await self._work_traced(polled)
+        end(self._tracer, journey, polled, type(self.failure).__name__ if self.failure else None)
+
+    async def _work_traced(self, polled: Polled) -> None:
         try:
             groups, rejected = self._opener.open(polled, self._engine.endpoints)
             work = [self._answer(polled, group) for group in groups]
@@ -211,7 +223,13 @@ class Worker:
         seconds = time.monotonic() - polled.received
         model_id = records.group.endpoint
         answers = encode_answers(polled, records, answer, chosen, seconds * 1e3)
+        began = time.time_ns()
         await self._sink.publish(model_id, answers)
+        journey = current()
+        if journey is not None:
+            journey.answered(answer)
+            told: Attributes = {"messaging.batch.message_count": len(answers), "mesh.endpoint": model_id}
+            journey.step("publish redis", "producer", began, told)
         n = len(answers)
         self.answered += n
         recorder = self._recorder
@@ -231,7 +249,14 @@ class Worker:
 
     async def _give_up(self, polled: Polled, rejected: Sequence[Rejected]) -> None:
         """Dead-letter these records; returns when the letters are acknowledged."""
+        began = time.time_ns()
         await self._dead_letters.send([letter_of(polled, each) for each in rejected])
+        journey = current()
+        if journey is not None:
+            told: Attributes = {"messaging.batch.message_count": len(rejected)}
+            journey.step("send dead letters", "producer", began, told, rejected[0].class_name)
+            if any(each.kind is RejectKind.MODEL_RAISED for each in rejected):
+                journey.error = RejectKind.MODEL_RAISED.class_name
         self.dead_lettered += len(rejected)
         for each in rejected:
             self._recorder.count(names.INGEST_DEAD_LETTERS, 1, (polled.topic, each.kind.value))
@@ -239,6 +264,10 @@ class Worker:
 
     def _retrying(self, endpoint: str, records: int, reason: str) -> None:
         self._recorder.count(names.INGEST_RETRIES, 1, ("inference",))
+        journey = current()
+        if journey is not None:
+            journey.step("retry", "internal", time.time_ns(), {"mesh.records": records}, "Unavailable")
+            journey.error = "Unavailable"
         now = time.monotonic()
         if now - self._complained.get(endpoint, -_COMPLAIN_EVERY_S) >= _COMPLAIN_EVERY_S:
             self._complained[endpoint] = now

@@ -31,6 +31,7 @@ class Settings:
     routers: int = 1
     data_path: DataPath = "direct"
     config_dir: str = "config"
+    trace_ratio: float | None = None
     database_url: str | None = None
     """Where records are kept; None is SQLite in the project's folder (`mesh.records.database`)."""
     access: Access = "local"
@@ -82,6 +83,7 @@ class Settings:
             routers=_count(environ, "MESH_ROUTERS", 1),
             data_path=cast("DataPath", path),
             config_dir=environ.get("MESH_CONFIG") or cls_default("config_dir"),
+            trace_ratio=_share(environ, "MESH_TRACE_RATIO"),
             database_url=environ.get("MESH_DATABASE_URL", "").strip() or None,
             access=cast("Access", access),
             rules_store=environ.get("MESH_RULES_STORE") or cls_default("rules_store"),
@@ -138,3 +140,17 @@ def _rate(environ: Mapping[str, str], name: str) -> float | None:
     if not 0 < rate < 1e9:
         raise InvalidConfig("environment", 0, name, f"'{text}' is not a number of requests a second, above 0")
     return rate
+
+
+def _share(environ: Mapping[str, str], name: str) -> float | None:
+    """A share from 0 to 1; unset or empty is None."""
+    text = environ.get(name, "").strip()
+    if not text:
+        return None
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise InvalidConfig("environment", 0, name, f"'{text}' is not a share (0 to 1; empty turns it off)")
+    return share

@@ -50,6 +50,8 @@ class Desk:
         self._in_thread = 0
         self._began: float | None = None
         self.rows_waiting = 0
+        self.compute_s = 0.0
+        """Seconds spent on calls so far."""
 
     @property
     def busy_s(self) -> float:
@@ -113,4 +115,6 @@ class Desk:
             return failure_of(request.id, error)
         finally:
             self._began = None
-            self._pace.observe(request.rows, time.monotonic() - began)
+            took = time.monotonic() - began
+            self.compute_s += took
+            self._pace.observe(request.rows, took)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -23,6 +24,8 @@ READY_S: Final = 120.0
 DROP_AFTER_S: Final = 75.0
 """How long a model that no table names is kept: engines may answer by an earlier table for a minute."""
 _POLL_S: Final = 0.25
+
+_DEPLOYING: Final = threading.Lock()
 
 logger = logging.getLogger("ray.serve")
 
@@ -102,7 +105,8 @@ class ServeHosting:
 def _deploy(app: str, spec: ModelSpec, config_dir: str) -> None:
     bound = serve.deployment(ModelHost).options(**host_options(spec)).bind(spec, config_dir)
     target = serve.RunTarget(bound, name=app, route_prefix=None)
-    serve.run_many([target], wait_for_applications_running=False)
+    with _DEPLOYING:  # Ray registers modules for pickling by name, and not for several threads
+        serve.run_many([target], wait_for_applications_running=False)
 
 
 def _running() -> dict[str, str]:

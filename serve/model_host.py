@@ -64,8 +64,17 @@ class ModelHost:
         self._secret = secrets.token_hex(16)
         self._welcome = Welcome(PROTOCOL, model, self._artifact.version, self._replica_id)
         recorder = Recorder()
-        recorder.set(names.MODEL_REPLICAS, 1, (model,))
-        reporter = Reporter(model, self._replica_id, recorder, self._settings)
+        labels = (model, self._artifact.version)
+        recorder.set(names.MODEL_REPLICAS, 1, labels)
+        counted = 0.0
+
+        def count_compute() -> None:
+            nonlocal counted
+            spent = self._desk.compute_s
+            recorder.count(names.MODEL_COMPUTE_SECONDS, spent - counted, labels)
+            counted = spent
+
+        reporter = Reporter(model, self._replica_id, recorder, self._settings, count_compute)
         reporter.start()
         self._parts.push_async_callback(reporter.stop)
         self._listener = Listener(self._welcome, self._secret, self._answer_direct)

@@ -12,16 +12,19 @@ from pathlib import Path
 from fastapi import APIRouter
 
 from mesh.errors import InvalidConfig, InvalidInput
+from mesh.records.ledger import Ledger
+from mesh.records.room_audits import RoomAudit
 from mesh.rollouts.accepted_rules import BookRoutes
 from mesh.rollouts.controller import Controller, World
 from mesh.rollouts.desk import Desk
-from mesh.rollouts.logged import LoggedAudit, NoAliases, NoGuards
+from mesh.rollouts.guards import NoGuards
 from mesh.rollouts.plan import Plan
 from mesh.rules import RuleBook
 from mesh.settings import Settings
 from mesh.spec import MeshConfig, load_rollout, rollout_fits, rollout_names
 from mesh.stores.rollouts import RedisFeed, RedisLease, RedisRollouts
 from serve.api.rollouts import rollouts_router
+from serve.rollout_aliases import RegistryAliases
 
 
 class FilePlans:
@@ -52,19 +55,28 @@ async def open_rollouts(
     settings: Settings,
     book: RuleBook,
     config: Callable[[], MeshConfig],
+    ledger: Ledger,
     owner: str,
     parts: AsyncExitStack,
 ) -> APIRouter:
-    """Start this router's controller, which `parts` ends; the routes of the API."""
+    """Start this router's controller, which `parts` ends; the routes of the API. Moves and requests are logged by `ledger`."""
     rollouts, feed = RedisRollouts(settings.redis_url), RedisFeed(settings.redis_url)
     lease = RedisLease(settings.redis_url, owner)
     for store in (rollouts, feed, lease):
         parts.push_async_callback(store.close)
     routes = BookRoutes(book)
-    world = World(rollouts, rollouts, routes, NoAliases(), LoggedAudit(), NoGuards(), {"engines": feed})
+    world = World(
+        rollouts,
+        rollouts,
+        routes,
+        RegistryAliases(folder, config),
+        RoomAudit(ledger),
+        NoGuards(),
+        {"engines": feed},
+    )
     task = asyncio.get_running_loop().create_task(Controller(world, lease).run())
     parts.push_async_callback(_ended, task)
-    return rollouts_router(Desk(rollouts, rollouts, routes), FilePlans(folder, config, routes))
+    return rollouts_router(Desk(rollouts, rollouts, routes), FilePlans(folder, config, routes), ledger)
 
 
 async def _ended(task: asyncio.Task[None]) -> None:

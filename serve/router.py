@@ -14,7 +14,7 @@ from mesh.cluster.autoscaling import ONGOING
 from mesh.cluster.connect import connect_engine
 from mesh.cluster.live_rules import LiveRules
 from mesh.cluster.logs import log_with_serve
-from mesh.cluster.metering import Metering, set_engine_gauges
+from mesh.cluster.metering import EngineGauges, Metering
 from mesh.cluster.rollout_watch import rollout_watch
 from mesh.cluster.rules_client import DeskClient
 from mesh.cluster.scoreboard import Reporter, read_summary
@@ -28,6 +28,7 @@ from mesh.stores.predictions import RedisLog
 from mesh.stores.redis_online import RedisOnlineStore
 from mesh.telemetry import names
 from mesh.telemetry.recorder import Recorder
+from mesh.tracing.opened import open_tracer
 from serve.access.door import open_door
 from serve.access.guard import Through
 from serve.api.alerts import alerts_router
@@ -69,8 +70,7 @@ class Router(InferenceService):
         keep_freed_memory()
         make_messages_picklable()
         settings = Settings.from_environ(os.environ)
-        serve_at = await asyncio.to_thread(serve_host)
-        check_serve_port(settings, serve_at)
+        self._serve_local = await serve_is_local(settings)
         context = serve.get_replica_context()
         folder = Path(config_dir)
         live = LiveRules(folder, settings, context.replica_tag)
@@ -78,22 +78,23 @@ class Router(InferenceService):
         recorder = Recorder()
         observer = rollout_watch(Metering(recorder, live.tally), settings, self._parts)
         engine = await connect_engine(live.config, settings, context.app_name, observer, live.apps)
+        gauges = EngineGauges(recorder, engine)
 
         def read_gauges() -> None:
-            set_engine_gauges(recorder, engine)
+            gauges.read()
             recorder.set(names.RULES_VERSION, live.revision.version)
 
         reporter = Reporter("router", context.replica_tag, recorder, settings, read_gauges)
         reporter.start()
         self._parts.push_async_callback(reporter.stop)
         self._parts.push_async_callback(engine.close)
+        tracer = open_tracer(settings, "router", recorder, self._parts)
         door = open_door(
             settings, live.config.topics["audit"], live.config.project_root, recorder, context.replica_tag
         )
         self._parts.push_async_callback(door.close)
-        self._serve_local = is_loopback(serve_at)
         metering = RequestMetering(recorder)
-        inference = Inference(engine, server_facts(live.config), LIMITS, metering, door.gate)
+        inference = Inference(engine, server_facts(live.config), LIMITS, metering, door.gate, tracer)
         live.follow(engine, lambda config, _revision: inference.know(server_facts(config)))
         self._parts.push_async_callback(live.stop)
         super().__init__(inference)
@@ -115,12 +116,18 @@ class Router(InferenceService):
             predictions_router(log, sticky_keys(live.config)),
             alerts_router(alerts, door.records.ledger),
             features_router(views, features),
-            rules_router(desk, desk),
+            rules_router(desk, desk, door.records.ledger),
             shadows_router(desk),
             *door.routers,
             review.router,
             await open_rollouts(
-                folder, settings, desk, lambda: live.config, context.replica_tag, self._parts
+                folder,
+                settings,
+                desk,
+                lambda: live.config,
+                door.records.ledger,
+                context.replica_tag,
+                self._parts,
             ),
         ]
         self._app = MeshApp(inference, routers, door.guarded)
@@ -142,6 +149,13 @@ class Router(InferenceService):
     async def __del__(self) -> None:
         """Drain: close the lanes' ports, finish what is under way, then the engine."""
         await self._parts.aclose()
+
+
+async def serve_is_local(settings: Settings) -> bool:
+    """Whether only this machine reaches Serve's port. Raises `InvalidConfig` where strangers do and nobody asks who they are."""
+    host = await asyncio.to_thread(serve_host)
+    check_serve_port(settings, host)
+    return is_loopback(host)
 
 
 def sticky_keys(config: MeshConfig) -> dict[str, str]:

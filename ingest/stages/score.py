@@ -13,6 +13,7 @@ from ingest.worker import StreamEngine
 from mesh.errors import DeadlineExceeded, MeshError, Unavailable
 from mesh.pipeline.plan import Level, StagePlan
 from mesh.routing.types import MISSING, Answer, Batch, Signature
+from mesh.tracing.journey import current
 
 _BACKOFF_S: Final = (0.05, 1.0)
 
@@ -69,6 +70,9 @@ class Score:
             self._attributes(rows, self._engine.attributes_read(endpoint)),
         )
         answer = await self._engine.infer(endpoint, batch, deadline=deadline)
+        journey = current()
+        if journey is not None:
+            journey.answered(answer)
         failure = next((each for each in answer.failed.values() if each.kind != "raised"), None)
         if failure is not None and (self._plan.required or len(answer.failed) == len(rows)):
             reason = f"{failure.kind}: {failure.reason}"

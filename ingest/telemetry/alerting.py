@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import Final
 
@@ -17,6 +18,9 @@ from mesh.pipeline.plan import Level
 from mesh.stores.alerts import AlertWriter, Written
 from mesh.stores.alerts.documents import event_json
 from mesh.stores.alerts.metering import AlertMetering
+from mesh.tracing.context import HEADER
+from mesh.tracing.journey import current
+from mesh.tracing.span import Attribute
 
 logger = logging.getLogger(__name__)
 
@@ -63,9 +67,15 @@ class AlertOutput:
         if not events:
             return
         async with self._in_order:
+            began, journey = time.time_ns(), current()
             written = await self._stored(events)
-            none: Headers = ()
-            await self._topic.write([(one.asset.encode(), event_json(one), none) for one in written.publish])
+            # The batch's trace goes on in whoever reads the alert.
+            headers: Headers = () if journey is None else ((HEADER, journey.context.header.encode()),)
+            await self._topic.write(
+                [(one.asset.encode(), event_json(one), headers) for one in written.publish]
+            )
+            if journey is not None:
+                journey.step("alert", "producer", began, _told(written))
 
     async def _stored(self, events: Sequence[AlertEvent]) -> Written:
         """Kept, for as long as that takes."""
@@ -79,3 +89,9 @@ class AlertOutput:
             except StoreAway as error:
                 logger.warning("%d alerts are kept and written again: %s", len(events), error)
                 await asyncio.sleep(backoff.delay(error.retry_after_s))
+
+
+def _told(written: Written) -> dict[str, Attribute]:
+    """How many alerts were told to readers, and of which rules."""
+    rules = sorted({one.rule for one in written.publish})
+    return {"messaging.batch.message_count": len(written.publish), "mesh.alert.rules": ",".join(rules)}

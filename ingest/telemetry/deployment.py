@@ -17,7 +17,7 @@ from ingest.telemetry.reader import Stores, TelemetryReader
 from mesh.cluster.connect import connect_engine
 from mesh.cluster.live_rules import LiveRules
 from mesh.cluster.logs import log_with_serve
-from mesh.cluster.metering import Metering
+from mesh.cluster.metering import EngineGauges, Metering
 from mesh.cluster.rollout_watch import rollout_watch
 from mesh.cluster.scoreboard import Reporter
 from mesh.review.feed import RedisCandidates
@@ -25,6 +25,7 @@ from mesh.settings import Settings
 from mesh.stores.alerts import RedisAlerts
 from mesh.stores.redis_online import RedisOnlineStore
 from mesh.telemetry.recorder import Recorder
+from mesh.tracing.opened import open_tracer
 
 
 class Telemetry:
@@ -48,9 +49,11 @@ class Telemetry:
         self._parts.push_async_callback(reporter.stop)
         observer = rollout_watch(Metering(recorder, live.tally), settings, self._parts)
         engine = await connect_engine(live.config, settings, mesh_app, observer, live.apps)
+        reporter.before_push(EngineGauges(recorder, engine).read)
         self._parts.push_async_callback(engine.close)
         live.follow(engine)
         self._parts.push_async_callback(live.stop)
+        tracer = open_tracer(settings, "telemetry", recorder, self._parts)
         chain = await asyncio.to_thread(load_chain, folder, live.config)
         alerts = RedisAlerts(settings.redis_url, chain.policy)
         online = RedisOnlineStore(settings.redis_url)
@@ -59,7 +62,7 @@ class Telemetry:
         candidates = RedisCandidates(settings.redis_url)
         self._parts.push_async_callback(candidates.close)
         stores = Stores(alerts, online, candidates)
-        self._reader = TelemetryReader(settings, self._config, chain, engine, stores, recorder)
+        self._reader = TelemetryReader(settings, self._config, chain, engine, stores, recorder, tracer)
         self._reader.start()
         self._parts.push_async_callback(self._reader.drain)
         gc.collect()

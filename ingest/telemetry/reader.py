@@ -42,6 +42,7 @@ from mesh.stores.alerts.metering import AlertMetering
 from mesh.stores.online import OnlineStore
 from mesh.stores.views import digest_of
 from mesh.telemetry.recorder import Recorder
+from mesh.tracing.tracer import Tracer
 
 logger = logging.getLogger(__name__)
 
@@ -70,6 +71,7 @@ class TelemetryReader:
         engine: StreamEngine,
         stores: Stores,
         recorder: Recorder,
+        tracer: Tracer | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         plan = chain.plan
@@ -104,6 +106,7 @@ class TelemetryReader:
             online=LatestRows(stores.online, chain.view) if chain.view else None,
             dead_letters=self._dead_letters(settings, config),
             metering=metering,
+            tracer=tracer,
         )
         self._source = KafkaSource(
             chain.topics.raw,

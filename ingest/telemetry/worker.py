@@ -24,8 +24,11 @@ from ingest.telemetry.metering import ChainMetering
 from ingest.telemetry.outputs import Destination, FeatureTopic, late_records
 from ingest.telemetry.past import Past, parts_of
 from ingest.telemetry.snapshots import Cut, Snapshots
+from ingest.tracing import begin, end
 from mesh.pipeline.levels import LevelGauge
 from mesh.pipeline.plan import Level
+from mesh.tracing.journey import CURRENT, Journey, current
+from mesh.tracing.tracer import Tracer
 
 Result = TypeVar("Result")
 
@@ -56,7 +59,9 @@ class TelemetryWorker:
         online: Online | None,
         dead_letters: DeadLetters,
         metering: ChainMetering,
+        tracer: Tracer | None = None,
     ) -> None:
+        self._tracer = tracer
         self._chain, self._snapshots, self._judging = chain, snapshots, judging
         self._ledger, self._gauge = ledger, gauge
         self._features, self._late, self._online, self._dead_letters = features, late, online, dead_letters
@@ -124,10 +129,15 @@ class TelemetryWorker:
                 return
 
     async def _compute(self, polled: Polled, done: Callable[[], None]) -> None:
+        journey = begin(self._tracer, polled)
         now = time.monotonic()
         level = self._gauge.observe(max(polled.waited_ms, self._judging.p95_ms(now)), now)
         computed = await self._run(lambda: self._chain.compute(polled, level))
         self._metering.computed(computed, level, len(self._chain))
+        if journey is not None:
+            journey.step(
+                "compute features", "internal", journey.began_ns, {"mesh.windows": len(computed.windows)}
+            )
         if computed.anew:
             await self._snapshots.begin_anew(computed.anew)
         self._snapshots.took(computed)
@@ -135,10 +145,16 @@ class TelemetryWorker:
         if self._snapshots.due:
             cuts = await self._run(lambda: self._snapshots.cut(self._chain.dump))
         judged = self._judging.turn(polled, computed, level, cuts)
-        task = asyncio.get_running_loop().create_task(self._finish(polled, computed, level, judged, cuts))
+        finish = self._finish(polled, computed, level, judged, cuts)
+        task = asyncio.get_running_loop().create_task(self._finish_traced(journey, polled, finish))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         task.add_done_callback(lambda _: done())
+
+    async def _finish_traced(self, journey: Journey | None, polled: Polled, work: Awaitable[None]) -> None:
+        CURRENT.set(journey)  # this task's own, and of those that it starts
+        await work
+        end(self._tracer, journey, polled, type(self.failure).__name__ if self.failure else None)
 
     async def _finish(
         self, polled: Polled, computed: Computed, level: Level, judged: Awaitable[list[Cut]], cuts: list[Cut]
@@ -165,7 +181,11 @@ class TelemetryWorker:
     async def _write(self, polled: Polled, computed: Computed, level: Level) -> None:
         rows = computed.windows
         if len(rows):
+            began = time.time_ns()
             await self._features.write(rows, level)
+            journey = current()
+            if journey is not None:
+                journey.step("send features", "producer", began, {"messaging.batch.message_count": len(rows)})
             if self._online is not None:
                 await self._online.write(rows)
         if self._late is not None and len(computed.late):

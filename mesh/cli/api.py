@@ -20,7 +20,11 @@ _SERVE_PORT: Final = 8000
 
 
 class ApiFailed(MeshError):
-    """The API does not answer, or says no; the message is its own."""
+    """The API does not answer, or says no; the message is its own. `body` is what it said, empty where it did not answer."""
+
+    def __init__(self, message: str, body: bytes = b"") -> None:
+        super().__init__(message)
+        self.body = body
 
 
 class _Refusal(msgspec.Struct):
@@ -48,15 +52,16 @@ class Api:
             ) as reply:
                 return bytes(reply.read())
         except urllib.error.HTTPError as error:
-            raise ApiFailed(_refusal(error)) from None
+            body = _read(error)
+            raise ApiFailed(_refusal(body, f"HTTP {error.code} {error.reason}"), body) from None
         except OSError as error:
             reason = getattr(error, "reason", error)
             raise ApiFailed(f"nothing answers at {self._url} (--url says where): {reason}") from None
 
 
-def api_at(url: str | None) -> Api:
+def api_at(url: str | None, timeout_s: float = TIMEOUT_S) -> Api:
     """The API at `url`, by default that of this machine's mesh, as whoever `MESH_TOKEN` names."""
-    return Api(url or own_url(environment.settings()), token=environment.token())
+    return Api(url or own_url(environment.settings()), timeout_s, environment.token())
 
 
 def own_url(settings: Settings) -> str:
@@ -65,11 +70,6 @@ def own_url(settings: Settings) -> str:
     if settings.http_port is None:
         return f"http://{host}:{_SERVE_PORT}"
     return f"{'http' if settings.tls is None else 'https'}://{host}:{settings.http_port}"
-
-
-def as_user(said: str | None) -> str | None:
-    """The name to act under: the one that was `said`; None with a token, which has its own; else that of this process's user."""
-    return said if said is not None or environment.token() else getpass.getuser()
 
 
 def asking_headers(token: str | None = None) -> dict[str, str]:
@@ -83,8 +83,20 @@ def asking_tls(url: str) -> ssl.SSLContext | None:
     return client_context(os.environ) if url.startswith("https:") else None
 
 
-def _refusal(error: urllib.error.HTTPError) -> str:
+def asking(actor: str | None) -> str | None:
+    """Who asks: `actor`, else the user here; None where `MESH_TOKEN` says it."""
+    return getpass.getuser() if actor is None and environment.token() is None else actor
+
+
+def _read(error: urllib.error.HTTPError) -> bytes:
     try:
-        return msgspec.json.decode(error.read(), type=_Refusal).error
-    except (msgspec.DecodeError, OSError):
-        return f"HTTP {error.code} {error.reason}"
+        return error.read()
+    except OSError:
+        return b""
+
+
+def _refusal(body: bytes, otherwise: str) -> str:
+    try:
+        return msgspec.json.decode(body, type=_Refusal).error
+    except msgspec.DecodeError:
+        return otherwise

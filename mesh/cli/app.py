@@ -13,6 +13,7 @@ from mesh.cli import (
     bench,
     check,
     cost,
+    doctor,
     explain,
     features,
     feed,
@@ -27,6 +28,7 @@ from mesh.cli import (
     rollout,
     send,
     simulate,
+    slo,
     store,
     tail,
     token,
@@ -51,6 +53,8 @@ app.command()(explain.explain)
 app.command()(feed.feed)
 app.command()(backfill.backfill)
 app.command()(cost.cost)
+app.command()(doctor.doctor)
+app.command(name="support-bundle")(doctor.support_bundle)
 app.add_typer(pipeline.app, name="pipeline")
 app.add_typer(k8s.app, name="k8s")
 app.command()(replay.replay)
@@ -65,6 +69,7 @@ app.add_typer(rollout.app, name="rollout")
 app.command()(bench.bench)
 app.add_typer(train.app, name="train")
 app.command()(train_samples.train_samples)
+app.add_typer(slo.app, name="slo")
 app.add_typer(learn.app, name="learn")
 app.add_typer(models.app, name="models")
 app.command()(version.version)

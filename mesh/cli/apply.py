@@ -6,9 +6,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from mesh.cli import environment
-from mesh.cli.api import as_user, own_url
-from mesh.cli.rules_client import Changed, RulesClient
+from mesh.cli.api import api_at, asking
+from mesh.cli.rules_client import CHANGE_S, Changed, RulesClient
 from mesh.errors import InvalidConfig
 
 MODELS, ROUTING = "models.yaml", "routing.yaml"
@@ -23,7 +22,8 @@ def apply(
         int | None, typer.Option(min=1, help="Refuse where the rules are another version by now.")
     ] = None,
     actor: Annotated[
-        str | None, typer.Option("--as", help="Who does it [default: the user's name here]")
+        str | None,
+        typer.Option("--as", help="Who does it [default: whom MESH_TOKEN names, else the user here]"),
     ] = None,
     url: Annotated[
         str | None, typer.Option(help="Where the mesh is [default: http://MESH_HOST:MESH_HTTP_PORT]")
@@ -40,10 +40,10 @@ def apply(
     - `hyperstream apply models.yaml routing.yaml --expected-version 7`
     """
     parts = read_parts(files)
-    client = RulesClient(url or own_url(environment.settings()))
+    client = RulesClient(api_at(url, CHANGE_S))
     console = Console()
     with console.status("waiting for the mesh"):
-        changed = client.change(parts, expected_version, as_user(actor))
+        changed = client.change(parts, expected_version, asking(actor))
     console.print(said(changed), highlight=False, soft_wrap=True)
 
 

@@ -33,7 +33,7 @@ from mesh.embedded.reaper import VARIABLE
 from mesh.errors import InvalidConfig, MeshError
 from mesh.security.own_ports import check_own_ports, check_serve_port
 from mesh.settings import Settings
-from mesh.spec import load_alerts, load_features, load_mesh, load_pipeline, load_telemetry
+from mesh.spec import load_alerts, load_features, load_mesh, load_pipeline, load_prices, load_telemetry
 
 if TYPE_CHECKING:
     from mesh.cli.mesh_run import MeshRun
@@ -82,6 +82,7 @@ class Launch:
         load_pipeline(folder, load_mesh(folder, settings))
         load_alerts(folder)
         load_features(folder)
+        load_prices(folder)
         document = serve_document(
             self.wish.serve_config, self.wish.stream, telemetry=bool(load_telemetry(folder).sensors)
         )
@@ -139,7 +140,8 @@ class Launch:
             run.start(document, file, os.environ["RAY_ADDRESS"], serve.dashboard)
             interrupts.arm()
             board = Board(addresses(settings, serve, wish.stream, os.environ), tuple(self.notes))
-            Show(run, board, feeder, self.console, self.began).until_interrupted()
+            prices = load_prices(Path(settings.config_dir))
+            Show(run, board, feeder, self.console, self.began, prices).until_interrupted()
         except KeyboardInterrupt:
             interrupts.hold_off()
             self._drain(run, feeder, settings)

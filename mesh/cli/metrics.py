@@ -13,7 +13,8 @@ from mesh.cli.api import asking_headers, asking_tls
 from mesh.costs import Sample
 from mesh.errors import InvalidInput, MeshError
 from mesh.telemetry import names
-from mesh.telemetry.names import REGISTRY, Metric
+from mesh.telemetry.metric import Metric
+from mesh.telemetry.names import REGISTRY
 
 TIMEOUT_S: Final = 10.0
 MAX_BYTES: Final = 64 << 20
@@ -52,9 +53,17 @@ def sample_of(page: str, seconds: float | None = None) -> Sample:
         bytes_read=found[names.INGEST_BYTES.name],
         records=found[names.INGEST_RECORDS.name],
         alerts=sum(found[names.ALERTS_OPENED.name].values()),
-        replicas={labels[0]: value for labels, value in found[names.MODEL_REPLICAS.name].items()},
+        replicas=_by_first(found[names.MODEL_REPLICAS.name]),
         level=int(max(found[names.TELEMETRY_LEVEL.name].values(), default=0)),
     )
+
+
+def _by_first(series: Mapping[tuple[str, ...], float]) -> dict[str, float]:
+    """Sums over all labels but the first."""
+    sums: defaultdict[str, float] = defaultdict(float)
+    for labels, value in series.items():
+        sums[labels[0]] += value
+    return dict(sums)
 
 
 def _values(page: str) -> Mapping[str, dict[tuple[str, ...], float]]:

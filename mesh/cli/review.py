@@ -1,6 +1,5 @@
 """`hyperstream review`."""
 
-import getpass
 import sys
 import urllib.parse
 from datetime import datetime
@@ -9,8 +8,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from mesh.cli import environment
-from mesh.cli.api import Api, ApiFailed, api_at
+from mesh.cli.api import Api, ApiFailed, api_at, asking
 from mesh.cli.review_lines import figure_lines, item_line, one_lines
 
 app = typer.Typer(rich_markup_mode="markdown")
@@ -60,7 +58,7 @@ def queue(
 @app.command("next")
 def next_(*, actor: Actor = None, json: Json = False, url: Url = None) -> None:
     """Hold the next item, and show what is needed to decide."""
-    found = api_at(url).ask("POST", "/review/next", _body(actor=_who(actor)))
+    found = api_at(url).ask("POST", "/review/next", _body(actor=asking(actor)))
     if not found:
         sys.stderr.write("nothing waits for you\n")
         return
@@ -70,7 +68,7 @@ def next_(*, actor: Actor = None, json: Json = False, url: Url = None) -> None:
 @app.command()
 def show(item: Item, *, actor: Actor = None, json: Json = False, url: Url = None) -> None:
     """Show one item with its evidence."""
-    _lines(_shown(api_at(url), item, _who(actor)), json=json)
+    _lines(_shown(api_at(url), item, asking(actor)), json=json)
 
 
 @app.command()
@@ -98,7 +96,7 @@ def decide(
 
     For example: `hyperstream review decide 45211b0cd908a4706fe6 override --reason sensor-fault --note "probe stuck"`
     """
-    api, who = api_at(url), _who(actor)
+    api, who = api_at(url), asking(actor)
     seen = _document(_shown(api, item, who))
     if seen["item"]["held_by"] is None:
         api.ask("POST", f"{_path(item)}/lease", _body(actor=who))
@@ -128,7 +126,7 @@ def undo(
     url: Url = None,
 ) -> None:
     """Take a decision back. It stays in the records; what rested on it is excluded."""
-    said = _body(decision=decision, note=note, actor=_who(actor))
+    said = _body(decision=decision, note=note, actor=asking(actor))
     _done(api_at(url).ask("POST", f"{_path(item)}/undo", said), json=json)
 
 
@@ -155,10 +153,6 @@ def _shown(api: Api, item: str, who: str | None) -> bytes:
 
 def _path(item: str) -> str:
     return f"/review/items/{urllib.parse.quote(item, safe='')}"
-
-
-def _who(actor: str | None) -> str | None:
-    return getpass.getuser() if actor is None and environment.token() is None else actor
 
 
 def _body(**fields: object) -> bytes:

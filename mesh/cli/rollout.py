@@ -1,16 +1,16 @@
 """`hyperstream rollout`."""
 
 import sys
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
-from mesh.cli import environment
-from mesh.cli.api import as_user, own_url
+from mesh.cli.api import api_at, asking
 from mesh.cli.rollout_client import RolloutClient, ShownDetail, ShownRollout
 
 app = typer.Typer(rich_markup_mode="markdown", no_args_is_help=True)
 
+_SERVE_PORT: Final = 8000
 
 Url = Annotated[str | None, typer.Option(help="Where the mesh is [default: http://MESH_HOST:MESH_HTTP_PORT]")]
 Json = Annotated[bool, typer.Option("--json", help="The JSON document that the API gives.")]
@@ -32,7 +32,7 @@ def start(name: Name, *, actor: Actor = None, json: Json = False, url: Url = Non
 
     - `hyperstream rollout start pump`
     """
-    text, shown = _client(url).start(name, as_user(actor))
+    text, shown = _client(url).start(name, asking(actor))
     _print(text if json else line(shown))
 
 
@@ -113,11 +113,11 @@ def page(detail: ShownDetail) -> str:
 
 
 def _client(url: str | None) -> RolloutClient:
-    return RolloutClient(url or own_url(environment.settings()))
+    return RolloutClient(api_at(url))
 
 
 def _act(name: str, wish: str, actor: str | None, note: str, json: bool, url: str | None) -> None:
-    text, shown = _client(url).act(name, wish, as_user(actor), note)
+    text, shown = _client(url).act(name, wish, asking(actor), note)
     _print(text if json else line(shown))
 
 

@@ -4,15 +4,20 @@ import time
 from dataclasses import replace
 from typing import Final, Protocol
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.live import Live
 
 from mesh.cli.feeding import Feed
+from mesh.cli.key_metrics import key_metrics
+from mesh.cli.keyboard import Keyboard, keyboard
 from mesh.cli.view import Board, plain_line, view
+from mesh.costs import Prices
 from mesh.telemetry.summary import Summary
 
 _PAGE_S: Final = 1.0
 _LINE_S: Final = 5.0
+KEY: Final = "k"
+"""Shows and hides the page of key metrics."""
 
 
 class Watched(Protocol):
@@ -51,10 +56,20 @@ class Show:
     """One page or one line after the other, until KeyboardInterrupt."""
 
     def __init__(
-        self, mesh: Watched, board: Board, feeder: Fed | None, console: Console, began: float
+        self,
+        mesh: Watched,
+        board: Board,
+        feeder: Fed | None,
+        console: Console,
+        began: float,
+        prices: Prices | None = None,
     ) -> None:
+        """`prices` are for the page of key metrics, which the key `k` shows and hides."""
         self._mesh, self._board, self._feeder = mesh, board, feeder
         self._console, self._began = console, began
+        self._prices = prices
+        self._since: Summary | None = None
+        self._key_page = False
 
     def until_interrupted(self) -> None:
         """Look, start the feed when it will be read, show; again and again."""
@@ -64,10 +79,25 @@ class Show:
             while True:
                 self._console.print(plain_line(*self.look()), highlight=False, soft_wrap=True, markup=False)
                 time.sleep(_LINE_S)
-        with Live(console=self._console, auto_refresh=False, screen=False) as live:
+        with keyboard() as keys, Live(console=self._console, auto_refresh=False, screen=False) as live:
             while True:
-                live.update(view(*self.look()), refresh=True)
-                time.sleep(_PAGE_S)
+                live.update(self._page(), refresh=True)
+                self._wait(keys)
+
+    def _page(self) -> RenderableType:
+        summary, board = self.look()
+        if summary is not None and (self._since is None or (summary.processes and not self._since.processes)):
+            self._since = summary
+        if self._key_page:
+            return key_metrics(self._since, summary, self._prices)
+        return view(summary, board)
+
+    def _wait(self, keys: Keyboard | None) -> None:
+        """Until it is time for the next page, or the user asks for the other one."""
+        if keys is None:
+            time.sleep(_PAGE_S)
+        elif KEY in keys.pressed(_PAGE_S):
+            self._key_page = not self._key_page
 
     def look(self) -> tuple[Summary | None, Board]:
         """The figures now, and the board beside them; starts the feed as soon as it will be read."""

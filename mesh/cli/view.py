@@ -75,7 +75,9 @@ def last_line(summary: Summary | None, left_unread: int | None) -> str:
 
 def _title(board: Board) -> Text:
     return Text.assemble(
-        ("HyperStream Mesh", "bold"), f"  up {clock(board.elapsed_s)}  ", ("Ctrl-C drains and ends", "dim")
+        ("HyperStream Mesh", "bold"),
+        f"  up {clock(board.elapsed_s)}  ",
+        ("k shows key metrics, Ctrl-C drains and ends", "dim"),
     )
 
 

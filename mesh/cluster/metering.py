@@ -1,26 +1,44 @@
 """What an engine tells, as metrics."""
 
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
 
 from mesh.engine.compared import Compared, ShadowKey
 from mesh.engine.engine import Engine
-from mesh.engine.ports import CallOutcome, ShadowOutcome
-from mesh.routing.types import Answer
+from mesh.engine.ports import CallOutcome, Queue, ShadowOutcome
+from mesh.routing.types import Answer, Origin
 from mesh.shadows.tally import ShadowTally
 from mesh.telemetry import names
 from mesh.telemetry.recorder import Recorder
 
 _BREAKER_LEVEL: Final = {"closed": 0, "half_open": 1, "open": 2}
+_EMPTY: Final = Queue(0, 0.0, 0, 0, 0)
 
 
-def set_engine_gauges(recorder: Recorder, engine: Engine) -> None:
-    """What is so now: rows that wait, and the state of each model's breaker."""
-    for endpoint, rows in engine.pending_rows.items():
-        recorder.set(names.PENDING_ROWS, rows, (endpoint,))
-    for model, state in engine.breaker_states().items():
-        recorder.set(names.BREAKER_STATE, _BREAKER_LEVEL[state], (model,))
+class EngineGauges:
+    """Reads an engine once a second, so that what changes with every row costs nothing for each."""
+
+    def __init__(self, recorder: Recorder, engine: Engine) -> None:
+        self._recorder, self._engine = recorder, engine
+        self._before: dict[str, Queue] = {}
+
+    def read(self) -> None:
+        """What is so now: rows that wait, the state of each model's breaker, its queue and its calls."""
+        recorder = self._recorder
+        for endpoint, rows in self._engine.pending_rows.items():
+            recorder.set(names.PENDING_ROWS, rows, (endpoint,))
+        for model, state in self._engine.breaker_states().items():
+            recorder.set(names.BREAKER_STATE, _BREAKER_LEVEL[state], (model,))
+        for model, queue in self._engine.queues().items():
+            before = self._before.get(model, _EMPTY)
+            recorder.count(names.MODEL_QUEUE_SECONDS, queue.queued_s - before.queued_s, (model,))
+            recorder.count(names.MODEL_QUEUED_CALLERS, queue.queued_callers - before.queued_callers, (model,))
+            recorder.set(names.MODEL_WAITING_ROWS, queue.waiting_rows, (model,))
+            recorder.set(names.MODEL_SLOTS, queue.calls_out, (model, "out"))
+            recorder.set(names.MODEL_SLOTS, max(0, queue.slots - queue.calls_out), (model, "free"))
+            self._before[model] = queue
 
 
 class Metering:
@@ -31,37 +49,52 @@ class Metering:
         self._recorder = recorder
         self._tally = tally
 
-    def answered(self, endpoint: str, answer: Answer) -> None:
-        """Rows by who answered them, failures by model and kind, degraded rows."""
+    def answered(self, endpoint: str, answer: Answer, seconds: float) -> None:
+        """Rows by who answered them and how long that took, failures by model and kind, degraded rows.
+
+        The time of a batch counts once, for whoever answered most of its rows.
+        """
         recorder = self._recorder
         if len(answer.origins) == 1 and not answer.failed:
-            origin = answer.origins[0]
-            labels = (endpoint, origin.model, origin.route, origin.role)
+            labels = _labels(endpoint, answer.origins[0])
             recorder.count(names.ROWS, len(answer), labels)
+            recorder.observe(names.ANSWER_SECONDS, seconds, labels)
         else:
             answered = answer.origin_of[answer.origin_of >= 0]
-            for index, rows in enumerate(np.bincount(answered, minlength=len(answer.origins)).tolist()):
+            shares = np.bincount(answered, minlength=len(answer.origins))
+            for index, rows in enumerate(shares.tolist()):
                 if rows:
-                    origin = answer.origins[index]
-                    recorder.count(names.ROWS, rows, (endpoint, origin.model, origin.route, origin.role))
+                    recorder.count(names.ROWS, rows, _labels(endpoint, answer.origins[index]))
+            if len(answered):
+                most = answer.origins[int(shares.argmax())]
+                recorder.observe(names.ANSWER_SECONDS, seconds, _labels(endpoint, most))
             for failure in answer.failed.values():
                 recorder.count(names.FAILED_ROWS, 1, (endpoint, failure.model, failure.kind))
         if degraded := int(np.count_nonzero(answer.degraded)):
             recorder.count(names.DEGRADED_ROWS, degraded, (endpoint,))
 
-    def called(self, model: str, outcome: CallOutcome, rows: int, seconds: float) -> None:
+    def called(self, model: str, version: str, outcome: CallOutcome, rows: int, seconds: float) -> None:
         """Calls by outcome, rows sent, time taken."""
-        self._recorder.count(names.MODEL_CALLS, 1, (model, outcome))
-        self._recorder.count(names.MODEL_ROWS, rows, (model,))
-        self._recorder.observe(names.MODEL_CALL_SECONDS, seconds, (model,))
+        self._recorder.count(names.MODEL_CALLS, 1, (model, outcome, version))
+        self._recorder.count(names.MODEL_ROWS, rows, (model, version))
+        self._recorder.observe(names.MODEL_CALL_SECONDS, seconds, (model, version))
 
     def shadowed(
         self, model: str, outcome: ShadowOutcome, rows: int, what: Compared | ShadowKey | None
     ) -> None:
-        """Shadow rows by outcome, and what was compared to the tally."""
+        """Shadow rows by outcome, what was compared to the tally, and whether labels agree."""
         if self._tally is not None and what is not None:
             if isinstance(what, Compared):
                 self._tally.compared(what)
             else:
                 self._tally.missed(what, outcome, rows)
         self._recorder.count(names.SHADOW_ROWS, rows, (model, outcome))
+        if isinstance(what, Compared):
+            differ = int(np.count_nonzero(what.disagree))
+            self._recorder.count(names.SHADOW_AGREED_ROWS, rows - differ, (model, "yes"))
+            self._recorder.count(names.SHADOW_AGREED_ROWS, differ, (model, "no"))
+
+
+@lru_cache(maxsize=4096)
+def _labels(endpoint: str, origin: Origin) -> tuple[str, str, str, str, str]:
+    return (endpoint, origin.model, origin.route, origin.role, origin.version)

@@ -65,15 +65,15 @@ class RolloutWatch:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    def answered(self, endpoint: str, answer: Answer) -> None:
+    def answered(self, endpoint: str, answer: Answer, seconds: float) -> None:
         """As `Observer.answered`."""
-        self._observer.answered(endpoint, answer)
+        self._observer.answered(endpoint, answer, seconds)
         if self._watch.watching:
             self._watch.answered(endpoint, answer)
 
-    def called(self, model: str, outcome: CallOutcome, rows: int, seconds: float) -> None:
+    def called(self, model: str, version: str, outcome: CallOutcome, rows: int, seconds: float) -> None:
         """As `Observer.called`."""
-        self._observer.called(model, outcome, rows, seconds)
+        self._observer.called(model, version, outcome, rows, seconds)
         if self._watch.watching:
             self._watch.called(model, outcome == "answered", seconds)
 

@@ -19,10 +19,12 @@ from mesh.cluster.actors import end_this_actor
 from mesh.cluster.scoreboard import Reporter
 from mesh.engine.compared import ShadowKey
 from mesh.errors import InvalidConfig, StoreAway
+from mesh.records.opened import records_of
+from mesh.records.room_audits import RoomAudit
 from mesh.rules.book import Book
 from mesh.rules.files import POLL_S, FileWatch
 from mesh.rules.opening import FILES, open_rules, problems_of
-from mesh.rules.ports import Hosting, NoAudit
+from mesh.rules.ports import Hosting
 from mesh.rules.reading import Reader
 from mesh.rules.stores import rules_store
 from mesh.rules.values import Accepted, Proposal, Refused, Revision, RulesState
@@ -77,6 +79,7 @@ class RulesDesk:
         """`hosting` is `module:name` of what makes a `ModelApps` of `config_dir` and `wanted(model) -> bool`."""
         self._reader = Reader(Path(config_dir), settings)
         self._store = rules_store(settings, Path(config_dir))
+        self._records = records_of(settings, Path(config_dir).resolve().parent)
         self._hosting_path = hosting
         self._hosting: ModelApps
         self._book: Book | None = None
@@ -157,7 +160,7 @@ class RulesDesk:
                 logger.warning("the rules are not kept over a restart: %s", error)
         self._hosting = await _loaded(self._hosting_path)(str(self._reader.folder), self._wanted)
         self._reporter.start()
-        book = Book(opening, self._reader, self._store, self._hosting, NoAudit())
+        book = Book(opening, self._reader, self._store, self._hosting, RoomAudit(self._records.ledger))
         self._start(self._watch_files(book))
         self._start(self._end_when_idle())
         return book

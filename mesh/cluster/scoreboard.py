@@ -13,6 +13,7 @@ from mesh.cluster.metrics_access import scrapers
 from mesh.cluster.metrics_port import MetricsPort
 from mesh.security.tls import server_context
 from mesh.settings import Settings
+from mesh.telemetry.node import NodeMeter
 from mesh.telemetry.process import ProcessMeter
 from mesh.telemetry.recorder import Recorder
 from mesh.telemetry.snapshot import Snapshot
@@ -102,13 +103,18 @@ class Reporter:
 
         `before_push` sets the gauges of what changes too often to be told of.
         """
-        self._before_push = before_push
+        self._before_push = [] if before_push is None else [before_push]
         self._process_id = process_id
         self._recorder = recorder
         self._meter = ProcessMeter(process)
+        self._node = NodeMeter()
         self._settings = settings
         self._scoreboard: Any = None
         self._task: asyncio.Task[None] | None = None
+
+    def before_push(self, read: Callable[[], None]) -> None:
+        """Call `read` too before every push, the last one included."""
+        self._before_push.append(read)
 
     def start(self) -> None:
         """Begin to push, in the background."""
@@ -120,6 +126,7 @@ class Reporter:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         if self._scoreboard is not None:
+            self._read()
             try:
                 await _call(self._scoreboard.end.remote(self._process_id, self._recorder.snapshot()))
             except (RayError, TimeoutError) as error:
@@ -131,8 +138,8 @@ class Reporter:
                 if self._scoreboard is None:
                     self._scoreboard = await find_or_start(NAME, Scoreboard, self._settings, on_head=True)
                 self._meter.record(self._recorder)
-                if self._before_push is not None:
-                    self._before_push()
+                await self._node.record(self._recorder, time.monotonic())
+                self._read()
                 await _call(self._scoreboard.push.remote(self._process_id, self._recorder.snapshot()))
                 await asyncio.sleep(PUSH_S)
             # ValueError: Ray's word for a named actor that is between two lives.
@@ -140,6 +147,10 @@ class Reporter:
                 self._scoreboard = None
                 logger.warning("scoreboard does not answer, trying again: %s", error)
                 await asyncio.sleep(_RETRY_S)
+
+    def _read(self) -> None:
+        for read in self._before_push:
+            read()
 
 
 async def read_summary(settings: Settings, window_s: float = 5.0) -> Summary:

@@ -33,7 +33,7 @@ class Carrier(Protocol):
 class _Waiter:
     """One caller's rows until they are answered."""
 
-    __slots__ = ("deadline", "future", "key", "rows", "tensors", "timer")
+    __slots__ = ("came", "deadline", "future", "key", "rows", "tensors", "timer")
 
     def __init__(
         self, tensors: Tensors, rows: int, deadline: float | None, future: asyncio.Future[CallResult]
@@ -44,6 +44,7 @@ class _Waiter:
         self.future = future
         self.key: ShapeKey = shape_key(tensors)
         self.timer: asyncio.TimerHandle | None = None
+        self.came = time.monotonic()
 
 
 class Batcher:
@@ -59,6 +60,9 @@ class Batcher:
         self._loop = asyncio.get_running_loop()
         self._scheduled = False
         self.pending_rows = 0
+        self.queued_s = 0.0
+        """Seconds that callers have waited for a free call, added up over all `queued_callers`."""
+        self.queued_callers = 0
 
     def submit(self, tensors: Tensors, rows: int, deadline: float | None) -> asyncio.Future[CallResult]:
         """Ask for these rows to be scored.
@@ -113,6 +117,9 @@ class Batcher:
         return batch
 
     def _send(self, batch: list[_Waiter]) -> None:
+        now = time.monotonic()
+        self.queued_callers += len(batch)
+        self.queued_s += sum([now - waiter.came for waiter in batch])
         deadlines = [waiter.deadline for waiter in batch]
         latest = None if None in deadlines else max(d for d in deadlines if d is not None)
         if len(batch) == 1:

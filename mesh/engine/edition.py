@@ -12,11 +12,13 @@ from mesh.engine.cohort import Cohorts
 from mesh.engine.compared import Offer, keys_of
 from mesh.engine.merge import take_rows
 from mesh.engine.ports import EngineConfig, Observer
+from mesh.engine.traced import note_call, note_calls, note_shadows
 from mesh.errors import NotFound
 from mesh.routing.cascade import CascadeResult, ModelCall, cascade
 from mesh.routing.deadline import after, feasible, left_ms
 from mesh.routing.table import RouteTable
 from mesh.routing.types import Answer, Batch, CallResult, Origin, RowFailure, Unreachable, Variant
+from mesh.tracing.journey import CohortTrace, current
 
 _NO_FAILURES: Mapping[int, RowFailure] = {}
 
@@ -83,17 +85,32 @@ class Edition:
 
     async def _infer_model(self, model: str, batch: Batch, deadline: float | None) -> Answer:
         """A hosted model's own endpoint: no rules, one call."""
-        result = await self.carriers[model].batcher.submit(batch.tensors, len(batch), deadline)
+        began = time.monotonic()
+        future = self.carriers[model].batcher.submit(batch.tensors, len(batch), deadline)
+        journey = current()
+        if journey is not None:
+            cohort = CohortTrace()
+            journey.share(cohort, 0, len(batch))
+            note_call(cohort.calls, ModelCall(model, np.arange(len(batch))), future)
+        result = await future
         answer = _answer_of(model, len(batch), result, self.config.rules_hash)
-        self._observer.answered(model, answer)
+        if journey is not None:
+            cohort.answered(answer)
+        self._observer.answered(model, answer, time.monotonic() - began)
         return answer
 
     async def answer_table(
-        self, table: RouteTable, batch: Batch, deadline: float | None, variant: Variant | None
+        self,
+        table: RouteTable,
+        batch: Batch,
+        deadline: float | None,
+        variant: Variant | None,
+        traced: CohortTrace | None = None,
     ) -> Answer:
-        """Drive the table's cascade: make the calls it asks for, then offer its shadows."""
+        """Drive the table's cascade: make the calls it asks for, then offer its shadows. Calls are told to `traced`."""
+        began = time.monotonic()
         if deadline is None:
-            deadline = after(time.monotonic(), table.deadline_ms)
+            deadline = after(began, table.deadline_ms)
         seconds: dict[str, float] | None = {} if table.has_shadows else None
         steps = cascade(table, self.config.facts, batch, variant)
         results: Sequence[CallResult] | None = None
@@ -104,10 +121,15 @@ class Edition:
                 outcome: CascadeResult = done.value
                 break
             futures = [self._call(call, batch, deadline, seconds) for call in step.calls]
+            if traced is not None:
+                note_calls(traced.calls, step.calls, futures)
             results = await asyncio.gather(*futures) if len(futures) > 1 else [await futures[0]]
         if seconds is not None:
             self._offer_shadows(table, batch, outcome, seconds)
-        self._observer.answered(table.endpoint, outcome.answer)
+        if traced is not None:
+            note_shadows(traced.calls, outcome.shadows)
+            traced.answered(outcome.answer)
+        self._observer.answered(table.endpoint, outcome.answer, time.monotonic() - began)
         return outcome.answer
 
     def _offer_shadows(
@@ -162,8 +184,10 @@ class _TableAnswering:
         self._edition = edition
         self._table = table
 
-    async def __call__(self, batch: Batch, deadline: float | None, variant: Variant | None) -> Answer:
-        return await self._edition.answer_table(self._table, batch, deadline, variant)
+    async def __call__(
+        self, batch: Batch, deadline: float | None, variant: Variant | None, traced: CohortTrace | None
+    ) -> Answer:
+        return await self._edition.answer_table(self._table, batch, deadline, variant, traced)
 
 
 @lru_cache(maxsize=256)

@@ -7,7 +7,7 @@ from typing import Final
 
 from mesh.engine.carriers import Carriers, close_all
 from mesh.engine.edition import Edition
-from mesh.engine.ports import EngineConfig, HandlePath, Observer, Silent
+from mesh.engine.ports import EngineConfig, HandlePath, Observer, Queue, Silent
 from mesh.engine.replica import Replica
 from mesh.errors import DeadlineExceeded, NotFound, Overloaded
 from mesh.routing.breaker import BreakerState
@@ -60,6 +60,18 @@ class Engine:
     def breaker_states(self) -> dict[str, BreakerState]:
         """Each model's breaker, as this engine sees it."""
         return {model: carrier.replicas.breaker.state for model, carrier in self._edition.carriers.items()}
+
+    def queues(self) -> dict[str, Queue]:
+        """What waits for each model, and its calls that are out."""
+        return {
+            model: Queue(
+                carrier.batcher.pending_rows,
+                carrier.batcher.queued_s,
+                carrier.batcher.queued_callers,
+                *carrier.replicas.slots,
+            )
+            for model, carrier in self._edition.carriers.items()
+        }
 
     @property
     def rules_hash(self) -> str:

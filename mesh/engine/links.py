@@ -50,6 +50,11 @@ class Links:
         ]
         return sum(free) if free else None
 
+    @property
+    def taken_slots(self) -> int:
+        """Calls that are out."""
+        return sum(self.slots.values())
+
     def choose(self, tried: set[str]) -> Link | None:
         """One with a free slot, on this node, with the least rows in flight: in this order of weight."""
         best: Link | None = None

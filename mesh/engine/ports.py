@@ -24,12 +24,12 @@ class HandlePath(Protocol):
 class Observer(Protocol):
     """Told of what happened, on the engine's event loop; must return at once."""
 
-    def answered(self, endpoint: str, answer: Answer) -> None:
-        """An endpoint answered these rows."""
+    def answered(self, endpoint: str, answer: Answer, seconds: float) -> None:
+        """An endpoint answered these rows, so long after they were taken."""
         ...
 
-    def called(self, model: str, outcome: CallOutcome, rows: int, seconds: float) -> None:
-        """One model call came back, or did not."""
+    def called(self, model: str, version: str, outcome: CallOutcome, rows: int, seconds: float) -> None:
+        """One model call came back, or did not. `version` is `unknown` where no replica has said one."""
         ...
 
     def shadowed(
@@ -42,16 +42,30 @@ class Observer(Protocol):
 class Silent:
     """An observer that listens to nothing."""
 
-    def answered(self, endpoint: str, answer: Answer) -> None:
+    def answered(self, endpoint: str, answer: Answer, seconds: float) -> None:
         """Ignore."""
 
-    def called(self, model: str, outcome: CallOutcome, rows: int, seconds: float) -> None:
+    def called(self, model: str, version: str, outcome: CallOutcome, rows: int, seconds: float) -> None:
         """Ignore."""
 
     def shadowed(
         self, model: str, outcome: ShadowOutcome, rows: int, what: Compared | ShadowKey | None
     ) -> None:
         """Ignore."""
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """What waits for one model. `queued_s` and `queued_callers` only grow: seconds waited, and callers that did.
+
+    `calls_out` of `slots` calls are out over the direct path.
+    """
+
+    waiting_rows: int
+    queued_s: float
+    queued_callers: int
+    calls_out: int
+    slots: int
 
 
 @dataclass(frozen=True, slots=True)

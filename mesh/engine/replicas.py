@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from mesh.engine.batcher import Done, Outcome
 from mesh.engine.direct.link import LinkLost
@@ -16,6 +17,7 @@ from mesh.routing.types import FailureKind, Scored, Signature, Tensors, Unreacha
 from mesh.wire import Failure, Reply, Request, pack, unpack
 from mesh.wire.errors import error_of
 
+UNKNOWN_VERSION: Final = "unknown"
 HANDLE_CALLS = 4
 """Calls out at once through the handle, which has no flow control of its own."""
 
@@ -74,6 +76,11 @@ class Replicas:
         """Calls that may go out now over all live links, or through the handle where there is none."""
         free = self._links.free_slots()
         return HANDLE_CALLS - self._handle_calls if free is None else free
+
+    @property
+    def slots(self) -> tuple[int, int]:
+        """Calls that are out over direct links, and how many there may be."""
+        return self._links.taken_slots, len(self.known) * self._policy.max_inflight
 
     def update(self, leases: Sequence[Replica]) -> None:
         """Take the directory's word: open links to new replicas, forget those that are gone."""
@@ -190,8 +197,13 @@ class Replicas:
             kind != "deadline" or seconds >= self._policy.timeout_s
         ):  # an impatient caller says nothing of the model
             self.breaker.failed(now, seconds)
-        self._observer.called(self._model, kind, call.rows, seconds)
+        self._observer.called(self._model, self._version_of(outcome), kind, call.rows, seconds)
         call.done(outcome)
+
+    def _version_of(self, outcome: Outcome) -> str:
+        if isinstance(outcome, Scored):
+            return outcome.version
+        return self.known[0].version if self.known else UNKNOWN_VERSION
 
     def _take_slot(self, call: _Call, replica_id: str | None) -> None:
         """Move the call's slot, or give it back."""

@@ -11,9 +11,11 @@ from mesh.learning.anomaly.windows import Layout, WindowSet
 from mesh.learning.bench import Bench
 from mesh.learning.feedback.label_file import read_labels
 from mesh.learning.feedback.labels import AdjudicatedLabels
+from mesh.learning.feedback.reviewed import ReviewedLabels
 from mesh.learning.feedback.training_set import History
 from mesh.learning.frozen import frozen
-from mesh.learning.plan import LearningPlan
+from mesh.learning.plan import REVIEW, LearningPlan
+from mesh.records.database import database_url, late_database
 from mesh.registry import Audit
 from mesh.registry.configured import open_registry
 from mesh.registry.reference import is_reference
@@ -41,7 +43,7 @@ def open_bench(
     return Bench(
         plan=plan,
         layout=layout,
-        labels=labels or read_labels(root / plan.labels),
+        labels=labels or _labels(root, plan.labels),
         history=_history(config_dir, root, plan, layout),
         registry=open_registry(config_dir, audit),
         benchmark=partial(
@@ -54,6 +56,13 @@ def open_bench(
         simulated=partial(_simulated, telemetry, plan),
         shipped=_shipped(config_dir, plan.model, os.environ),
     )
+
+
+def _labels(root: Path, source: str) -> AdjudicatedLabels:
+    if source != REVIEW:
+        return read_labels(root / source)
+    settings = Settings.from_environ(os.environ)
+    return ReviewedLabels(late_database(database_url(settings.database_url, root)))
 
 
 def _simulated(telemetry: Telemetry, plan: LearningPlan) -> WindowSet | None:

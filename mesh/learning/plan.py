@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from mesh.drift import DriftPolicy
 
 DAY_MS = 86_400_000
+REVIEW = "review"
+"""Labels are what people settled in this mesh."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ class LearningPlan:
     """All of the file. `model` is the name in the registry, `view` whose features it takes, `threshold` where rules alert."""
 
     registry: str = "store/registry"
-    labels: str = "store/labels.jsonl"
+    labels: str = REVIEW
     model: str = "telemetry-anomaly"
     view: str = "telemetry"
     threshold: float = 0.998

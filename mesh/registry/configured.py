@@ -4,11 +4,12 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from mesh.registry.audit import Audit, LinesAudit
+from mesh.registry.audit import Audit
 from mesh.registry.reference import is_reference
 from mesh.registry.registry import Registry
 from mesh.registry.sources import located, objects_at
 from mesh.runtimes.base import Artifact
+from mesh.settings import Settings
 from mesh.spec import load_learning
 
 
@@ -22,7 +23,15 @@ def on_this_machine(
 
 
 def open_registry(config_dir: Path, audit: Audit | None = None) -> Registry:
-    """The registry that `learning.yaml` names; without an audit, moves are appended to `store/audit/models.jsonl`."""
+    """The registry that `learning.yaml` names; without an `audit`, moves are written to the mesh's audit log."""
     root = config_dir.resolve().parent
     address = load_learning(config_dir).registry
-    return Registry(objects_at(address, root), audit or LinesAudit(root / "store/audit/models.jsonl"))
+    return Registry(objects_at(address, root), audit or _audit_log(root))
+
+
+def _audit_log(root: Path) -> Audit:
+    from mesh.records.database import database_url, late_database  # noqa: PLC0415 - SQLAlchemy, which most commands do without
+    from mesh.registry.logged import LogAudit  # noqa: PLC0415
+
+    settings = Settings.from_environ(os.environ)
+    return LogAudit(late_database(database_url(settings.database_url, root)), "cli")

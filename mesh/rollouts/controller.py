@@ -222,7 +222,7 @@ class Controller:
             }
             await asyncio.wait_for(
                 self._world.audit.record(
-                    f"rollout.{move.action}", f"rollout/{rollout.name}", before, after, move.actor
+                    f"rollout.{move.action}", f"rollout:{rollout.name}", before, after, move.actor
                 ),
                 STEP_S,
             )

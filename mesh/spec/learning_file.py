@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from mesh.drift import DriftPolicy
 from mesh.learning.plan import (
+    REVIEW,
     BenchmarkPolicy,
     FeedbackPolicy,
     GatePolicy,
@@ -146,8 +147,8 @@ class LearningFile(Strict):
 
     registry: Text = "store/registry"
     """The folder of versions, or an `s3://` address."""
-    labels: Text = "store/labels.jsonl"
-    """The file of adjudicated labels, a JSON object a line."""
+    labels: Text = REVIEW
+    """`review`: what people settled in this mesh; else a file of adjudicated labels, a JSON object a line."""
     model: Name = "telemetry-anomaly"
     """The name of the learned model in the registry."""
     view: Name = "telemetry"

@@ -11,6 +11,7 @@ from mesh.pipeline.plan import PipelinePlan
 from mesh.routing.problems import nearest
 from mesh.settings import Settings
 from mesh.signals.sensors import Telemetry
+from mesh.slo.objective import Slos
 from mesh.spec.alerts_file import AlertsFile
 from mesh.spec.alerts_policy import compile_alerts
 from mesh.spec.default_model import default_model
@@ -24,6 +25,7 @@ from mesh.spec.pipeline_file import PipelineFile, unknown_endpoints
 from mesh.spec.prices_file import PricesFile
 from mesh.spec.problems import one_or_all, validate
 from mesh.spec.routing_file import DEFAULT_ENDPOINT, RoutingFile
+from mesh.spec.slos_file import SlosFile
 from mesh.spec.tables import compile_tables, hash_of, plain_table
 from mesh.spec.telemetry_file import TelemetryFile
 from mesh.spec.topics_file import TopicsFile
@@ -31,7 +33,7 @@ from mesh.stores.views import FeatureStore
 
 MODELS, ROUTING, TOPICS = "models.yaml", "routing.yaml", "topics.yml"
 TELEMETRY, PIPELINE, ALERTS, FEATURES = "telemetry.yaml", "pipeline.yaml", "alerts.yaml", "features.yaml"
-PRICES, LEARNING = "prices.yaml", "learning.yaml"
+PRICES, LEARNING, SLOS = "prices.yaml", "learning.yaml", "slos.yaml"
 _MISTAKEN = {
     "models.yml": MODELS,
     "routing.yml": ROUTING,
@@ -41,6 +43,7 @@ _MISTAKEN = {
     "alerts.yml": ALERTS,
     "features.yml": FEATURES,
     "prices.yml": PRICES,
+    "slos.yml": SLOS,
     "learning.yml": LEARNING,
 }
 
@@ -135,6 +138,13 @@ def load_prices(config_dir: Path) -> Prices:
     _refuse_mistaken_names(config_dir)
     document = _document(config_dir / PRICES)
     return validate(PricesFile, document, document.data).prices()
+
+
+def load_slos(config_dir: Path) -> Slos:
+    """Read `slos.yaml` in `config_dir`, which must be there. Raises as `load_mesh` does."""
+    _refuse_mistaken_names(config_dir)
+    document = read_document(config_dir / SLOS)
+    return validate(SlosFile, document, document.data).compiled()
 
 
 def load_learning(config_dir: Path) -> LearningPlan:

@@ -15,6 +15,7 @@ from mesh.spec.prices_file import PricesFile
 from mesh.spec.rollout_file import RolloutFile
 from mesh.spec.routing_file import RoutingFile
 from mesh.spec.scenario_file import ScenarioFile
+from mesh.spec.slos_file import SlosFile
 from mesh.spec.telemetry_file import TelemetryFile
 from mesh.spec.topics_file import TopicsFile
 
@@ -29,6 +30,7 @@ FILES: Final[Mapping[str, type[Strict]]] = {
     "rollout.json": RolloutFile,
     "routing.json": RoutingFile,
     "scenario.json": ScenarioFile,
+    "slos.json": SlosFile,
     "telemetry.json": TelemetryFile,
     "topics.json": TopicsFile,
 }

@@ -4,13 +4,20 @@ from collections.abc import Iterator, Mapping
 from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    UntypedMetricFamily,
+)
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
-from mesh.telemetry.names import REGISTRY, Counter, Gauge, Histogram, Metric
+from mesh.telemetry.metric import Counter, Gauge, Histogram, Metric
+from mesh.telemetry.names import REGISTRY
 from mesh.telemetry.snapshot import Histograms as HistogramNumbers
 from mesh.telemetry.snapshot import HistogramValue, LabelValues, Numbers
+from mesh.telemetry.triton import triton_samples
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -36,6 +43,12 @@ class _Merged(Collector):
                 self._gauges.get(name, {}),
                 self._histograms.get(name, {}),
             )
+        for series, samples in triton_samples(self._counters, self._gauges, self._histograms):
+            # Untyped: the writer would append `_total` to a counter's name, which Triton's do not have.
+            family = UntypedMetricFamily(series.name, series.help, labels=series.labels)
+            for labels, value in samples.items():
+                family.add_metric(labels, value)
+            yield family
 
 
 def _family(

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 
-from mesh.telemetry.names import REGISTRY, Gauge, Merge
+from mesh.telemetry.metric import Gauge, Merge
+from mesh.telemetry.names import REGISTRY
 from mesh.telemetry.snapshot import HistogramValue, LabelValues, Snapshot
 
 CounterSums = dict[str, dict[LabelValues, float]]

@@ -1,19 +1,12 @@
 """Every metric of the mesh, in one place: name, kind, labels and unit.
 
-Counters end in `_total` and only grow; times are seconds, sizes bytes. Metrics compare by identity, so that
-looking one up costs no Python call.
+Counters end in `_total` and only grow; times are seconds, sizes bytes. `docs/metrics.md` is made from here
+(`python -m mesh.telemetry.page`).
 """
 
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
-Merge = Literal["sum", "max"]
-
-LATENCY_BUCKETS: Final = (
-    0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2,
-    0.3, 0.5, 1.0, 2.0, 5.0, 10.0,
-)  # fmt: skip
-"""1 ms to 10 s: what a caller waits for."""
+from mesh.telemetry.metric import Counter, Gauge, Histogram, Metric
 
 CALL_BUCKETS: Final = (
     0.0001, 0.0002, 0.0003, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1,
@@ -21,37 +14,6 @@ CALL_BUCKETS: Final = (
 )  # fmt: skip
 """100 µs to 10 s: what one call of a model takes."""
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Counter:
-    """A number that only grows."""
-
-    name: str
-    help: str
-    labels: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Gauge:
-    """A number that is so now. `merge` says how the values of several processes become one."""
-
-    name: str
-    help: str
-    labels: tuple[str, ...] = ()
-    merge: Merge = "sum"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Histogram:
-    """Counts of values per bucket. `buckets` are upper bounds, ascending; one above the last is implied."""
-
-    name: str
-    help: str
-    labels: tuple[str, ...] = ()
-    buckets: tuple[float, ...] = LATENCY_BUCKETS
-
-
-Metric = Counter | Gauge | Histogram
 
 # The three series that outside dashboards rely on: one prediction is one record or one request.
 INFERENCE_SECONDS: Final = Histogram(
@@ -70,13 +32,21 @@ INFERENCE_ERRORS: Final = Counter(
 
 # Rows and requests at the edges.
 ROWS: Final = Counter(
-    "mesh_rows_total", "Rows answered, by who answered them", ("endpoint", "model", "route", "role")
+    "mesh_rows_total",
+    "Rows answered, by who answered them",
+    ("endpoint", "model", "route", "role", "version"),
 )
 FAILED_ROWS: Final = Counter(
     "mesh_failed_rows_total", "Rows left without an answer", ("endpoint", "model", "kind")
 )
 DEGRADED_ROWS: Final = Counter(
     "mesh_degraded_rows_total", "Rows whose answer is not the one that their routes asked for", ("endpoint",)
+)
+ANSWER_SECONDS: Final = Histogram(
+    "mesh_answer_seconds",
+    "Time from taking rows to their answer, by who answered most of them",
+    ("endpoint", "model", "route", "role", "version"),
+    CALL_BUCKETS,
 )
 REQUESTS: Final = Counter("mesh_requests_total", "Requests by status code", ("endpoint", "code", "protocol"))
 REQUEST_SECONDS: Final = Histogram(
@@ -86,13 +56,32 @@ PENDING_ROWS: Final = Gauge("mesh_pending_rows", "Rows accepted and not yet answ
 
 # Calls of models, seen by the engines that make them.
 MODEL_CALLS: Final = Counter(
-    "mesh_model_calls_total", "Calls by outcome: answered, or a failure's kind", ("model", "outcome")
+    "mesh_model_calls_total",
+    "Calls by outcome: answered, or a failure's kind",
+    ("model", "outcome", "version"),
 )
 MODEL_CALL_SECONDS: Final = Histogram(
-    "mesh_model_call_seconds", "Time from sending a call to its result", ("model",), CALL_BUCKETS
+    "mesh_model_call_seconds", "Time from sending a call to its result", ("model", "version"), CALL_BUCKETS
 )
-MODEL_ROWS: Final = Counter("mesh_model_rows_total", "Rows sent to a model", ("model",))
-MODEL_REPLICAS: Final = Gauge("mesh_model_replicas", "Replicas of a model that serve", ("model",))
+MODEL_ROWS: Final = Counter("mesh_model_rows_total", "Rows sent to a model", ("model", "version"))
+MODEL_REPLICAS: Final = Gauge("mesh_model_replicas", "Replicas of a model that serve", ("model", "version"))
+MODEL_QUEUE_SECONDS: Final = Counter(
+    "mesh_model_queue_seconds_total", "Time that callers' rows waited for a free call, added up", ("model",)
+)
+MODEL_QUEUED_CALLERS: Final = Counter(
+    "mesh_model_queued_callers_total", "Callers whose rows were sent to a model, joined or alone", ("model",)
+)
+MODEL_WAITING_ROWS: Final = Gauge(
+    "mesh_model_waiting_rows", "Rows that wait for a free call to a model", ("model",)
+)
+MODEL_SLOTS: Final = Gauge(
+    "mesh_model_call_slots",
+    "Calls that may be out at once over the direct path, by state",
+    ("model", "state"),
+)
+MODEL_COMPUTE_SECONDS: Final = Counter(
+    "mesh_model_compute_seconds_total", "Time that a model's replicas spent on calls", ("model", "version")
+)
 SHADOW_ROWS: Final = Counter(
     "mesh_shadow_rows_total",
     "Rows for a shadow by outcome: compared, failed, dropped, skipped",
@@ -108,6 +97,12 @@ RULES_CHANGES: Final = Counter(
     "mesh_rules_changes_total",
     "Changes of the rules that were proposed, by what came of them",
     ("source", "outcome"),
+)
+
+SHADOW_AGREED_ROWS: Final = Counter(
+    "mesh_shadow_agreed_rows_total",
+    "Rows that a shadow labelled as the primary did, of those compared by label",
+    ("model", "agreed"),
 )
 
 # The stream.
@@ -244,6 +239,35 @@ ACCESS_REFUSED: Final = Counter(
 PROCESS_MEMORY: Final = Gauge("mesh_process_resident_bytes", "Resident memory", ("process", "pid"))
 PROCESS_CPU: Final = Gauge(
     "mesh_process_cpu_seconds", "Processor time used since the process began", ("process", "pid")
+)
+
+
+# The nodes: what there is and what is used of it, by all programs together.
+NODE_CPU: Final = Gauge(
+    "mesh_node_cpu_used_ratio", "Share of the node's processor time that is used", ("node",), "max"
+)
+NODE_LOAD: Final = Gauge(
+    "mesh_node_load_per_core", "Processes that run or want to, over one minute, by core", ("node",), "max"
+)
+NODE_MEMORY: Final = Gauge(
+    "mesh_node_memory_bytes", "Memory of the node: total, available", ("node", "kind"), "max"
+)
+NODE_DISK: Final = Gauge(
+    "mesh_node_disk_bytes", "The file system that Ray writes to: total, free", ("node", "kind"), "max"
+)
+GPU_USED: Final = Gauge(
+    "mesh_gpu_used_ratio", "Share of the last sample period in which the GPU computed", ("node", "gpu"), "max"
+)
+GPU_MEMORY: Final = Gauge(
+    "mesh_gpu_memory_bytes", "Memory of the GPU: total, used", ("node", "gpu", "kind"), "max"
+)
+
+# Traces.
+TRACES: Final = Counter(
+    "mesh_traces_total", "Requests and batches that were traced, by why they were kept", ("kept",)
+)
+TRACES_DROPPED: Final = Counter(
+    "mesh_traces_dropped_total", "Spans that were dropped because the receiver does not keep up"
 )
 
 REGISTRY: Final[dict[str, Metric]] = {

@@ -13,11 +13,14 @@ from typing import Final
 import numpy as np
 
 from mesh.telemetry.merge import merge_gauges, sum_counters, sum_histograms
-from mesh.telemetry.names import Counter, Gauge, Histogram, Metric
+from mesh.telemetry.metric import Counter, Gauge, Histogram, Metric
 from mesh.telemetry.snapshot import HistogramValue, LabelValues, Snapshot
 
 MAX_VALUES: Final = 100
 """Distinct values that one label of one metric may take in a process; later ones are recorded as `other`."""
+
+MAX_SERIES: Final = 1000
+"""Combinations of labels that one metric may take in a process; a new one beyond has `other` for every label."""
 
 OTHER: Final = "other"
 
@@ -35,10 +38,12 @@ class _Cell:
 class Recorder:
     """Counts, observes and sets for one thread. Labels are texts in the order of the metric's `labels`."""
 
-    def __init__(self, max_values: int = MAX_VALUES) -> None:
+    def __init__(self, max_values: int = MAX_VALUES, max_series: int = MAX_SERIES) -> None:
         self._id = uuid.uuid4().hex
         self._sequence = 0
         self._max_values = max_values
+        self._max_series = max_series
+        self._admitted: dict[Metric, set[LabelValues]] = defaultdict(set)
         self._counters: dict[Counter, dict[LabelValues, float]] = defaultdict(dict)
         self._gauges: dict[Gauge, dict[LabelValues, float]] = defaultdict(dict)
         self._histograms: dict[Histogram, dict[LabelValues, _Cell]] = defaultdict(dict)
@@ -48,7 +53,7 @@ class Recorder:
 
     def for_thread(self) -> "Recorder":
         """A recorder for another thread; what it records is part of this one's snapshots."""
-        child = Recorder(self._max_values)
+        child = Recorder(self._max_values, self._max_series)
         self._threads.append(child)
         return child
 
@@ -121,7 +126,14 @@ class Recorder:
         if len(labels) != len(metric.labels):
             raise ValueError(f"{metric.name} has the labels {metric.labels}, got {labels}")
         seen = self._seen.setdefault(metric, tuple(set() for _ in labels))
-        return tuple(self._bounded(known, value) for known, value in zip(seen, labels, strict=True))
+        admitted = self._admitted[metric]
+        if labels in admitted:
+            return labels
+        if len(admitted) >= self._max_series:
+            return (OTHER,) * len(labels)
+        bounded = tuple(self._bounded(known, value) for known, value in zip(seen, labels, strict=True))
+        admitted.add(bounded)
+        return bounded
 
     def _bounded(self, known: MutableSet[str], value: str) -> str:
         if value in known or value == OTHER:

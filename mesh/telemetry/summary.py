@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import groupby
 
 from mesh.telemetry import names
 from mesh.telemetry.merge import CounterSums, HistogramSums
-from mesh.telemetry.names import Counter, Gauge, Histogram
+from mesh.telemetry.metric import Counter, Gauge, Histogram
 from mesh.telemetry.quantiles import quantile
 from mesh.telemetry.snapshot import HistogramValue, LabelValues
 
@@ -217,6 +218,13 @@ class _Change:
         )
         return Latency(quantile(0.5, metric.buckets, since), quantile(0.95, metric.buckets, since))
 
+    def latency_of(self, metric: Histogram, first: str) -> Latency:
+        """The same over every series whose first label is `first`."""
+        since = _histogram_of(self.now.histograms, metric, first) - _histogram_of(
+            self.before.histograms, metric, first
+        )
+        return Latency(quantile(0.5, metric.buckets, since), quantile(0.95, metric.buckets, since))
+
 
 _NONE = Flow(0, 0.0)
 
@@ -230,6 +238,12 @@ def _histogram(sums: HistogramSums, metric: Histogram, labels: LabelValues | Non
     series = sums.get(metric.name, {})
     empty = HistogramValue((0,) * (len(metric.buckets) + 1), 0.0)
     return sum(series.values(), start=empty) if labels is None else series.get(labels, empty)
+
+
+def _histogram_of(sums: HistogramSums, metric: Histogram, first: str) -> HistogramValue:
+    empty = HistogramValue((0,) * (len(metric.buckets) + 1), 0.0)
+    series = sums.get(metric.name, {})
+    return sum((value for labels, value in series.items() if labels[0] == first), start=empty)
 
 
 def _topics(change: _Change) -> tuple[TopicState, ...]:
@@ -293,9 +307,10 @@ def _alerts(change: _Change) -> tuple[AlertFlow, ...]:
 
 
 def _routes(change: _Change) -> tuple[RouteRows, ...]:
+    keys = sorted(change.now.counters.get(names.ROWS.name, {}))
     return tuple(
-        RouteRows(endpoint, route, role, model, change.flow(names.ROWS, (endpoint, model, route, role)))
-        for endpoint, model, route, role in sorted(change.now.counters.get(names.ROWS.name, {}))
+        RouteRows(endpoint, route, role, model, _sum([change.flow(names.ROWS, key) for key in versions]))
+        for (endpoint, model, route, role), versions in groupby(keys, lambda key: key[:4])
     )
 
 
@@ -314,11 +329,13 @@ def _model(change: _Change, name: str) -> ModelState:
     ]
     return ModelState(
         model=name,
-        replicas=int(change.gauge(names.MODEL_REPLICAS).get((name,), 0)),
+        replicas=int(
+            sum(value for key, value in change.gauge(names.MODEL_REPLICAS).items() if key[0] == name)
+        ),
         calls=_sum(calls),
         failed_calls=_sum(failed),
-        rows=change.flow(names.MODEL_ROWS, (name,)),
-        call=change.latency(names.MODEL_CALL_SECONDS, (name,)),
+        rows=_sum([change.flow(names.MODEL_ROWS, key) for key in _keys(change, names.MODEL_ROWS, name)]),
+        call=change.latency_of(names.MODEL_CALL_SECONDS, name),
         breaker=int(change.gauge(names.BREAKER_STATE).get((name,), 0)),
         shadow_rows={
             key[1]: change.flow(names.SHADOW_ROWS, key).total

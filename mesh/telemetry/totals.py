@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from mesh.telemetry.exposition import exposition
+from mesh.telemetry.limit import limited
 from mesh.telemetry.merge import CounterSums, HistogramSums, merge_gauges, sum_counters, sum_histograms
 from mesh.telemetry.snapshot import Snapshot
 from mesh.telemetry.summary import Instant, Summary, summarise
@@ -64,7 +65,11 @@ class Totals:
     def exposition(self, now: float | None = None) -> bytes:
         """Prometheus text format, version 0.0.4. `now` defaults to the time of the newest snapshot."""
         snapshots = self._all()
-        return exposition(sum_counters(snapshots), self._gauges(self._at(now)), sum_histograms(snapshots))
+        return exposition(
+            limited(sum_counters(snapshots)),
+            limited(self._gauges(self._at(now))),
+            limited(sum_histograms(snapshots)),
+        )
 
     def summary(self, now: float | None = None, window_s: float = 5.0) -> Summary:
         """What the live view shows: totals, and rates and quantiles over the last `window_s` s (<= 15)."""

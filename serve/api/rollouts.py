@@ -2,16 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, Protocol
+from typing import Annotated, Final, Protocol
 
 from fastapi import APIRouter, Depends, Path
 from pydantic import Field
 
-from mesh.records.entry import Actor
-from mesh.records.roles import held
+from mesh.records.entry import Actor, Change
+from mesh.records.ledger import Ledger
+from mesh.records.roles import ROLES, includes
 from mesh.rollouts.desk import Desk, Wish
 from mesh.rollouts.plan import Plan
 from serve.access.needs import REFUSALS, acting, needs
+from serve.api.errors import ApiError, Responses, away, missing
 from serve.api.rollout_views import (
     RolloutDetail,
     RolloutsView,
@@ -20,9 +22,8 @@ from serve.api.rollout_views import (
     rollout_view,
 )
 
-Responses = dict[int | str, dict[str, Any]]
 Named = Annotated[str, Path(min_length=1, max_length=128)]
-
+Who = Annotated[str, Field(min_length=1, max_length=128)] | None
 Analyst = Annotated[Actor, Depends(needs("analyst"))]
 Operator = Annotated[Actor, Depends(needs("operator"))]
 
@@ -41,41 +42,35 @@ class Plans(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Which file of `config/rollouts` to start, without `.yaml`; `actor` is left out, or the name of the token."""
+    """Which file of `config/rollouts` to start, without `.yaml`, and who says so, where no token does."""
 
     name: Annotated[str, Field(min_length=1, max_length=128)]
-    actor: Annotated[str, Field(min_length=1, max_length=128)] | None = None
+    actor: Who = None
 
 
 @dataclass(frozen=True, slots=True)
 class Say:
-    """Why; `actor` is left out, or the name of the token."""
+    """Why, and who says it, where no token does."""
 
-    actor: Annotated[str, Field(min_length=1, max_length=128)] | None = None
+    actor: Who = None
     note: Annotated[str, Field(max_length=2_000)] = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ApiError:
-    """The body of every error."""
-
-    error: str
-
-
-_AWAY: Final[Responses] = {
-    503: {"model": ApiError, "description": "The book of rollouts is away; see Retry-After"}
-}
-_ONE: Final[Responses] = {404: {"model": ApiError, "description": "No such rollout"}, **_AWAY}
+_AWAY: Final[Responses] = away("The book of rollouts")
+_ONE: Final[Responses] = {**missing("rollout"), **_AWAY}
 _ACT: Final[Responses] = {
     400: {"model": ApiError, "description": "The actor may not, or the rules give it no place"},
-    409: {"model": ApiError, "description": "Its state does not allow it; the message says the state"},
     **REFUSALS,
+    409: {"model": ApiError, "description": "Its state does not allow it; the message says the state"},
     **_ONE,
 }
 
 
-def rollouts_router(desk: Desk, plans: Plans) -> APIRouter:
-    """The routes over `desk`. Errors are the mesh's own, for whoever hosts the router to answer."""
+def rollouts_router(desk: Desk, plans: Plans, ledger: Ledger) -> APIRouter:
+    """The routes over `desk`; who asked for what is logged by `ledger`.
+
+    Errors are the mesh's own, for whoever hosts the router to answer.
+    """
     router = APIRouter(prefix="/rollouts", tags=["rollouts"])
 
     @router.get("", summary="Rollouts, newest first", responses=_AWAY)
@@ -89,31 +84,38 @@ def rollouts_router(desk: Desk, plans: Plans) -> APIRouter:
         return detail_view(await desk.shown(name))
 
     @router.post("", summary="Start a rollout", status_code=201, responses=_ACT)
-    async def start(asked: Start, by: Operator) -> RolloutView:
+    async def start(asked: Start, asker: Operator) -> RolloutView:
         """Read the plan, check it against the rules that are accepted now, and begin."""
-        return rollout_view(await desk.start(await plans.plan(asked.name), acting(by, asked.actor).name))
+        who, plan = acting(asker, asked.actor), await plans.plan(asked.name)
+        change = Change(who, "rollouts.start", f"rollout:{asked.name}", {"plan": plan.digest})
+        return rollout_view(await ledger.outside(change, lambda: desk.start(plan, who.name)))
 
-    async def act(name: str, wish: Wish, say: Say, by: Actor) -> RolloutView:
-        return rollout_view(await desk.act(name, wish, acting(by, say.actor).name, held(by.role), say.note))
+    async def act(name: str, wish: Wish, say: Say, asker: Actor) -> RolloutView:
+        who = acting(asker, say.actor)
+        change = Change(who, f"rollouts.{wish}", f"rollout:{name}", {"note": say.note} if say.note else {})
+        roles = [role for role in ROLES if includes(who.role, role)]
+        return rollout_view(
+            await ledger.outside(change, lambda: desk.act(name, wish, who.name, roles, say.note))
+        )
 
     @router.post("/{name}/pause", summary="Pause where it is", responses=_ACT)
-    async def pause(name: Named, say: Say, by: Operator) -> RolloutView:
+    async def pause(name: Named, say: Say, asker: Operator) -> RolloutView:
         """The candidate keeps its share; failure still rolls back."""
-        return await act(name, "pause", say, by)
+        return await act(name, "pause", say, asker)
 
     @router.post("/{name}/resume", summary="Go on with the step", responses=_ACT)
-    async def resume(name: Named, say: Say, by: Operator) -> RolloutView:
+    async def resume(name: Named, say: Say, asker: Operator) -> RolloutView:
         """The step's time begins again; the evidence stays."""
-        return await act(name, "resume", say, by)
+        return await act(name, "resume", say, asker)
 
     @router.post("/{name}/approve", summary="Approve", responses=_ACT)
-    async def approve(name: Named, say: Say, by: Analyst) -> RolloutView:
-        """For an approval step, by somebody with one of its roles."""
-        return await act(name, "approve", say, by)
+    async def approve(name: Named, say: Say, asker: Analyst) -> RolloutView:
+        """For an approval step, by somebody with one of its roles, or a role that includes one."""
+        return await act(name, "approve", say, asker)
 
     @router.post("/{name}/abort", summary="Put everything back", responses=_ACT)
-    async def abort(name: Named, say: Say, by: Operator) -> RolloutView:
+    async def abort(name: Named, say: Say, asker: Operator) -> RolloutView:
         """Also after a promotion, as long as the old model is kept warm."""
-        return await act(name, "abort", say, by)
+        return await act(name, "abort", say, asker)
 
     return router

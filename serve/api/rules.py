@@ -10,7 +10,9 @@ from fastapi import APIRouter, Depends, Response
 from pydantic import Field
 
 from mesh.errors import InvalidInput, NotFound
+from mesh.records import entry as audited
 from mesh.records.entry import Actor
+from mesh.records.ledger import Ledger
 from mesh.rules import Accepted, Problem, Proposal, Refused, Revision, RuleBook, RulesReader, RulesState
 from serve.access.needs import REFUSALS, acting, needs
 from serve.api.errors import ApiError
@@ -26,8 +28,8 @@ Text = Annotated[str, Field(max_length=MAX_TEXT)]
 class Change:
     """What the rules shall be: YAML text, or the same as an object; a part that is left out stays as it is.
 
-    `actor` is left out, or the name of the token. `expected_version` is the version that was read before; the change is
-    refused where it is another one by now.
+    `expected_version` is the version that was read before; the change is refused where it is another one by now. `actor` is who
+    asks, where no token says it.
     """
 
     actor: Annotated[str, Field(min_length=1, max_length=128)] | None = None
@@ -97,8 +99,11 @@ _CHANGE: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-def rules_router(book: RuleBook, reader: RulesReader) -> APIRouter:
-    """The routes over `book`. Errors are the mesh's own, for whoever hosts the router to answer."""
+def rules_router(book: RuleBook, reader: RulesReader, ledger: Ledger) -> APIRouter:
+    """The routes over `book`; who asked for a change is logged by `ledger`, whatever becomes of it.
+
+    Errors are the mesh's own, for whoever hosts the router to answer.
+    """
     router = APIRouter(prefix="/mesh/rules", tags=["rules"])
 
     @router.get("", summary="The rules and models in force", responses=_AWAY)
@@ -107,7 +112,7 @@ def rules_router(book: RuleBook, reader: RulesReader) -> APIRouter:
         return _rules_view(await reader.state())
 
     @router.put("", summary="Change rules or models", responses=_CHANGE)
-    async def change(body: Change, by: Operator) -> Response:
+    async def change(body: Change, asker: Operator) -> Response:
         """Checked whole, kept, and taken by every process; or refused, and nothing changes.
 
         A change with new models answers when they serve.
@@ -115,7 +120,9 @@ def rules_router(book: RuleBook, reader: RulesReader) -> APIRouter:
         if body.routing is None and body.models is None:
             raise InvalidInput("body", "give routing, models, or both")
         table = Proposal(_yaml(body.routing), _yaml(body.models), "api")
-        result = await book.propose(table, body.expected_version, acting(by, body.actor).name)
+        who = acting(asker, body.actor)
+        asked = audited.Change(who, "rules.propose", "rules", {"expected_version": body.expected_version})
+        result = await ledger.outside(asked, lambda: book.propose(table, body.expected_version, who.name))
         if isinstance(result, Refused):
             return _json(_refusal_view(result), _STATUS[result.reason])
         return _json(_changed_view(result), 200)

@@ -9,7 +9,7 @@ from mesh.errors import InvalidInput, MeshError
 from serve.http.body import Message, Receive, compress, decompress, read_body
 from serve.http.errors import ClientGone, Headers, HttpRefusal, refusal_of
 from serve.http.responses import Response, refusal_response
-from serve.oip.inference import Inference
+from serve.oip.inference import Inference, told
 from serve.oip.request import Asked, InferRequest, parse_infer
 from serve.oip.response import Reply, ReplyWriter
 
@@ -63,6 +63,7 @@ class InferRoute:
         if shown_id is None or len(shown_id) > _MAX_ID:
             shown_id = request_id.encode()
         rows = 0
+        journey = inference.begin(headers.get(b"traceparent"))
         try:
             if inference.admission is not None:
                 await inference.admission.admit_inference(_authorization(headers), certificate)
@@ -71,7 +72,7 @@ class InferRoute:
                 body = await decompress(body, headers[b"content-encoding"], inference.limits)
             request = _parse(body, headers, asked)
             rows = len(request.batch)
-            answer = await inference.answer(request)
+            answer = await inference.answer(request, journey)
             reply = self._writer.write(request, answer)
             encoding = _reply_encoding(headers)
             if encoding is not None:
@@ -82,12 +83,17 @@ class InferRoute:
         except HttpRefusal as error:
             refusal = error
         except Exception:  # noqa: BLE001 - the last resort: a defect must not show its insides, nor end the connection
-            _LOG.exception("request %s for '%s' failed unexpectedly", shown_id.decode("latin-1"), endpoint)
+            _LOG.exception(
+                "request %s for '%s' failed unexpectedly",
+                shown_id.decode("latin-1"),
+                endpoint,
+                extra=told(journey, request_id),
+            )
             refusal = HttpRefusal(500, f"internal error in request {shown_id.decode('latin-1')}")
         else:
-            inference.answered(endpoint, "http", "200", rows, received)
+            inference.answered(endpoint, "http", "200", rows, received, journey, request_id)
             return response
-        inference.refused(endpoint, "http", str(refusal.status), rows, received)
+        inference.refused(endpoint, "http", str(refusal.status), rows, received, journey, request_id)
         return refusal_response(refusal, shown_id)
 
     def _asked(self, endpoint: str, version: str, headers: Mapping[bytes, bytes], request_id: str) -> Asked:

@@ -21,7 +21,7 @@ from serve.oip.failures import UNEXPECTED, status_of
 from serve.oip.grpc_bytes import join_response, split_request
 from serve.oip.grpc_messages import read_request, write_response
 from serve.oip.in_order import in_order
-from serve.oip.inference import Inference
+from serve.oip.inference import Inference, told
 from serve.oip.metadata import (
     model_config,
     model_metadata,
@@ -207,29 +207,33 @@ class InferenceService:
         """The response and its raw tensors; a `MeshError` for every way in which there is none."""
         inference = self._inference
         received, rows, endpoint = time.monotonic(), 0, message.model_name
+        request_id, journey = inference.identifiers.next(), None
         try:
             await _admit(inference, context)
             metadata = dict(context.invocation_metadata() or ())
+            journey = inference.begin(metadata.get("traceparent"))
             asked = inference.ask(
                 endpoint,
                 message.model_version,
-                default_id=inference.identifiers.next(),
+                default_id=request_id,
                 timeout_ms=_text(metadata.get("x-request-timeout-ms")),
                 variant=_text(metadata.get("x-mesh-variant")),
                 time_left_s=_time_left(context),
             )
             request = read_request(message, raw, asked)
             rows = len(request.batch)
-            response = write_response(request, await inference.answer(request))
+            response = write_response(request, await inference.answer(request, journey))
         except MeshError as error:
-            inference.refused(endpoint, "grpc", status_of(error).grpc, rows, received)
+            inference.refused(endpoint, "grpc", status_of(error).grpc, rows, received, journey, request_id)
             raise
         except Exception as error:
             # The last resort: a defect must not show its insides to a client.
-            _LOG.exception("a gRPC request for '%s' failed unexpectedly", endpoint)
-            inference.refused(endpoint, "grpc", UNEXPECTED.grpc, rows, received)
+            _LOG.exception(
+                "a gRPC request for '%s' failed unexpectedly", endpoint, extra=told(journey, request_id)
+            )
+            inference.refused(endpoint, "grpc", UNEXPECTED.grpc, rows, received, journey, request_id)
             raise MeshError("internal error") from error
-        inference.answered(endpoint, "grpc", "OK", rows, received)
+        inference.answered(endpoint, "grpc", "OK", rows, received, journey, request_id)
         return response
 
 

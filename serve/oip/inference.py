@@ -5,6 +5,9 @@ from typing import Final
 
 from mesh.errors import NotFound, Overloaded
 from mesh.routing.types import Answer
+from mesh.tracing.journey import CURRENT, Journey
+from mesh.tracing.span import Attribute
+from mesh.tracing.tracer import Tracer
 from serve.oip.failures import whole_failure
 from serve.oip.identifiers import Identifiers
 from serve.oip.ports import (
@@ -22,6 +25,10 @@ from serve.oip.statistics import Statistics
 
 _DEFAULT_FACTS: Final = EndpointFacts()
 UNKNOWN: Final = "unknown"
+CALLERS_FAULT: Final = frozenset(
+    {"400", "404", "405", "411", "413", "415", "499", "INVALID_ARGUMENT", "NOT_FOUND", "CANCELLED"}
+)
+"""Status codes that say nothing about the mesh: whoever sends nonsense must not fill the traces."""
 
 
 class Inference:
@@ -34,6 +41,7 @@ class Inference:
         limits: Limits | None = None,
         observer: RequestObserver | None = None,
         admission: Admission | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
         """Without an `admission` everybody is answered."""
         self.mesh = mesh
@@ -42,6 +50,7 @@ class Inference:
         self.statistics = Statistics()
         self.identifiers = Identifiers()
         self._observer: RequestObserver = observer or NoObserver()
+        self._tracer = tracer
         self.admission = admission
         self._under_way = 0
 
@@ -101,8 +110,23 @@ class Inference:
             None if time_left_s is None else received + time_left_s,
         )
 
-    async def answer(self, request: InferRequest) -> Answer:
+    def begin(self, traceparent: str | bytes | None) -> Journey | None:
+        """The journey of a request; None where nothing is traced. It ends in `answered` or `refused`."""
+        return None if self._tracer is None else self._tracer.begin(traceparent)
+
+    async def answer(self, request: InferRequest, journey: Journey | None = None) -> Answer:
         """Ask the mesh; any `MeshError` means that the request as a whole has no answer."""
+        if journey is None:
+            return await self._answer(request)
+        token = CURRENT.set(journey)
+        try:
+            answer = await self._answer(request)
+        finally:
+            CURRENT.reset(token)
+        journey.answered(answer)
+        return answer
+
+    async def _answer(self, request: InferRequest) -> Answer:
         if self._under_way >= self.limits.requests:
             raise Overloaded(request.endpoint, f"{self._under_way} requests are under way")
         self._under_way += 1
@@ -117,13 +141,32 @@ class Inference:
             raise failure
         return answer
 
-    def answered(self, endpoint: str, protocol: EdgeProtocol, code: str, rows: int, received: float) -> None:
+    def answered(
+        self,
+        endpoint: str,
+        protocol: EdgeProtocol,
+        code: str,
+        rows: int,
+        received: float,
+        journey: Journey | None = None,
+        request_id: str = "",
+    ) -> None:
         """Count a request that was answered; `received` is `time.monotonic` at its beginning."""
         seconds = time.monotonic() - received
         self.statistics.succeeded(endpoint, rows, seconds)
         self._observer.requested(endpoint, protocol, code, rows, seconds)
+        self._end(journey, endpoint, protocol, code, rows, request_id, None)
 
-    def refused(self, endpoint: str, protocol: EdgeProtocol, code: str, rows: int, received: float) -> None:
+    def refused(
+        self,
+        endpoint: str,
+        protocol: EdgeProtocol,
+        code: str,
+        rows: int,
+        received: float,
+        journey: Journey | None = None,
+        request_id: str = "",
+    ) -> None:
         """Count a request that was refused or failed. Names that nobody serves are counted as one."""
         seconds = time.monotonic() - received
         if endpoint in self.mesh.endpoints:
@@ -131,3 +174,34 @@ class Inference:
         else:
             endpoint = UNKNOWN
         self._observer.requested(endpoint, protocol, code, rows, seconds)
+        self._end(
+            journey, endpoint, protocol, code, rows, request_id, None if code in CALLERS_FAULT else code
+        )
+
+    def _end(
+        self,
+        journey: Journey | None,
+        endpoint: str,
+        protocol: EdgeProtocol,
+        code: str,
+        rows: int,
+        request_id: str,
+        error: str | None,
+    ) -> None:
+        if journey is None or self._tracer is None or not self._tracer.kept(journey, error):
+            return
+        transport = "rpc.system" if protocol == "grpc" else "network.protocol.name"
+        attributes: dict[str, Attribute] = {
+            "mesh.endpoint": endpoint,
+            transport: protocol,
+            "mesh.request.id": request_id,
+            "mesh.rows": rows,
+            "mesh.status": code,
+        }
+        self._tracer.tell(journey, "server", f"infer {endpoint}", attributes)
+
+
+def told(journey: Journey | None, request_id: str) -> dict[str, str]:
+    """What a log record says of the request that it belongs to."""
+    found = {"request_id": request_id}
+    return found if journey is None else {**found, "trace_id": journey.context.trace_id}

@@ -54,10 +54,10 @@ class Mesh:
         self.engine.update_replicas(leases)
         return self.engine
 
-    def answered(self, endpoint: str, answer: object) -> None:
+    def answered(self, endpoint: str, answer: object, seconds: float) -> None:
         pass
 
-    def called(self, model: str, outcome: str, rows: int, seconds: float) -> None:
+    def called(self, model: str, version: str, outcome: str, rows: int, seconds: float) -> None:
         self.seen.append((model, outcome, rows))
 
     def shadowed(self, model: str, outcome: str, rows: int, comparison: object) -> None:

@@ -13,7 +13,11 @@ from linked import link_into
 
 ROOT = Path(__file__).resolve().parents[2]
 STAGES = stages((ROOT / "Dockerfile").read_text())
-EXTRAS = frozenset(re.findall(r"\.whl\)\[([\w,]+)\]", (ROOT / "Dockerfile").read_text())[0].split(","))
+EXTRAS = [
+    frozenset(found.split(","))
+    for found in re.findall(r"\.whl\)\[([\w,]+)\]", (ROOT / "Dockerfile").read_text())
+]
+"""Of the slim image and of the full one."""
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="the image's user is made by root")
 
 
@@ -26,7 +30,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Builder:
 
     def before(folder: Path, command: str) -> None:
         if "pip install" in command:
-            link_into(folder / "opt" / "venv", EXTRAS if "[torch" in command else frozenset())
+            link_into(folder / "opt" / "venv", EXTRAS[1 if "[torch" in command else 0])
 
     environment = {key: value for key, value in os.environ.items() if key.startswith("PIP_")}
     builder = Builder(root, context, before, {**environment, "PYTHONDONTWRITEBYTECODE": "1"})

@@ -265,7 +265,11 @@ async def test_after_all_deaths_graphql_reads_the_stream_through_serves_port(
     )
     status = gql('{ mlStreamingStatus(modelId: "default") { connected replicas averageLatencyMs } }')
     found = []
-    async with GraphqlClient(transport=WebsocketsTransport(url=f"ws://127.0.0.1:{HTTP}/graphql")) as session:
+    # HAProxy writes header names in lower case, and gql takes no subprotocol from those: it must be told.
+    transport = WebsocketsTransport(
+        url=f"ws://127.0.0.1:{HTTP}/graphql", subprotocols=[WebsocketsTransport.GRAPHQLWS_SUBPROTOCOL]
+    )
+    async with GraphqlClient(transport=transport) as session:
         state = (await session.execute(status))["mlStreamingStatus"]
         async for one in session.subscribe(subscription):
             found.append(one["mlInferenceStream"]["cursor"])

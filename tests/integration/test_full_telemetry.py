@@ -56,7 +56,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FullStack]:
     }
     with full_stack(folder, config, **readers) as running:
         raw, features = "hyperstream.raw", "hyperstream.features"
-        running.kafka.create(raw, f"{raw}.dlq", features, "hyperstream.alerts", "hyperstream.truth")
+        running.kafka.create(
+            raw, f"{raw}.dlq", features, "hyperstream.alerts", "hyperstream.truth", "hyperstream.audit"
+        )
         until(lambda: len(running.up.actors("ServeReplica:telemetry")) == 1, 60)
         yield running
 
@@ -182,6 +184,7 @@ def refused() -> dict[str, bytes]:
     ahead = (time.time() + 3_600) * 1e3
     return {
         "NotJson": b"{",
+        "NoFeatures": record("odd", 0, {}),
         "EmptyValue": b"",
         "WrongType": b'{"asset": 7, "ts": 0, "sensors": {}}',
         "BadTime": record("pump-3", ahead, {"flow": 1.0}),
@@ -197,7 +200,6 @@ def taken(now_ms: float) -> list[bytes]:
         b'{"asset": "odd", "ts": %d, "sensors": {"flow": NaN}}' % now_ms,
         record("odd", now_ms, {"no_such_sensor": 1.0}),
         record("odd", now_ms - 366 * 86_400_000, {"flow": 1.0}),
-        record("odd", now_ms - 5_000, {}),
     ]
 
 

@@ -1,6 +1,5 @@
 """From labels to a challenger on real parts: a Delta history, a training as a Ray task that gives way, the commands."""
 
-import json
 import os
 import subprocess
 import sys
@@ -19,6 +18,8 @@ from mesh.learning.anomaly.windows import Layout, WindowSet
 from mesh.learning.feedback.label_file import write_labels
 from mesh.learning.feedback.labels import AdjudicatedLabel, MemoryLabels, Verdict, Vote
 from mesh.learning.ray_job import Job, run_on_ray
+from mesh.records.audit_log import AuditLog
+from mesh.records.database import database_url, open_database
 from mesh.registry.configured import open_registry
 from mesh.spec import load_features, load_learning, load_scenarios, load_telemetry
 from mesh.stores.delta_writer import DeltaWriter
@@ -28,6 +29,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SENSORS = ("inlet_temperature", "discharge_pressure", "flow", "vibration_axial")
 LEARNING = """
 model: pumps
+labels: store/labels.jsonl
 replay: {days: 3650, windows: 5000}
 benchmark: {seeds: [7], machines: 4, healthy: 6, healthy_s: 300}
 gates: {latency_ms: 5000, slower: 50, most_false: 0.05, false_share: 0.05, least_labels: 10}
@@ -147,10 +149,10 @@ def test_the_commands_take_labels_to_a_champion(project: Path) -> None:
     assert "offsets" in shown
     assert "champion from nothing to 1 by ann: first" in shown
     assert "champion" in command(project, "models", "list").stdout
-    audit = [json.loads(line) for line in (project / "store/audit/models.jsonl").read_text().splitlines()]
-    assert [(one["actor"], one["subject"]) for one in audit] == [
-        ("ann", "pumps@challenger"),
-        ("ann", "pumps@champion"),
+    logged = AuditLog(open_database(database_url(None, project))).entries()
+    assert [(one.actor, one.target) for one in logged] == [
+        ("ann", "model:pumps@challenger"),
+        ("ann", "model:pumps@champion"),
     ]
 
 

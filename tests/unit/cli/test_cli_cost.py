@@ -16,7 +16,7 @@ def page(cpu: float, records: int, opened: int) -> str:
     recorder.set(names.PROCESS_CPU, cpu, ("telemetry", "12"))
     recorder.set(names.PROCESS_MEMORY, 3e8, ("telemetry", "12"))
     recorder.set(names.TELEMETRY_LEVEL, 2)
-    recorder.set(names.MODEL_REPLICAS, 1, ("anomaly",))
+    recorder.set(names.MODEL_REPLICAS, 1, ("anomaly", "1"))
     recorder.count(names.INGEST_RECORDS, records, ("hyperstream.raw",))
     recorder.count(names.INGEST_BYTES, 200 * records, ("hyperstream.raw",))
     recorder.count(names.ALERTS_OPENED, opened, ("hot", "warning"))

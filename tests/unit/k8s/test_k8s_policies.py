@@ -12,7 +12,7 @@ from mesh.settings import Settings
 
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 BUILT = {f"hyperstream-mesh:{VERSION}", f"hyperstream-mesh:{VERSION}-full"}
-PUBLIC = {"redis:7.4.2"}
+PUBLIC = {"postgres:17.6", "redis:7.4.2"}
 RAY_METRICS = 8090
 
 each_overlay = pytest.mark.parametrize("overlay", OVERLAYS)
@@ -54,7 +54,7 @@ def test_every_container_is_bounded_and_every_image_pinned(overlay):
             # More memory than was asked for is memory that the kernel may take back by killing.
             assert resources["requests"]["memory"] == resources["limits"]["memory"], pod.name
             assert container["image"] in BUILT | PUBLIC, container["image"]
-            assert re.fullmatch(r".+:\d+\.\d+\.\d+(-full)?", container["image"])
+            assert re.fullmatch(r".+:\d+\.\d+(\.\d+)?(-full)?", container["image"])
 
 
 def test_the_images_of_ours_are_those_that_the_makefile_builds():
@@ -97,6 +97,7 @@ def test_every_port_that_is_named_is_one_that_something_listens_on(overlay):
         "agent": ray_constants.DEFAULT_DASHBOARD_AGENT_LISTEN_PORT,
         "metrics": RAY_METRICS,
         "redis": 6379,
+        "postgres": 5432,
     }
     for pod in pods(overlay):
         for name, port in pod.ports.items():

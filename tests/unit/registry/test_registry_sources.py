@@ -10,6 +10,9 @@ from mesh.cli.app import app
 from mesh.cli.learn import gate_line, tell
 from mesh.errors import ArtifactError, InvalidConfig, InvalidInput, NotFound
 from mesh.learning.learn import Learned
+from mesh.records.audit_log import AuditLog
+from mesh.records.database import database_url, open_database
+from mesh.records.ports import AuditQuery
 from mesh.registry import Draft, FolderObjects, GateResult, Lineage, LinesAudit, MemoryAudit, Registry
 from mesh.registry.audit import AuditEntry
 from mesh.registry.configured import on_this_machine
@@ -128,7 +131,10 @@ def test_the_commands_list_show_and_move(tmp_path, monkeypatch):
         assert text in shown
     moved = run(tmp_path, monkeypatch, "alias", "pumps@champion", "1", "--reason", "calmer", "--actor", "bob")
     assert "pumps@champion is version 1 now, it was version 2" in moved.output
-    assert '"actor":"bob"' in (tmp_path / "store/audit/models.jsonl").read_text()
+    logged = AuditLog(open_database(database_url(None, tmp_path))).page(AuditQuery(actor="bob"))
+    assert [(one.action, one.target, one.via) for one in logged] == [
+        ("models.alias", "model:pumps@champion", "cli")
+    ]
     refused = run(tmp_path, monkeypatch, "alias", "pumps@champion", "3")
     assert "labels: 0.5, 0.4 short" in str(refused.exception)
     late = run(tmp_path, monkeypatch, "alias", "pumps@champion", "2", "--expected", "2")

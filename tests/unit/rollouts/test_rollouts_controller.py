@@ -88,7 +88,7 @@ async def test_a_good_candidate_goes_all_the_way_and_every_move_is_audited() -> 
     assert stage.aliases.known == {("pump", "champion"): "new"}
     actions = [entry[0].removeprefix("rollout.") for entry in stage.audit.entries]
     assert actions == ["start", "shadow", "progress", "promote", "finish"]
-    assert {entry[1] for entry in stage.audit.entries} == {"rollout/try"}
+    assert {entry[1] for entry in stage.audit.entries} == {"rollout:try"}
     assert stage.audit.entries[0][4] == "ann"
     assert {actor for actor, _ in stage.routes.accepted} == {"rollout:try"}
 

@@ -30,11 +30,11 @@ async def test_what_an_engine_does_is_told_of_the_rollouts_that_are_under_way() 
     book, sink = MemoryRollouts(), Sink()
     await book.write(begun(plan(), "ann", 0), None)
     watch = RolloutWatch(Silent(), book, sink, tell_s=0.01)
-    watch.called("new", "answered", 1, 0.001)  # before anybody watches
+    watch.called("new", "1", "answered", 1, 0.001)  # before anybody watches
     watch.start()
     await asyncio.sleep(0.05)
     assert sink.told == []
-    watch.called("new", "raised", 1, 0.001)
+    watch.called("new", "1", "raised", 1, 0.001)
     await asyncio.wait_for(sink.event.wait(), 5)
     await watch.stop()
     assert [(name, seen.counted["error_rate"]) for name, seen in sink.told] == [
@@ -49,8 +49,8 @@ async def test_a_sink_that_is_away_ends_nothing() -> None:
     watch = RolloutWatch(Silent(), book, sink, tell_s=0.01)
     watch.start()
     await asyncio.sleep(0.05)
-    watch.called("new", "answered", 1, 0.001)
+    watch.called("new", "1", "answered", 1, 0.001)
     await asyncio.wait_for(sink.event.wait(), 5)
-    watch.called("new", "answered", 1, 0.001)
+    watch.called("new", "1", "answered", 1, 0.001)
     await watch.stop()
     assert sink.told == []

@@ -267,8 +267,8 @@ def test_every_route_that_changes_something_says_what_it_needs(book):
         features_router({}, RedisOnlineStore("redis://localhost")),
         whoami_router(),
         audit_router(MemoryAudit(), None),
-        rules_router(None, None),
-        rollouts_router(None, None),
+        rules_router(None, None, MemoryLedger()),
+        rollouts_router(None, None, MemoryLedger()),
     ]
     api = build_api(Inference(EchoEngine({}), ServerFacts("t", "9", {})), routers)
     paths = api.openapi()["paths"]

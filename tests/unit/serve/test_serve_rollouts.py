@@ -6,10 +6,12 @@ from collections.abc import Sequence
 import pytest
 from fastapi.testclient import TestClient
 
+from mesh.cli.api import Api
 from mesh.cli.rollout import line, page
 from mesh.cli.rollout_client import RolloutClient, ShownDetail, _decoded
 from mesh.errors import InvalidInput, NotFound
-from mesh.records.entry import Actor
+from mesh.records.memory_audit import MemoryAudit, MemoryLedger
+from mesh.records.ports import AuditQuery
 from mesh.rollouts.desk import Desk
 from mesh.rollouts.memory import MemoryRollouts, MemoryRoutes
 from mesh.rollouts.plan import AlertRule, Metric, Plan, Step
@@ -20,12 +22,12 @@ from serve.api.rollouts import rollouts_router
 from serve.http.api import build_api
 from serve.oip.inference import Inference
 from serve.oip.ports import ServerFacts
-from tests.fakes.asking import HERE, AsActor
+from tests.fakes.callers import AsActor
 from tests.fakes.echo_engine import EchoEngine
 
 PLAN = Plan(
     "pump", "default", "old", "new", AlertRule(0.8),
-    (Step("shadow", min_pairs=10), Step("approval", roles=("operator",)), Step("promote")),
+    (Step("shadow", min_pairs=10), Step("approval", roles=("analyst",)), Step("promote")),
     (Metric("apart", "discordance", margin=0.1, due="shadow"),),
 )  # fmt: skip
 RULES = {"routes": [{"name": "main", "when": "always", "send": ["old"]}]}
@@ -46,8 +48,11 @@ class Mesh:
         self.book = MemoryRollouts()
         desk = Desk(self.book, self.book, MemoryRoutes(RULES), lambda: 1_764_000_000_000)
         inference = Inference(EchoEngine({}), ServerFacts("under-test", "9", {}), None, None)
-        self.asked = AsActor(build_api(inference, [rollouts_router(desk, OnePlan())]), HERE)
-        self.http = TestClient(self.asked)
+        self.audit = MemoryAudit()
+        api = build_api(inference, [rollouts_router(desk, OnePlan(), MemoryLedger(self.audit))])
+        self.http, self.as_analyst, self.as_viewer = (
+            TestClient(AsActor(api, role=role)) for role in ("operator", "analyst", "viewer")
+        )
 
     def start(self) -> None:
         assert self.http.post("/rollouts", json={"name": "pump", "actor": "bob"}).status_code == 201
@@ -113,32 +118,11 @@ def test_approval_is_by_role(mesh: Mesh) -> None:
     mesh.start()
     assert mesh.http.post("/rollouts/pump/approve", json={"actor": "ann"}).status_code == 409
     mesh.wait_for_approval()
-    mesh.asked.actor = Actor("bob", "analyst", "token:b")
-    refused = mesh.http.post("/rollouts/pump/approve", json={})
-    assert refused.status_code == 400
-    assert "operator" in refused.json()["error"]
-    mesh.asked.actor = Actor("ann", "operator", "token:a")
-    done = mesh.http.post("/rollouts/pump/approve", json={"note": "fine"})
+    refused = mesh.as_viewer.post("/rollouts/pump/approve", json={})
+    assert refused.status_code == 403
+    assert "analyst" in refused.json()["error"]
+    done = mesh.as_analyst.post("/rollouts/pump/approve", json={"note": "fine"})
     assert (done.status_code, done.json()["state"]) == (200, "Promoting")
-    assert mesh.http.get("/rollouts/pump").json()["history"][-1]["actor"] == "ann"
-
-
-@pytest.mark.parametrize("wish", ["", "/pump/pause", "/pump/resume", "/pump/approve", "/pump/abort"])
-def test_a_reader_and_nobody_change_no_rollout(mesh: Mesh, wish: str) -> None:
-    mesh.start()
-    for actor, status in ((Actor("eve", "viewer", "token:e"), 403), (None, 401)):
-        mesh.asked.actor = actor
-        assert (
-            mesh.http.post(f"/rollouts{wish}", json={"name": "pump"} if not wish else {}).status_code
-            == status
-        )
-    assert mesh.http.get("/rollouts/pump").json()["rollout"]["state"] == "Pending"
-
-
-def test_a_token_signs_with_its_own_name_only(mesh: Mesh) -> None:
-    mesh.asked.actor = Actor("ann", "operator", "token:a")
-    forged = mesh.http.post("/rollouts", json={"name": "pump", "actor": "bob"})
-    assert (forged.status_code, "the token is of 'ann'" in forged.json()["error"]) == (400, True)
 
 
 @pytest.mark.parametrize("wish", ["pause", "resume", "abort"])
@@ -146,7 +130,10 @@ def test_wishes_answer_with_the_state_or_say_why_not(mesh: Mesh, wish: str) -> N
     mesh.start()
     status = mesh.http.post(f"/rollouts/pump/{wish}", json={"actor": "ann"})
     assert status.status_code == (200 if wish == "abort" else 409), status.text
-    assert mesh.http.post(f"/rollouts/pump/{wish}", json={"note": 3}).status_code == 400
+    assert mesh.as_analyst.post(f"/rollouts/pump/{wish}", json={}).status_code == 403
+    logged = mesh.audit.page(AuditQuery(action=f"rollouts.{wish}*"))
+    assert logged[-1].action == f"rollouts.{wish}"
+    assert {(one.actor, one.target) for one in logged} == {("ann", "rollout:pump")}
 
 
 def test_a_page_of_text_says_where_it_is_and_what_it_lacks(mesh: Mesh) -> None:
@@ -164,4 +151,4 @@ def test_a_page_of_text_says_where_it_is_and_what_it_lacks(mesh: Mesh) -> None:
 
 def test_an_address_that_is_none_is_refused() -> None:
     with pytest.raises(InvalidInput, match="http://HOST:PORT"):
-        RolloutClient("localhost:8080")
+        RolloutClient(Api("localhost:8080"))

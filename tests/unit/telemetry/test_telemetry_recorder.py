@@ -7,7 +7,7 @@ import pytest
 from mesh.telemetry import names
 from mesh.telemetry.recorder import Recorder
 
-ROW = ("default", "rules", "baseline", "primary")
+ROW = ("default", "rules", "baseline", "primary", "1")
 
 
 def test_counts_add_up_per_series():
@@ -28,8 +28,12 @@ def test_a_wrong_number_of_labels_is_refused():
 def test_label_values_beyond_the_cap_become_other():
     recorder = Recorder(max_values=2)
     for model in ("a", "b", "c", "d", "a"):
-        recorder.count(names.MODEL_ROWS, 1, (model,))
-    assert recorder.snapshot().counters["mesh_model_rows_total"] == {("a",): 2, ("b",): 1, ("other",): 2}
+        recorder.count(names.MODEL_ROWS, 1, (model, "1"))
+    assert recorder.snapshot().counters["mesh_model_rows_total"] == {
+        ("a", "1"): 2,
+        ("b", "1"): 1,
+        ("other", "1"): 2,
+    }
 
 
 def test_observe_many_equals_observe_one_by_one():

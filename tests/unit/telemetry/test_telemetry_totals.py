@@ -9,7 +9,7 @@ from mesh.telemetry.recorder import Recorder
 from mesh.telemetry.snapshot import HistogramValue
 from mesh.telemetry.totals import MAX_DEAD, Totals
 
-ROW = ("default", "rules", "baseline", "primary")
+ROW = ("default", "rules", "baseline", "primary", "1")
 LAG = ("mesh_ingest_lag_records", ("0", "t"))
 
 
@@ -130,14 +130,14 @@ def test_summary_gives_rates_and_quantiles_of_the_window_only():
 def test_summary_shows_routes_models_and_processes():
     totals, recorder = Totals(), Recorder()
     recorder.count(names.ROWS, 7, ROW)
-    recorder.count(names.MODEL_CALLS, 3, ("rules", "answered"))
-    recorder.count(names.MODEL_CALLS, 1, ("rules", "raised"))
-    recorder.count(names.MODEL_ROWS, 9, ("rules",))
+    recorder.count(names.MODEL_CALLS, 3, ("rules", "answered", "1"))
+    recorder.count(names.MODEL_CALLS, 1, ("rules", "raised", "1"))
+    recorder.count(names.MODEL_ROWS, 9, ("rules", "1"))
     recorder.set(names.BREAKER_STATE, 2, ("rules",))
     recorder.set(names.PROCESS_MEMORY, 1000, ("router", "12"))
     recorder.set(names.PROCESS_CPU, 1.5, ("router", "12"))
     host = Recorder()
-    host.set(names.MODEL_REPLICAS, 1, ("rules",))
+    host.set(names.MODEL_REPLICAS, 1, ("rules", "1"))
     totals.take("router", recorder.snapshot(), 0.0)
     totals.take("rules-0", host.snapshot(), 0.0)
     totals.take("rules-1", host.snapshot(), 0.0)

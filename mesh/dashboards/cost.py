@@ -1,0 +1,111 @@
+"""What it costs, at prices that viewers set: an estimate, as `hyperstream cost` makes it."""
+
+from mesh.costs import Prices
+from mesh.dashboards.panel import WINDOW, Dashboard, Panel, Query, Row
+from mesh.dashboards.queries import rate
+
+_GB = 1e9
+_CPU = f"sum by (process) (rate(mesh_process_cpu_seconds[{WINDOW}])) * $cpu_hour"
+_MEMORY = f"sum by (process) (mesh_process_resident_bytes) / {_GB:g} * $memory_gb_hour"
+_NETWORK = f"sum(rate(mesh_ingest_bytes_total[{WINDOW}])) * 3600 / {_GB:g} * $network_gb"
+_ALL = f"sum({_CPU}) + sum({_MEMORY}) + ({_NETWORK} or vector(0))"
+
+
+def cost(prices: Prices) -> Dashboard:
+    """The page with these prices as defaults. GPUs are in `hyperstream cost` alone: no metric knows who holds them."""
+    return Dashboard(
+        "hyperstream-cost",
+        "HyperStream: cost",
+        (
+            Row(
+                "An hour",
+                (
+                    Panel(
+                        "Cost an hour",
+                        (Query(_ALL),),
+                        "short",
+                        f"{prices.currency}: processor, memory and bytes read, at the prices above. Not in it: GPUs, storage, "
+                        "what is idle, people.",
+                        "stat",
+                        6,
+                        5,
+                    ),
+                    Panel(
+                        "1,000 records",
+                        (
+                            Query(
+                                f"({_ALL}) / (sum(rate(mesh_ingest_records_total[{WINDOW}])) * 3600 > 0) * 1000"
+                            ),
+                        ),
+                        "short",
+                        prices.currency,
+                        "stat",
+                        6,
+                        5,
+                    ),
+                    Panel(
+                        "Cores in use",
+                        (Query(f"sum(rate(mesh_process_cpu_seconds[{WINDOW}]))"),),
+                        "short",
+                        "",
+                        "stat",
+                        6,
+                        5,
+                    ),
+                    Panel(
+                        "Memory in use",
+                        (Query("sum(mesh_process_resident_bytes)"),),
+                        "bytes",
+                        "",
+                        "stat",
+                        6,
+                        5,
+                    ),
+                ),
+            ),
+            Row(
+                "By process",
+                (
+                    Panel(
+                        "Processor",
+                        (Query(_CPU, "{{process}}"),),
+                        "short",
+                        f"{prices.currency} an hour.",
+                        width=12,
+                        stacked=True,
+                    ),
+                    Panel(
+                        "Memory",
+                        (Query(_MEMORY, "{{process}}"),),
+                        "short",
+                        f"{prices.currency} an hour.",
+                        width=12,
+                        stacked=True,
+                    ),
+                    Panel(
+                        "Processor time of a record",
+                        (
+                            Query(
+                                f'sum(rate(mesh_process_cpu_seconds{{process=~"ingest|telemetry"}}[{WINDOW}])) '
+                                f"/ (sum(rate(mesh_ingest_records_total[{WINDOW}])) > 0)",
+                                "readers",
+                            ),
+                        ),
+                        "s",
+                        width=12,
+                    ),
+                    Panel(
+                        "Bytes read",
+                        (Query(rate("mesh_ingest_bytes_total", "topic"), "{{topic}}"),),
+                        "Bps",
+                        width=12,
+                    ),
+                ),
+            ),
+        ),
+        {
+            "cpu_hour": prices.cpu_hour,
+            "memory_gb_hour": prices.memory_gb_hour,
+            "network_gb": prices.network_gb,
+        },
+    )

@@ -1,0 +1,1 @@
+"""What is wrong with this machine or this configuration, and what to do about it?"""

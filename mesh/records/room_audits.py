@@ -1,0 +1,35 @@
+"""What rules and rollouts write down, in the one audit log; they know it only by their own narrow ports."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from mesh.records.entry import Actor, Change
+from mesh.records.ledger import Ledger
+from mesh.records.roles import Role
+
+ROLE: Final[Role] = "operator"
+"""What changes rules, models and rollouts takes this role; who asked over the API stands in the entry of that call."""
+
+
+class RoomAudit:
+    """The `Audit` of `mesh.rules` and of `mesh.rollouts`."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    async def record(
+        self,
+        action: str,
+        subject: str,
+        before: str | Mapping[str, Any],
+        after: str | Mapping[str, Any],
+        actor: str,
+    ) -> None:
+        """Log a change that is about to be made. Raises `StoreAway`, `Overloaded`: it must not be made then."""
+        detail = {"before": _plain(before), "after": _plain(after)}
+        change = Change(Actor(actor, ROLE, "mesh"), action, subject, detail)
+        await self._ledger.change(lambda _session: (None, change))
+
+
+def _plain(state: str | Mapping[str, Any]) -> object:
+    return state if isinstance(state, str) else dict(state)

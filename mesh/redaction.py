@@ -1,0 +1,47 @@
+"""Secrets out of texts that leave the machine or land in a log. Pure: stdlib.
+
+What is known to hold secrets by its name, and what looks like one wherever it stands. It hides rather too much; what looks
+like ordinary text cannot be recognised, so values of one's own belong under a name that says what they are.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+HIDDEN: Final = "***"
+_NAME: Final = (
+    r"[\w.\-]*(?:passw(?:or)?d|passphrase|secret|token|api[_\-]?key|access[_\-]?key|private[_\-]?key|credential|authorization"
+    r"|cookie|sasl|headers|dsn)[\w.\-]*"
+)
+_SECRET_NAME: Final = re.compile(_NAME, re.IGNORECASE)
+_PATTERNS: Final = (
+    (re.compile(r"-----BEGIN [A-Z ]+-----.*?(?:-----END [A-Z ]+-----|\Z)", re.DOTALL), HIDDEN),
+    # scheme://user:password@host; a password may hold an @ of its own
+    (re.compile(r"\b([a-zA-Z][a-zA-Z0-9+.\-]*://)[^\s/\"']*@"), rf"\1{HIDDEN}@"),
+    (re.compile(r"\b(bearer|basic|digest)\s+[A-Za-z0-9._~+/=\-]{4,}", re.IGNORECASE), rf"\1 {HIDDEN}"),
+    (re.compile(r"\beyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]+\.[A-Za-z0-9_\-]*"), HIDDEN),  # a JSON web token
+    (re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"), HIDDEN),  # an AWS access key
+    (re.compile(r"\b(?:gh[pousr]|xox[abpr]|sk)[_\-][A-Za-z0-9_\-]{16,}"), HIDDEN),
+    # name: value, name=value, "name": "value"; a value in quotes ends with its quote
+    (
+        re.compile(
+            rf"""(["']?\b{_NAME}["']?\s*[:=]\s*)(?:"[^"\n]*"|'[^'\n]*'|[^\s,;&}}\]\n]+)""", re.IGNORECASE
+        ),
+        rf"\1{HIDDEN}",
+    ),
+)
+
+
+def redact(text: str) -> str:
+    """`text` with everything that looks like a secret replaced by `***`."""
+    for pattern, shown in _PATTERNS:
+        text = pattern.sub(shown, text)
+    return text
+
+
+def redact_environ(environ: Mapping[str, str]) -> dict[str, str]:
+    """Variables with their values; those whose name or value says secret are hidden."""
+    return {
+        name: HIDDEN if value and _SECRET_NAME.fullmatch(name) else redact(value)
+        for name, value in environ.items()
+    }

@@ -1,0 +1,47 @@
+"""What people settled is what is learned from, over SQLite and PostgreSQL alike."""
+
+import pytest
+
+from mesh.alerts import Place
+from mesh.learning.feedback.labels import Vote
+from mesh.learning.feedback.reviewed import ReviewedLabels
+from tests.fakes.reviewing import ANN, BEN, NOW, OLU, Desk, candidate, key
+
+
+@pytest.fixture
+def desk(database) -> Desk:
+    return Desk(database)
+
+
+def test_a_label_has_the_vote_of_everybody_it_rests_on_and_an_override_alone_is_none(desk):
+    desk.add(candidate(1, place=Place("raw", 2, 41)), candidate(2))
+    reader = ReviewedLabels(desk.database)
+    desk.take_and_decide(key(1), ANN, "override", reason="known-behaviour")
+    assert reader.decided(0, 1 << 62) == []
+    began = desk.now
+    desk.now += 5_000
+    desk.take_and_decide(key(1), BEN, "override", reason="known-behaviour")
+    (one,) = reader.decided(0, 1 << 62)
+    assert (one.item, one.verdict, one.weight, one.audit) == (key(1), "normal", 1.0, False)
+    assert sorted(one.votes, key=lambda vote: vote.actor) == [Vote("ann", "normal"), Vote("ben", "normal")]
+    assert (one.topic, one.partition, one.offset) == ("raw", 2, 41)
+    assert (one.shown_ms, one.decided_ms) == (began, began + 5_000)
+
+
+def test_the_random_audit_carries_its_weight_and_an_undone_label_is_gone(desk):
+    desk.add(candidate(1, "audit", inclusion=0.02))
+    desk.take_and_decide(key(1, "audit"), OLU, action="judge", label="anomaly")
+    (one,) = ReviewedLabels(desk.database).decided(0, 1 << 62)
+    assert (one.verdict, one.weight, one.audit) == ("anomalous", 50.0, True)
+    desk.undo(key(1, "audit"), OLU)
+    assert ReviewedLabels(desk.database).decided(0, 1 << 62) == []
+
+
+def test_labels_are_read_by_the_time_of_their_settling_over_pages(desk, monkeypatch):
+    monkeypatch.setattr("mesh.learning.feedback.reviewed._PAGE", 2)
+    desk.add(*(candidate(n) for n in range(1, 6)))
+    for n in range(1, 6):
+        desk.now = NOW + n
+        desk.take_and_decide(key(n), OLU, "confirm")
+    found = ReviewedLabels(desk.database).decided(NOW + 2, NOW + 5)
+    assert [(one.item, one.decided_ms) for one in found] == [(key(n), NOW + n) for n in (2, 3, 4)]

@@ -1,0 +1,300 @@
+"""One running stack, seen: every panel has data, alerts fire on a fault and end after it, traces lead from a client's request and
+a record's header to the models and Redis, a flood of names leaves no series, and a dead replica takes none away.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from confluent_kafka import Producer
+from full_stack import LANE_GRPC, LANE_HTTP, METRICS, ROOT, TOPIC, FullStack, full_stack
+from otlp_receiver import OtlpReceiver, Received
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_server import LivePrometheus
+from ray_mesh import until
+
+from mesh.dashboards.__main__ import dashboards
+from mesh.dashboards.panel import WINDOW
+from mesh.spec import load_prices
+
+pytestmark = [pytest.mark.ray, pytest.mark.kafka, pytest.mark.redis, pytest.mark.slow]
+
+API = f"http://127.0.0.1:{LANE_HTTP}"
+PAGE = f"http://127.0.0.1:{METRICS}/metrics"
+SHIPPED_MODELS = ("rules", "anomaly", "degrader")
+ALERTS = """
+budget: {per: 10m, alerts: 100}
+rules:
+  - name: unusual
+    when: "z >= 20"
+    severity: warning
+    hold_off: 10m
+    clear_when: "z < 5"
+    clear_for: 10s
+    summary: "{asset}: {sensor} is {z:.0f} deviations from usual"
+"""
+SCENARIO = """
+description: One flow shifts far.
+duration_s: 420
+faults:
+  - {kind: level_shift, assets: [pump-3], sensors: [flow], begins_s: 300, lasts_s: 30, size: 40}
+"""
+TRACES = {"http": "1" * 32, "grpc": "2" * 32, "kafka": "3" * 32}
+SENDER = "00f067aa0ba902b7"
+
+
+@dataclass(frozen=True)
+class Seen:
+    stack: FullStack
+    prometheus: LivePrometheus
+    receiver: OtlpReceiver
+
+
+def config_in(folder: Path) -> Path:
+    """The shipped rules and three shipped models, the anomaly model with a short patience, and raw telemetry."""
+    import yaml
+
+    config = folder / "config"
+    config.mkdir()
+    (folder / "models").symlink_to(ROOT / "models")
+    models = yaml.safe_load((ROOT / "config/models.yaml").read_text())["models"]
+    kept = {name: models[name] for name in SHIPPED_MODELS}
+    kept["anomaly"]["timeout_s"] = 0.5
+    (config / "models.yaml").write_text(yaml.safe_dump({"models": kept}))
+    for name in ("routing.yaml", "telemetry.yaml"):
+        shutil.copy(ROOT / "config" / name, config)
+    (config / "alerts.yaml").write_text(ALERTS)
+    (config / "pipeline.yaml").write_text("snapshot_ms: 500\n")
+    (folder / "shift.yaml").write_text(SCENARIO)
+    return config
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
+    folder = tmp_path_factory.mktemp("seeing")
+    receiver = OtlpReceiver()
+    environ = {
+        "MESH_TRACE_RATIO": "1",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url,
+        "OTEL_BSP_SCHEDULE_DELAY": "200",
+        "MESH_LOG_FORMAT": "json",
+    }
+    with full_stack(folder, config_in(folder), **environ) as stack:
+        stack.kafka.create(
+            "hyperstream.raw", "hyperstream.features", "hyperstream.alerts", "hyperstream.truth"
+        )
+        until(lambda: len(stack.up.actors("ServeReplica:telemetry")) == 1, 60)
+        prometheus = LivePrometheus(folder / "prometheus", f"127.0.0.1:{METRICS}")
+        try:
+            load(stack, folder / "shift.yaml")
+            yield Seen(stack, prometheus, receiver)
+        finally:
+            prometheus.close()
+    receiver.close()
+
+
+def load(stack: FullStack, scenario: Path) -> None:
+    """Records of the shipped table, simulated telemetry with a fault, and requests, for as long as the simulation takes."""
+    simulate = ("simulate", "--scenario", str(scenario), "--assets", "10", "--speed", "40x", "--seed", "3")
+    running = command(stack, *simulate)
+    producer = Producer({"bootstrap.servers": stack.kafka.bootstrap})
+    place = 0
+    while running.poll() is None:
+        row = [float(place % 7)] * 24
+        parameters: dict[str, object] = {"mesh_attributes": {"rollout": True}, "mesh_keys": [f"key-{place}"]}
+        infer("default", row, parameters)
+        producer.produce(TOPIC, json.dumps({"features": [row], "metadata": {"rollout": True}}).encode())
+        producer.poll(0)
+        place += 1
+        time.sleep(0.02)
+    assert running.returncode == 0
+    assert producer.flush(20) == 0
+    until(lambda: stack.logged() >= place, 30)
+
+
+def command(stack: FullStack, *words: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "mesh.cli", *words],
+        env=stack.up.environ, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+
+
+def infer(
+    endpoint: str,
+    row: list[float],
+    parameters: dict[str, object] | None = None,
+    headers: dict[str, str] | None = None,
+) -> httpx.Response:
+    body = {
+        "inputs": [{"name": "features", "datatype": "FP32", "shape": [1, 24], "data": row}],
+        **({"parameters": parameters} if parameters else {}),
+    }
+    return httpx.post(f"{API}/v2/models/{endpoint}/infer", json=body, headers=headers, timeout=10)
+
+
+def send(stack: FullStack, values: list[bytes], headers: list[tuple[str, bytes]] | None = None) -> None:
+    producer = Producer({"bootstrap.servers": stack.kafka.bootstrap})
+    for value in values:
+        producer.produce(TOPIC, value, headers=headers or [])
+    assert producer.flush(20) == 0
+
+
+def page() -> dict[tuple[str, ...], float]:
+    """Every sample by its name and the values of its labels, in the order of their names."""
+    return {
+        (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(httpx.get(PAGE, timeout=10).text)
+        for sample in family.samples
+    }
+
+
+@pytest.mark.timeout(240)
+def test_every_panel_of_every_dashboard_has_data(seen: Seen) -> None:
+    time.sleep(2)  # figures are pushed and scraped once a second
+    empty = []
+    for dashboard in dashboards(load_prices(ROOT / "config")):
+        for panel in dashboard.panels():
+            for query in panel.queries:
+                expr = query.expr.replace(WINDOW, "30s")
+                for name, value in dashboard.constants.items():
+                    expr = expr.replace(f"${name}", f"{value:g}")
+                if not seen.prometheus.query(expr):
+                    empty.append(f"{dashboard.title}, {panel.title}: {expr}")
+    assert not empty, "\n".join(empty)
+
+
+def test_one_scrape_shows_all_processes(seen: Seen) -> None:
+    found = {key[2] for key in page() if key[0] == "mesh_process_resident_bytes"}
+    assert found >= {"router", "ingest", "telemetry", *SHIPPED_MODELS}
+
+
+def test_a_request_is_followed_to_its_models(seen: Seen) -> None:
+    header = f"00-{TRACES['http']}-{SENDER}-01"
+    reply = infer("default", [0.0] * 24, headers={"traceparent": header, "x-request-id": "mine"})
+    assert reply.status_code == 200, reply.text
+    own, calls = trace_of(seen, "http", "infer default")
+    assert own.parent == SENDER
+    assert own.attributes["mesh.endpoint"] == "default"
+    assert own.attributes["mesh.status"] == "200"
+    assert own.events == ("feature_flag.evaluation",)
+    rules = next(call for call in calls if call.name == "call rules")
+    assert rules.parent == own.span
+    assert rules.attributes["mesh.model.version"] == "1"
+    assert rules.attributes["mesh.decision"] in ("stands", "superseded")
+    assert not any("features" in str(span.attributes) for span in (own, *calls))
+
+
+def test_a_call_over_grpc_is_followed_too(seen: Seen) -> None:
+    import numpy as np
+    from tritonclient import grpc
+
+    with grpc.InferenceServerClient(f"127.0.0.1:{LANE_GRPC}") as client:
+        tensor = grpc.InferInput("features", [1, 24], "FP32")
+        tensor.set_data_from_numpy(np.zeros((1, 24), np.float32))
+        client.infer("anomaly", [tensor], headers={"traceparent": f"00-{TRACES['grpc']}-{SENDER}-01"})
+    own, calls = trace_of(seen, "grpc", "infer anomaly")
+    assert own.attributes["mesh.status"] == "OK"
+    (call,) = calls
+    assert (call.name, call.attributes["mesh.role"], call.attributes["mesh.decision"]) == (
+        "call anomaly",
+        "primary",
+        "stands",
+    )
+
+
+def test_a_record_is_followed_to_redis(seen: Seen) -> None:
+    value = json.dumps({"input_id": "traced", "features": [[0.0] * 24]}).encode()
+    send(seen.stack, [value], [("traceparent", f"00-{TRACES['kafka']}-{SENDER}-01".encode())])
+    until(lambda: any(span.trace == TRACES["kafka"] for span in seen.receiver.spans()), 20)
+    (record,) = [span for span in seen.receiver.spans() if span.trace == TRACES["kafka"]]
+    assert (record.process, record.name, record.parent) == ("ingest", f"process {TOPIC}", SENDER)
+    assert record.attributes["messaging.kafka.offset"].isdigit()
+    (batch_trace,) = record.links
+    spans = [span for span in seen.receiver.spans() if span.trace == batch_trace]
+    batch = next(span for span in spans if span.name == f"process batch {TOPIC}")
+    assert TRACES["kafka"] in batch.links
+    children = {span.name for span in spans if span.parent == batch.span}
+    assert {"call rules", "publish redis"} <= children
+
+
+def test_an_alert_is_followed_from_its_readings(seen: Seen) -> None:
+    alert = next(span for span in seen.receiver.spans() if span.name == "alert")
+    assert (alert.process, alert.attributes["mesh.alert.rules"]) == ("telemetry", "unusual")
+    spans = {span.name for span in seen.receiver.spans() if span.trace == alert.trace}
+    assert {"process batch hyperstream.raw", "compute features", "send features"} <= spans
+
+
+def trace_of(seen: Seen, which: str, name: str) -> tuple[Received, list[Received]]:
+    def spans() -> list[Received]:
+        return [span for span in seen.receiver.spans() if span.trace == TRACES[which]]
+
+    until(lambda: any(span.name == name for span in spans()), 20)
+    own = next(span for span in spans() if span.name == name)
+    return own, [span for span in spans() if span.parent == own.span]
+
+
+def test_floods_of_names_leave_no_series(seen: Seen) -> None:
+    before = len(page())
+    with httpx.Client(base_url=API) as client:
+        for number in range(150):
+            assert client.post(f"/v2/models/flood-{number}/infer", json={"inputs": []}).status_code == 404
+    send(
+        seen.stack, [json.dumps({"model_id": f"flood-{n}", "features": [[0.0]]}).encode() for n in range(150)]
+    )
+    until(lambda: page().get(("mesh_ingest_dead_letters_total", "unknown_model", TOPIC), 0) >= 150, 20)
+    after = page()
+    assert not [key for key in after if "flood" in str(key)]
+    # The first errors of any name, in each metric that counts them; one series a name would be 300 and more.
+    assert len(after) - before < 150
+    until(lambda: "MeshDeadLetters" in seen.prometheus.firing(), 15)
+
+
+@pytest.mark.timeout(180)
+def test_alerts_fire_while_a_model_hangs_and_end_when_it_is_back(seen: Seen) -> None:
+    for quiet in ("MeshBreakerOpen", "MeshMetricsAway", "MeshSloBurnTicket"):
+        assert quiet not in seen.prometheus.firing()
+    hung = seen.stack.up.actor("ServeReplica:mesh:anomaly")
+    ended = threading.Event()
+
+    def ask() -> None:
+        while not ended.wait(0.05):
+            infer("anomaly", [0.0] * 24)
+
+    asking = [threading.Thread(target=ask) for _ in range(4)]
+    os.kill(hung.pid, signal.SIGSTOP)
+    try:
+        for thread in asking:
+            thread.start()
+        until(lambda: {"MeshErrorsHigh", "MeshBreakerOpen"} <= seen.prometheus.firing(), 45)
+    finally:
+        os.kill(hung.pid, signal.SIGCONT)
+    until(lambda: not {"MeshErrorsHigh", "MeshBreakerOpen"} & seen.prometheus.firing(), 60)
+    ended.set()
+    for thread in asking:
+        thread.join(10)
+
+
+def test_a_dead_replica_takes_nothing_away(seen: Seen) -> None:
+    key = ("mesh_ingest_records_total", TOPIC)
+    before = page()
+    victim = seen.stack.up.actor("ServeReplica:ingest")
+    victim.kill()
+    until(
+        lambda: [one.pid for one in seen.stack.up.actors("ServeReplica:ingest")] not in ([], [victim.pid]), 60
+    )
+    send(seen.stack, [json.dumps({"features": [[0.0] * 24]}).encode()] * 50)
+    until(lambda: page()[key] >= before[key] + 50, 40)
+    after = page()
+    for name, *labels in before:
+        if str(name).endswith(("_total", "_count")):
+            assert after[name, *labels] >= before[name, *labels], (name, labels)

@@ -1,0 +1,183 @@
+"""What is kept, and the spans that are made of it."""
+
+import asyncio
+from contextlib import AsyncExitStack
+
+import numpy as np
+import pytest
+
+from mesh.errors import InvalidConfig
+from mesh.routing.types import Answer, Origin, RowFailure
+from mesh.settings import Settings
+from mesh.telemetry.recorder import Recorder
+from mesh.tracing.context import TraceContext
+from mesh.tracing.journey import CallPart, CohortTrace, Journey, RecordContext, calls_of
+from mesh.tracing.span import MemorySpans, Span
+from mesh.tracing.tracer import MAX_RECORDS, TROUBLE_PER_S, Tracer
+
+PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-0"
+
+
+class Traced:
+    """A tracer that draws what it is told."""
+
+    def __init__(self, ratio: float = 0.01, draws: float = 0.5) -> None:
+        self.sink, self.recorder = MemorySpans(), Recorder()
+        self.tracer = Tracer(ratio, self.sink, self.recorder, draw=lambda: draws)
+
+    def begin(self, header: str | None = None) -> Journey:
+        return self.tracer.begin(header)
+
+    def answered(self, journey: Journey, answer: Answer) -> None:
+        cohort = CohortTrace()
+        cohort.answered(answer)
+        journey.share(cohort, 0, len(answer))
+        journey.answered(answer)
+
+    def end(self, journey: Journey, error: str | None = None) -> None:
+        if self.tracer.kept(journey, error):
+            self.tracer.tell(journey, "server", "infer default", {"mesh.endpoint": "default", "mesh.rows": 1})
+
+    def counted(self) -> dict[str, float]:
+        snapshot = self.recorder.snapshot().counters
+        return {key[0]: value for key, value in snapshot.get("mesh_traces_total", {}).items()}
+
+
+def _answer(*, degraded: bool = False, failed: bool = False) -> Answer:
+    failures = {0: RowFailure("rules", "away", "no replica")} if failed else {}
+    origins = () if failed else (Origin("rules", "2", "baseline", "primary"),)
+    return Answer(
+        {}, None, origins, np.full(1, -1 if failed else 0, np.intp), np.array([degraded]), failures, "abc"
+    )
+
+
+@pytest.mark.parametrize(
+    ("header", "draws", "kept"),
+    [
+        (None, 0.009, True),
+        (None, 0.011, False),
+        (PARENT + "1", 0.5, True),
+        (PARENT + "0", 0.0, False),
+    ],
+)
+def test_the_caller_decides_else_the_ratio(header: str | None, draws: float, kept: bool):
+    traced = Traced(draws=draws)
+    journey = traced.begin(header)
+    journey.answered(_answer())
+    traced.end(journey)
+    assert bool(traced.sink.spans) is kept
+    assert traced.counted() == ({"sampled": 1} if kept else {})
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"), [(_answer(degraded=True), "degraded"), (_answer(failed=True), "error")]
+)
+def test_trouble_is_always_kept(answer: Answer, why: str):
+    traced = Traced(ratio=0)
+    journey = traced.begin(PARENT + "0")
+    traced.answered(journey, answer)
+    traced.end(journey)
+    assert traced.counted() == {why: 1}
+    (span,) = traced.sink.spans
+    assert span.context.sampled
+    assert (span.error is not None) is (why == "error")
+
+
+def test_an_outage_is_traced_up_to_a_bound():
+    traced = Traced(ratio=0)
+    for _ in range(3 * TROUBLE_PER_S):
+        traced.end(traced.begin(), "503")
+    kept = traced.counted()["error"]
+    assert TROUBLE_PER_S <= kept <= 2 * TROUBLE_PER_S  # two, where a second ended meanwhile
+    dropped = traced.recorder.snapshot().counters["mesh_traces_dropped_total"][()]
+    assert kept + dropped == 3 * TROUBLE_PER_S
+
+
+def _call(model: str, rows: list[int] | None, outcome: str = "answered", *, shadow: bool = False) -> CallPart:
+    places = None if rows is None else np.array(rows)
+    return CallPart(model, "2", outcome, places, 0 if rows is None else len(rows), 5, 9, shadow)
+
+
+def _cohort(*calls: CallPart) -> CohortTrace:
+    cohort = CohortTrace()
+    cohort.calls += calls
+    return cohort
+
+
+def test_calls_are_children_with_role_version_and_decision():
+    traced = Traced(ratio=1)
+    journey = traced.begin(PARENT + "1")
+    calls = [
+        _call("rules", [0, 1]),
+        _call("anomaly", [0, 1]),
+        _call("canary", [0], "away"),
+        _call("degrader", [1], shadow=True),
+        _call("other", [3]),
+    ]
+    journey.share(_cohort(*calls), 0, 2)
+    journey.answered(_answer())
+    traced.end(journey)
+    own, *children = traced.sink.spans
+    assert own.parent is not None
+    assert own.parent.span_id == "b7ad6b7169203331"
+    assert own.attributes["mesh.rows"] == 1
+    assert own.attributes["mesh.rules"] == "abc"
+    (decision,) = own.events
+    assert decision.attributes["feature_flag.key"] == "baseline"
+    assert {span.context.trace_id for span in traced.sink.spans} == {"0af7651916cd43dd8448eb211c80319c"}
+    assert {span.parent for span in children} == {own.context}
+    found = {
+        span.name: (span.attributes["mesh.decision"], span.attributes.get("mesh.role")) for span in children
+    }
+    assert found == {
+        "call rules": ("stands", "primary"),
+        "call anomaly": ("superseded", None),
+        "call canary": ("failed", None),
+        "shadow degrader": ("offered", "shadow"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("rows", "mine"), [([0, 1], False), ([2], True), ([0, 4], False), ([3, 9], True), (None, True)]
+)
+def test_calls_for_the_rows_of_others_are_not_mine(rows: list[int] | None, mine: bool):
+    assert bool(calls_of((_cohort(_call("rules", rows)), 2, 4))) is mine
+
+
+def test_a_batch_and_its_records_link_to_each_other():
+    traced = Traced(ratio=0)
+    journey = traced.begin()
+    sent = TraceContext("a" * 32, "b" * 16, sampled=True)
+    other = TraceContext("c" * 32, "d" * 16, sampled=True)
+    many = [RecordContext(other, 1, offset) for offset in range(500)]
+    traced.tracer.note_records(journey, [RecordContext(sent, 3, 77), *many])
+    traced.end(journey)
+    batch, *records = traced.sink.spans
+    assert len(batch.links) == len(records) == MAX_RECORDS
+    first: Span = records[0]
+    assert first.parent == sent
+    assert first.context.trace_id == sent.trace_id
+    assert first.links == (batch.context,)
+    assert first.attributes["messaging.kafka.offset"] == 77
+    assert batch.links[0] == sent
+
+
+@pytest.mark.parametrize("text", ["2", "-0.1", "much"])
+def test_a_ratio_that_is_none_is_refused(text: str):
+    with pytest.raises(InvalidConfig, match="MESH_TRACE_RATIO"):
+        Settings.from_environ({"MESH_TRACE_RATIO": text})
+
+
+def test_off_by_default():
+    assert Settings.from_environ({}).trace_ratio is None
+    assert Settings.from_environ({"MESH_TRACE_RATIO": ""}).trace_ratio is None
+    assert Settings.from_environ({"MESH_TRACE_RATIO": "0"}).trace_ratio == 0
+
+
+async def test_without_a_tracer_nothing_is_noted():
+    from mesh.tracing.journey import current
+    from mesh.tracing.opened import open_tracer
+
+    assert open_tracer(Settings(), "router", Recorder(), AsyncExitStack()) is None
+    await asyncio.sleep(0)
+    assert current() is None
