@@ -8,7 +8,7 @@ VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 PROFILE ?= small
 
 .DEFAULT_GOAL := help
-.PHONY: help setup docs reference run ui stack-up stack-up-docker stack-down-docker images run-sim api test unit lint format bench train servers \
+.PHONY: help setup docs reference run ui stack-up stack-up-docker stack-down-docker images run-sim api test unit lint audit sbom format bench train servers \
 	triton-env mlflow-env constraints clean
 
 help:  ## Show this list
@@ -89,6 +89,13 @@ lint: $(VENV)/.dev  ## Lint, format, types and import rules
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+audit: $(VENV)/.dev  ## Known vulnerabilities of every pinned package; skipped, and said, without a network
+	@bash .ci/audit $(BIN)/pip-audit
+
+sbom: $(VENV)/.dev  ## A bill of materials of every package of the environment: build/sbom.json (CycloneDX)
+	@mkdir -p build
+	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --of JSON -o build/sbom.json $(BIN)/python
 
 bench: $(VENV)/.dev servers  ## Measure against the peers; ONLY=http runs a part
 	$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY))

@@ -46,6 +46,8 @@ class RedisAddress:
         tls = None
         if kind is SSLConnection:
             tls = ssl.create_default_context(cafile=parts.get("ssl_ca_certs"))
+            if parts.get("ssl_certfile"):
+                tls.load_cert_chain(parts["ssl_certfile"], parts.get("ssl_keyfile"))
             if parts.get("ssl_cert_reqs") in ("none", "CERT_NONE"):
                 tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
         return cls(

@@ -8,6 +8,7 @@ MeshError
 ├── WrongState          what is asked for does not fit the state that a thing is in
 ├── Unauthenticated     a change by nobody, or a token that is none of ours
 ├── Forbidden           whoever asks may not do this
+├── RateLimited         whoever asks does so too often
 ├── RowsFailed          a model raised on rows that it was given
 ├── Unavailable         no replica answers; worth trying again
 │   ├── Overloaded      refused early: too many rows are waiting
@@ -74,6 +75,14 @@ class Unauthenticated(MeshError):
 
 class Forbidden(MeshError):
     """Whoever asks is known and may not do this; the message says what it would take."""
+
+
+class RateLimited(MeshError):
+    """Whoever asks does so too often; try again after `retry_after_s` seconds."""
+
+    def __init__(self, reason: str, retry_after_s: float) -> None:
+        super().__init__(reason)
+        self.retry_after_s = retry_after_s
 
 
 class RowsFailed(MeshError):

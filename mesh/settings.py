@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Literal, cast
 
 from mesh.errors import InvalidConfig
+from mesh.security.exposure import Guards
+from mesh.security.tls import TlsFiles, tls_files
 
 DataPath = Literal["direct", "handle"]
 Access = Literal["local", "changes", "all"]
@@ -37,6 +39,17 @@ class Settings:
     access: Access = "local"
     """What needs a token: `changes`, `all` calls, or, with `local`, changes by whoever is not on this machine."""
     rules_store: str = ""
+    tls: TlsFiles | None = None
+    """The certificate of the mesh's own ports; None speaks in the clear."""
+    insecure: bool = False
+    """Whoever starts the mesh says that strangers may reach it."""
+    rate_limit: float | None = None
+    """Requests a second of one token, over all routers; None is no limit."""
+
+    @property
+    def guards(self) -> Guards:
+        """What stands before the ports."""
+        return Guards(self.access == "all", self.tls is not None and self.tls.mutual, self.insecure)
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "Settings":
@@ -77,6 +90,9 @@ class Settings:
             database_url=environ.get("MESH_DATABASE_URL", "").strip() or None,
             access=cast("Access", access),
             rules_store=environ.get("MESH_RULES_STORE") or cls_default("rules_store"),
+            tls=tls_files(environ),
+            insecure=_yes(environ, "MESH_INSECURE"),
+            rate_limit=_rate(environ, "MESH_RATE_LIMIT"),
         )
 
 
@@ -105,6 +121,28 @@ def _count(environ: Mapping[str, str], name: str, default: int) -> int:
     if not (text.isascii() and text.isdigit()) or not 0 < int(text) < 1000:
         raise InvalidConfig("environment", 0, name, f"'{text}' is not a number of replicas (1-999)")
     return int(text)
+
+
+def _yes(environ: Mapping[str, str], name: str) -> bool:
+    """`1` or `true` is yes; `0`, `false`, empty and unset are no."""
+    text = environ.get(name, "").strip().lower()
+    if text not in ("", "0", "1", "false", "true"):
+        raise InvalidConfig("environment", 0, name, f"'{text}' is not one of 0, 1")
+    return text in ("1", "true")
+
+
+def _rate(environ: Mapping[str, str], name: str) -> float | None:
+    """A number above 0 of requests a second; unset or empty is no limit."""
+    text = environ.get(name, "").strip()
+    if not text:
+        return None
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = 0.0
+    if not 0 < rate < 1e9:
+        raise InvalidConfig("environment", 0, name, f"'{text}' is not a number of requests a second, above 0")
+    return rate
 
 
 def _share(environ: Mapping[str, str], name: str) -> float | None:

@@ -10,6 +10,7 @@ from mesh.cluster.project import find_config
 from mesh.errors import InvalidConfig
 from mesh.records.database import check_url
 from mesh.rules.opening import newest_rules
+from mesh.security.own_ports import check_own_ports
 from mesh.settings import Settings
 from mesh.spec import ModelSpec, load_alerts, load_features
 from serve.model_host import ModelHost
@@ -39,6 +40,7 @@ def build(args: dict[str, object]) -> serve.Application:
     """
     folder = find_config(args, os.environ)
     settings = Settings.from_environ(os.environ)
+    check_own_ports(settings)
     config = newest_rules(folder, settings)
     load_alerts(folder)  # what is wrong with it is said here, not by routers
     check_url(settings.database_url)

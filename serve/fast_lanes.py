@@ -4,10 +4,11 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+from mesh.security.tls import server_context
 from mesh.settings import Settings
 from serve.http.app import MeshApp
 from serve.http.fast_lane import FastLane
-from serve.oip.grpc_server import GrpcServer
+from serve.oip.grpc_server import GrpcServer, server_credentials
 from serve.oip.grpc_service import InferenceService
 from serve.oip.ports import Limits
 
@@ -18,10 +19,19 @@ class FastLanes:
     """Both ports of one router replica, on its event loop; router replicas on one node share them."""
 
     def __init__(self, settings: Settings, app: MeshApp, service: InferenceService, limits: Limits) -> None:
-        """A port that is None in `settings` stays closed."""
+        """A port that is None in `settings` stays closed.
+
+        Raises `InvalidConfig` where TLS cannot be had: never in the clear instead.
+        """
         self._settings = settings
-        self._http = FastLane(app)
-        self._grpc = GrpcServer(service, message_bytes=limits.body_bytes, concurrent_calls=limits.requests)
+        tls = settings.tls
+        self._http = FastLane(app, tls=None if tls is None else server_context(tls))
+        self._grpc = GrpcServer(
+            service,
+            message_bytes=limits.body_bytes,
+            concurrent_calls=limits.requests,
+            tls=None if tls is None else server_credentials(tls),
+        )
         self._open: list[FastLane | GrpcServer] = []
 
     async def open(self) -> None:

@@ -20,6 +20,8 @@ from mesh.cluster.rollout_watch import rollout_watch
 from mesh.cluster.rules_client import DeskClient
 from mesh.cluster.scoreboard import Reporter, read_exposition, read_summary
 from mesh.cluster.serve_host import serve_host
+from mesh.security.exposure import is_loopback
+from mesh.security.own_ports import check_serve_port
 from mesh.settings import Settings
 from mesh.spec import MeshConfig, load_alerts, load_features, load_prices
 from mesh.stores.alerts import RedisAlerts
@@ -30,7 +32,6 @@ from mesh.telemetry.recorder import Recorder
 from mesh.tracing.opened import open_tracer
 from serve.access.door import open_door
 from serve.access.guard import Through
-from serve.access.origin import is_loopback
 from serve.api.alerts import alerts_router
 from serve.api.costs import costs_router
 from serve.api.features import features_router
@@ -72,6 +73,7 @@ class Router(InferenceService):
         keep_freed_memory()
         make_messages_picklable()
         settings = Settings.from_environ(os.environ)
+        self._serve_local = await serve_is_local(settings)
         context = serve.get_replica_context()
         folder = Path(config_dir)
         live = LiveRules(folder, settings, context.replica_tag)
@@ -94,7 +96,6 @@ class Router(InferenceService):
             settings, live.config.topics["audit"], live.config.project_root, recorder, context.replica_tag
         )
         self._parts.push_async_callback(door.close)
-        self._serve_local = is_loopback(await asyncio.to_thread(serve_host))
         metering = RequestMetering(recorder)
         inference = Inference(engine, server_facts(live.config), LIMITS, metering, door.gate, tracer)
         live.follow(engine, lambda config, _revision: inference.know(server_facts(config)))
@@ -159,6 +160,13 @@ async def measured_costs(folder: Path, settings: Settings, config: MeshConfig) -
     prices = await asyncio.to_thread(load_prices, folder)
     gpus = {name: spec.num_gpus for name, spec in config.models.items()}
     return MeasuredCosts(prices, lambda: read_exposition(settings), gpus, lambda: stored_gb(settings))
+
+
+async def serve_is_local(settings: Settings) -> bool:
+    """Whether only this machine reaches Serve's port. Raises `InvalidConfig` where strangers do and nobody asks who they are."""
+    host = await asyncio.to_thread(serve_host)
+    check_serve_port(settings, host)
+    return is_loopback(host)
 
 
 def sticky_keys(config: MeshConfig) -> dict[str, str]:

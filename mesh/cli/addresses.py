@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from mesh.embedded.ports import Port
 from mesh.errors import InvalidConfig
+from mesh.security.redacted import shown_url
 from mesh.settings import Settings
 
 DASHBOARD_PORT = 8265
@@ -83,7 +84,7 @@ def addresses(
     if stream:
         rows.append(("GraphQL", f"http://{host}:{serve.http}/graphql"))
         rows.append(("Kafka", f"{settings.kafka_bootstrap_servers}   topic {settings.kafka_inference_topic}"))
-        rows.append(("Redis", f"{settings.redis_url}   channel {settings.redis_channel}"))
+        rows.append(("Redis", f"{shown_url(settings.redis_url)}   channel {settings.redis_channel}"))
     rows.append(("logs", f"{environ.get('RAY_TMPDIR') or '/tmp'}/ray/session_latest/logs/serve"))  # noqa: S108 - shown, not written
     return tuple(rows)
 

@@ -1,6 +1,8 @@
 """Asking the mesh's HTTP API from the command line."""
 
 import getpass
+import os
+import ssl
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -10,6 +12,8 @@ import msgspec
 
 from mesh.cli import environment
 from mesh.errors import InvalidInput, MeshError
+from mesh.security.tls import client_context
+from mesh.settings import Settings
 
 TIMEOUT_S: Final = 10.0
 _SERVE_PORT: Final = 8000
@@ -35,9 +39,7 @@ class Api:
         if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
             raise InvalidInput("--url", f"'{url}' is no address; write http://HOST:PORT")
         self._url, self._timeout_s = url.rstrip("/"), timeout_s
-        self._headers = {"content-type": "application/json"}
-        if token:
-            self._headers["authorization"] = f"Bearer {token}"
+        self._headers = asking_headers(token)
 
     def ask(self, method: str, path: str, body: bytes | None = None) -> bytes:
         """The body of the reply; raises `ApiFailed`."""
@@ -45,7 +47,9 @@ class Api:
             self._url + path, body, self._headers, method=method
         )
         try:
-            with urllib.request.urlopen(request, timeout=self._timeout_s) as reply:  # noqa: S310
+            with urllib.request.urlopen(  # noqa: S310 - the scheme was checked
+                request, timeout=self._timeout_s, context=asking_tls(self._url)
+            ) as reply:
                 return bytes(reply.read())
         except urllib.error.HTTPError as error:
             body = _read(error)
@@ -57,9 +61,26 @@ class Api:
 
 def api_at(url: str | None, timeout_s: float = TIMEOUT_S) -> Api:
     """The API at `url`, by default that of this machine's mesh, as whoever `MESH_TOKEN` names."""
-    settings = environment.settings()
-    where = url or f"http://{settings.mesh_host}:{settings.http_port or _SERVE_PORT}"
-    return Api(where, timeout_s, environment.token())
+    return Api(url or own_url(environment.settings()), timeout_s, environment.token())
+
+
+def own_url(settings: Settings) -> str:
+    """Where this machine's mesh answers."""
+    host = "127.0.0.1" if settings.mesh_host in ("0.0.0.0", "::") else settings.mesh_host  # noqa: S104 - asked, not bound
+    if settings.http_port is None:
+        return f"http://{host}:{_SERVE_PORT}"
+    return f"{'http' if settings.tls is None else 'https'}://{host}:{settings.http_port}"
+
+
+def asking_headers(token: str | None = None) -> dict[str, str]:
+    """Headers of a request with a JSON body, as whoever `token`, else `MESH_TOKEN`, names."""
+    named = token or environment.token()
+    return {"content-type": "application/json", **({"authorization": f"Bearer {named}"} if named else {})}
+
+
+def asking_tls(url: str) -> ssl.SSLContext | None:
+    """The context for an https URL; None for http."""
+    return client_context(os.environ) if url.startswith("https:") else None
 
 
 def asking(actor: str | None) -> str | None:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from mesh.embedded import kafka, redis_server
 from mesh.embedded.ports import Port, PortTaken, is_listening
 from mesh.errors import InvalidConfig, MeshError
+from mesh.security.redacted import shown_url
 from mesh.settings import Settings
 
 Say = Callable[[str], None]
@@ -62,7 +63,7 @@ def provide_redis(environ: Mapping[str, str], folder: Path, say: Say, owned: Exi
     if environ.get("REDIS_URL"):
         host, port = _host_and_port(settings.redis_url)
         shown = f"{host}:{port}"
-        _wait("Redis", shown, "REDIS_URL", lambda: redis_server.answers(host, port, 2.0), say)
+        _wait("Redis", shown, "REDIS_URL", lambda: _answers(settings.redis_url, host, port), say)
         return settings.redis_url
     if is_listening(REDIS_PORT):
         if not redis_server.answers("127.0.0.1", REDIS_PORT, 5.0):
@@ -77,6 +78,12 @@ def provide_redis(environ: Mapping[str, str], folder: Path, say: Say, owned: Exi
     return f"redis://127.0.0.1:{REDIS_PORT}/0"
 
 
+def _answers(url: str, host: str, port: int) -> bool:
+    return (
+        redis_server.answers_at(url) if url.startswith("rediss:") else redis_server.answers(host, port, 2.0)
+    )
+
+
 def _host_and_port(url: str) -> tuple[str, int]:
     parts = urlsplit(url)
     try:
@@ -84,7 +91,7 @@ def _host_and_port(url: str) -> tuple[str, int]:
     except ValueError:
         port = 0
     if parts.scheme not in ("redis", "rediss") or not parts.hostname or not port:
-        raise InvalidConfig("environment", 0, "REDIS_URL", f"'{url}' is no redis://host:port/db")
+        raise InvalidConfig("environment", 0, "REDIS_URL", f"'{shown_url(url)}' is no redis://host:port/db")
     return parts.hostname, port
 
 

@@ -21,7 +21,9 @@ from mesh.cli.bounded import within
 from mesh.cli.feeding import Feed, rows_of
 from mesh.cli.outbox import KafkaAway, Outbox, Readers
 from mesh.cli.pacing import AtRate
+from mesh.cli.ray_token import ray_token
 from mesh.cli.ray_variables import missing_from
+from mesh.cli.serve_tls import serve_host_of, with_tls
 from mesh.cli.show import Show
 from mesh.cli.view import Board, last_line
 from mesh.embedded.child import Child
@@ -29,6 +31,7 @@ from mesh.embedded.kafka import DEMO_LIMITS
 from mesh.embedded.ports import check_free
 from mesh.embedded.reaper import VARIABLE
 from mesh.errors import InvalidConfig, MeshError
+from mesh.security.own_ports import check_own_ports, check_serve_port
 from mesh.settings import Settings
 from mesh.spec import load_alerts, load_features, load_mesh, load_pipeline, load_prices, load_telemetry
 
@@ -83,6 +86,10 @@ class Launch:
         document = serve_document(
             self.wish.serve_config, self.wish.stream, telemetry=bool(load_telemetry(folder).sensors)
         )
+        check_own_ports(settings)
+        check_serve_port(settings, serve_host_of(document))
+        document, variables = with_tls(document, settings.tls)
+        os.environ.update(variables)
         serve = serve_ports(str(self.wish.serve_config), document, os.environ)
         with ExitStack() as owned:
             # Entered first, so that it goes last; gone already where the reaper was quicker.
@@ -90,6 +97,7 @@ class Launch:
                 tempfile.TemporaryDirectory(prefix="hyperstream-", ignore_cleanup_errors=True)
             )
             os.environ.update(missing_from(os.environ, scratch))
+            os.environ.update(ray_token(os.environ, Path(scratch)))
             for port in ports(settings, serve, str(self.wish.serve_config), os.environ):
                 check_free(port)
             folder = Path(_RUN_FOLDER).resolve()

@@ -9,6 +9,7 @@ from typing import Final
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from mesh.cli.api import asking_headers, asking_tls
 from mesh.costs import Sample
 from mesh.errors import InvalidInput, MeshError
 from mesh.telemetry import names
@@ -29,7 +30,8 @@ def scrape(url: str, timeout_s: float = TIMEOUT_S) -> str:
     if not url.startswith(("http://", "https://")):
         raise InvalidInput("--url", f"'{url}' is no address; write http://HOST:PORT/metrics")
     try:
-        with urllib.request.urlopen(url, timeout=timeout_s) as reply:  # noqa: S310 - the scheme was checked
+        request = urllib.request.Request(url, headers=asking_headers())  # noqa: S310 - the scheme was checked
+        with urllib.request.urlopen(request, timeout=timeout_s, context=asking_tls(url)) as reply:  # noqa: S310
             return bytes(reply.read(MAX_BYTES)).decode()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "reason", error)

@@ -5,6 +5,7 @@ from typing import Final
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from mesh.errors import MeshError
+from mesh.security.kafka import kafka_security
 
 ANSWER_S: Final = 5.0
 _FLUSH_S: Final = 10.0
@@ -28,6 +29,7 @@ class Outbox:
                 "message.timeout.ms": 30_000,
                 "queue.buffering.max.kbytes": 65_536,
                 "log_level": 0,
+                **kafka_security(),
             }
         )
 
@@ -95,7 +97,13 @@ class Readers:
 
     def __init__(self, bootstrap: str, group: str, topic: str, partitions: list[int]) -> None:
         self._consumer = Consumer(
-            {"bootstrap.servers": bootstrap, "group.id": group, "enable.auto.commit": False, "log_level": 0}
+            {
+                "bootstrap.servers": bootstrap,
+                "group.id": group,
+                "enable.auto.commit": False,
+                "log_level": 0,
+                **kafka_security(),
+            }
         )
         self._topics = [TopicPartition(topic, partition) for partition in partitions]
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mesh.errors import InvalidInput
-from mesh.records.roles import ROLES
+from mesh.records.roles import ALIASES, ROLES, role_named
 from mesh.spec.durations import read_duration
 from mesh.stores.times import show_time
 
@@ -39,14 +39,15 @@ def create(
 
     For example: `export MESH_TOKEN=$(hyperstream token create ann --role analyst --expires 90d)`
     """
-    if role not in ROLES:
-        raise InvalidInput("--role", f"'{role}' is not one of {', '.join(ROLES)}")
+    meant = role_named(role)
+    if meant is None:
+        raise InvalidInput("--role", f"'{role}' is not one of {', '.join((*ROLES, *ALIASES))}")
     ends = None if expires is None else _now() + _milliseconds(expires)
     from mesh.cli.records import local_records  # noqa: PLC0415 - SQLAlchemy, which other commands do without
 
     with local_records() as records:
-        minted = records.tokens.create(records.user, name, role, ends)
-    sys.stderr.write(f"token {minted.token.id} of '{name}', {role}; keep it, it is not shown again:\n")
+        minted = records.tokens.create(records.user, name, meant, ends)
+    sys.stderr.write(f"token {minted.token.id} of '{name}', {meant}; keep it, it is not shown again:\n")
     sys.stdout.write(f"{minted.text}\n")
 
 

@@ -24,6 +24,9 @@ def up(
         Path | None,
         typer.Option(help="Run a real Kafka from this unpacked 4.x release (needs Java 17).", exists=True),
     ] = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Listen beyond this machine without tokens and certificates.")
+    ] = False,
     serve_config: Annotated[Path, typer.Option(help="The Ray Serve config.")] = Path("serve_config.yaml"),
 ) -> None:
     """Start everything, feed real telemetry, show a live view. Ctrl-C or SIGTERM drains and ends.
@@ -37,6 +40,8 @@ def up(
     - `hyperstream up --no-feed`
     - `hyperstream up --kafka ~/kafka_2.13-4.1.1 --rate 2000`
     """
+    if insecure:
+        os.environ["MESH_INSECURE"] = "1"  # for the mesh's processes too: each checks for itself
     wish = Wish(serve_config, rate if feed else None, stream, kafka)
     interrupts.arm()
     launch = Launch(wish, Console())

@@ -2,7 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+import ssl
+from collections.abc import Awaitable, Callable
+
+from mesh.errors import MeshError, Unauthenticated
+
+Admit = Callable[[str | None], Awaitable[object]]
 
 _MAX_HEAD_BYTES = 8192
 _REQUEST_S = 5.0
@@ -14,17 +19,32 @@ logger = logging.getLogger("ray.serve")
 class MetricsPort:
     """Answers each connection once, then closes it."""
 
-    def __init__(self, host: str, port: int, exposition: Callable[[], bytes]) -> None:
-        """`exposition` gives the page; it is called on the event loop."""
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        exposition: Callable[[], bytes],
+        admit: Admit | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        """`exposition` gives the page; it is called on the event loop.
+
+        `admit` is asked with the value of `Authorization` and refuses with an error of the mesh; without it everybody reads.
+        """
         self._host, self._port = host, port
-        self._exposition = exposition
+        self._exposition, self._admit, self._tls = exposition, admit, tls
 
     async def serve_forever(self) -> None:
         """Serve until cancelled; a port that is taken is named in the log and tried again."""
         while True:
             try:
                 server = await asyncio.start_server(
-                    self._answer, self._host, self._port, limit=_MAX_HEAD_BYTES
+                    self._answer,
+                    self._host,
+                    self._port,
+                    limit=_MAX_HEAD_BYTES,
+                    ssl=self._tls,
+                    ssl_handshake_timeout=None if self._tls is None else _REQUEST_S,
                 )
             except OSError as error:
                 logger.warning(
@@ -40,12 +60,31 @@ class MetricsPort:
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), _REQUEST_S)
-            writer.write(_response(head, self._exposition))
+            refused = await asyncio.wait_for(self._refusal(head), _REQUEST_S)
+            writer.write(refused or _response(head, self._exposition))
             await asyncio.wait_for(writer.drain(), _REQUEST_S)
         except (TimeoutError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass  # whoever asks badly, slowly or not at all gets no answer
         finally:
             writer.close()
+
+    async def _refusal(self, head: bytes) -> bytes | None:
+        if self._admit is None:
+            return None
+        try:
+            await self._admit(_authorization(head))
+        except MeshError as error:
+            status = b"401 Unauthorized" if isinstance(error, Unauthenticated) else b"503 Service Unavailable"
+            return _message(status, f"{error}\n".encode())
+        return None
+
+
+def _authorization(head: bytes) -> str | None:
+    for line in head.split(b"\r\n")[1:]:
+        name, _, value = line.partition(b":")
+        if name.strip().lower() == b"authorization":
+            return value.strip().decode("latin-1")
+    return None
 
 
 def _response(head: bytes, exposition: Callable[[], bytes]) -> bytes:

@@ -9,7 +9,9 @@ from typing import Any, Final
 from ray.exceptions import RayError
 
 from mesh.cluster.actors import end_this_actor, find_or_start
+from mesh.cluster.metrics_access import scrapers
 from mesh.cluster.metrics_port import MetricsPort
+from mesh.security.tls import server_context
 from mesh.settings import Settings
 from mesh.telemetry.node import NodeMeter
 from mesh.telemetry.process import ProcessMeter
@@ -34,11 +36,14 @@ class Scoreboard:
     Started on the head node always, so that Prometheus knows where to look in a cluster of many.
     """
 
-    def __init__(self, host: str, port: int | None) -> None:
-        """Begin with nothing; processes push what they have recorded since they began."""
+    def __init__(self, settings: Settings) -> None:
+        """Begin with nothing; processes push what they have recorded since they began.
+
+        Raises `InvalidConfig` for TLS that cannot be had.
+        """
         self._totals = Totals()
         self._last_push = time.monotonic()
-        self._port = None if port is None else MetricsPort(host, port, self._totals.exposition)
+        self._port = None if settings.prometheus_port is None else _port(settings, self._totals.exposition)
         self._tasks: set[asyncio.Task[None]] = set()
         self._started = False
 
@@ -77,6 +82,12 @@ class Scoreboard:
             asyncio.get_running_loop().call_later(left, self._end_if_idle)
 
 
+def _port(settings: Settings, exposition: Callable[[], bytes]) -> MetricsPort:
+    port, tls = settings.prometheus_port or 0, settings.tls
+    context = None if tls is None else server_context(tls)
+    return MetricsPort(settings.mesh_host, port, exposition, scrapers(settings), context)
+
+
 class Reporter:
     """Pushes this process's recorder to the scoreboard every second, from `start` until `stop`."""
 
@@ -97,7 +108,7 @@ class Reporter:
         self._recorder = recorder
         self._meter = ProcessMeter(process)
         self._node = NodeMeter()
-        self._address = (settings.mesh_host, settings.prometheus_port)
+        self._settings = settings
         self._scoreboard: Any = None
         self._task: asyncio.Task[None] | None = None
 
@@ -125,7 +136,7 @@ class Reporter:
         while True:
             try:
                 if self._scoreboard is None:
-                    self._scoreboard = await find_or_start(NAME, Scoreboard, *self._address, on_head=True)
+                    self._scoreboard = await find_or_start(NAME, Scoreboard, self._settings, on_head=True)
                 self._meter.record(self._recorder)
                 await self._node.record(self._recorder, time.monotonic())
                 self._read()
@@ -147,9 +158,7 @@ async def read_summary(settings: Settings, window_s: float = 5.0) -> Summary:
 
     Raises `TimeoutError` or a `RayError` where the scoreboard does not answer.
     """
-    scoreboard = await find_or_start(
-        NAME, Scoreboard, settings.mesh_host, settings.prometheus_port, on_head=True
-    )
+    scoreboard = await find_or_start(NAME, Scoreboard, settings, on_head=True)
     summary: Summary = await asyncio.wait_for(_awaited(scoreboard.summary.remote(window_s)), _CALL_TIMEOUT_S)
     return summary
 

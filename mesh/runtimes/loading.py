@@ -31,7 +31,18 @@ def folder_of(artifact: Artifact, what: str) -> Path:
         raise ArtifactError(f"model '{artifact.name}': {path} does not exist; expected {what}")
     if not path.is_dir():
         raise ArtifactError(f"model '{artifact.name}': {path} is a file; expected {what}")
+    _refuse_links_out(artifact, path)
     return path
+
+
+def _refuse_links_out(artifact: Artifact, folder: Path) -> None:
+    """A link in a model's folder may not lead to another place: whoever makes the folder would choose what this process reads."""
+    inside = folder.resolve()
+    for each in folder.rglob("*"):
+        if each.is_symlink() and not artifact.trusted and not each.resolve().is_relative_to(inside):
+            raise ArtifactError(
+                f"model '{artifact.name}': {each} leads out of the model's folder; put the file itself there"
+            )
 
 
 def check_options(artifact: Artifact, *known: str) -> None:

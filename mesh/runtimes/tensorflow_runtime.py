@@ -14,6 +14,7 @@ from mesh.runtimes.agreement import agreed
 from mesh.runtimes.base import Artifact
 from mesh.runtimes.loading import check_options, folder_of, text_option, uses_cuda
 from mesh.runtimes.probing import with_outputs
+from mesh.runtimes.tensorflow_graph import refuse_graph
 
 
 class TensorFlowRuntime:
@@ -26,6 +27,8 @@ class TensorFlowRuntime:
         gpu = bool(tf.config.list_physical_devices("GPU"))
         cuda = uses_cuda(artifact, gpu, "install tensorflow[and-cuda] on a machine with a GPU")
         self._device = "/GPU:0" if cuda else "/CPU:0"
+        if not artifact.trusted:
+            refuse_graph(artifact, folder)
         with tf.device(self._device):
             self._model = tf.saved_model.load(str(folder))
         if name not in self._model.signatures:

@@ -1,11 +1,13 @@
 """Reading the two kinds of file that PyTorch models come in: TorchScript and torch.export."""
 
+import contextlib
+import os
 import warnings
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -16,6 +18,9 @@ from mesh.routing.datatypes import DATATYPE_OF
 from mesh.routing.types import TensorSpec
 from mesh.runtimes.base import Artifact
 from mesh.runtimes.loading import file_of
+from mesh.runtimes.untrusted import exported_dangers, script_dangers
+
+_FORCE: Final = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +44,43 @@ def read_torch_file(artifact: Artifact, device: str) -> TorchFile:
     try:
         with zipfile.ZipFile(path) as file:
             names = file.namelist()
+            script = any("/code/" in name for name in names)
+            exported = any(
+                name.endswith(("archive_format", "serialized_exported_program.json")) for name in names
+            )
+            if not artifact.trusted:
+                _refuse_dangers(artifact, path, script_dangers(file) if script else exported_dangers(file))
     except zipfile.BadZipFile:
         raise _neither(artifact, path) from None
-    if any("/code/" in name for name in names):
+    if script:
         return _read_script(path, device)
-    if any(name.endswith(("archive_format", "serialized_exported_program.json")) for name in names):
+    if exported:
         return _read_exported(artifact, path, device)
     raise _neither(artifact, path)
+
+
+def _refuse_dangers(artifact: Artifact, path: Path, dangers: Iterator[str]) -> None:
+    found = next(dangers, None)
+    if found is not None:
+        raise ArtifactError(
+            f"model '{artifact.name}': {path} is not loaded: {found}. If you trust whoever made it to run code on this machine, "
+            "say `trusted: true` for the model"
+        )
+
+
+@contextlib.contextmanager
+def _weights_only(*, trusted: bool) -> Iterator[None]:
+    """torch.export reads some of its tensors by `torch.load(weights_only=False)`; the variable overrules it, for this process."""
+    before = os.environ.get(_FORCE)
+    if not trusted:
+        os.environ[_FORCE] = "1"
+    try:
+        yield
+    finally:
+        if not trusted:
+            os.environ.pop(_FORCE)
+            if before is not None:
+                os.environ[_FORCE] = before
 
 
 def _neither(artifact: Artifact, path: Path) -> ArtifactError:
@@ -66,7 +101,8 @@ def _read_script(path: Path, device: str) -> TorchFile:
 
 
 def _read_exported(artifact: Artifact, path: Path, device: str) -> TorchFile:
-    program = move_to_device_pass(torch.export.load(str(path)), device)
+    with _weights_only(trusted=artifact.trusted):
+        program = move_to_device_pass(torch.export.load(str(path)), device)
     module = program.module()
     values = {node.name: node.meta["val"] for node in program.graph.nodes if "val" in node.meta}
     signature, spec = program.graph_signature, program.call_spec

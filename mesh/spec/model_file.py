@@ -36,6 +36,8 @@ class ModelEntry(Strict):
     `registry:NAME@champion` or MLflow's `models:/NAME@champion`."""
     sha256: Sha256 | None = None
     """The digest that the file or folder must have, as `sha256sum` prints it; another one is not loaded."""
+    trusted: bool = False
+    """Whoever made the artifact may run code on this machine: what would be refused in it, pickles above all, is loaded."""
     device: Device = "auto"
     """Where it runs; `auto` takes a GPU where the replica has one."""
     inputs: Several[TensorEntry] | None = None
@@ -122,6 +124,7 @@ class ModelSpec(ModelEntry):
             confidence=self.confidence.rule() if self.confidence else None,
             options=dict(self.options),
             sha256=self.sha256,
+            trusted=self.trusted,
         )
 
     def facts(self) -> ModelFacts:

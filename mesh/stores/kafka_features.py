@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
+from mesh.security.kafka import kafka_security
 from mesh.stores.errors import StreamAway
 from mesh.stores.records import FeatureRecord
 
@@ -42,6 +43,7 @@ class KafkaFeatures:
                 "session.timeout.ms": 10_000,
                 "topic.metadata.refresh.interval.ms": 5_000,
                 "log_level": 2,
+                **kafka_security(),
             }
         )
         self._check_topic()

@@ -7,15 +7,17 @@ from pathlib import Path
 
 from fastapi import APIRouter
 
+from mesh.records.bearer import Bearers
 from mesh.records.heads import HeadWatch
 from mesh.records.kafka_heads import KafkaHeads
 from mesh.records.opened import Records, records_of
+from mesh.security.exposure import is_loopback
+from mesh.security.pace import Pace
 from mesh.settings import Settings
 from mesh.telemetry.recorder import Recorder
 from serve.access.gate import Gate
 from serve.access.guard import App, Guard
 from serve.access.metering import AccessMetering
-from serve.access.origin import is_loopback
 from serve.access.whoami import whoami_router
 from serve.api.audit import audit_router
 
@@ -58,8 +60,15 @@ def open_door(settings: Settings, topic: str, root: Path, recorder: Recorder, pr
     sink = KafkaHeads(settings.kafka_bootstrap_servers, topic)
     watch = HeadWatch(records.end, sink, metering)
     watch.start()
-    gate = Gate(records.token, settings.access, local_user())
+    gate = gate_of(records, settings)
     return Door(records, gate, is_loopback(settings.mesh_host), metering, watch)
+
+
+def gate_of(records: Records, settings: Settings) -> Gate:
+    """A gate over these records. Each router lets through its share of what a token may ask."""
+    rate = settings.rate_limit
+    pace = None if rate is None else Pace(rate / settings.routers, rate / settings.routers)
+    return Gate(Bearers(records.token), settings.access, local_user(), pace=pace)
 
 
 def local_user() -> str:

@@ -1,25 +1,18 @@
 """Who a request is from. A token says so; without one, whoever sits at the machine that the mesh runs on is its user."""
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from mesh.errors import Forbidden, StoreAway, Unauthenticated
-from mesh.records.audit_log import now_ms
+from mesh.errors import Forbidden, RateLimited, Unauthenticated
+from mesh.records.bearer import HOW, Bearers
 from mesh.records.entry import Actor
-from mesh.records.tokens import ASK, Token, check, parts
+from mesh.security.pace import Pace
 from mesh.settings import Access
+from serve.access.certified import actor_of
 from serve.access.origin import crossed, from_this_machine
-
-Find = Callable[[str], Awaitable[Token | None]]
-
-HOW: Final = f"send the header 'Authorization: Bearer TOKEN'; {ASK}"
-KEPT_S: Final = 2.0
-"""How long a token that was looked up is not looked up again: so long a revoked one may still pass."""
-STALE_S: Final = 300.0
-"""How long a token that was valid passes while the database does not answer."""
-_MAX_KEPT: Final = 10_000
+from serve.http.certificate import PeerCertificate
 
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _READING_POSTS: Final = frozenset({"/v2/repository/index", "/graphql"})
@@ -40,6 +33,7 @@ class Asked:
     headers: Mapping[bytes, bytes]
     peer: str | None
     listener_local: bool
+    certificate: PeerCertificate | None = None
 
     @property
     def changes(self) -> bool:
@@ -52,66 +46,73 @@ class Gate:
 
     def __init__(
         self,
-        find: Find,
+        bearers: Bearers,
         access: Access,
         user: str,
         *,
+        pace: Pace | None = None,
         clock: Callable[[], float] = time.monotonic,
-        now: Callable[[], int] = now_ms,
     ) -> None:
-        """`find` looks tokens up, `user` is who sits at this machine; `clock` is in seconds, `now` in ms since 1970."""
-        self._find, self.access, self._user = find, access, user
-        self._clock, self._now = clock, now
-        self._kept: dict[str, tuple[float, Token | None]] = {}
+        """`user` is who sits at this machine; `pace` is how often a token may ask, `clock` in seconds."""
+        self.bearers, self.access, self._user = bearers, access, user
+        self._pace, self._clock = pace, clock
 
     async def admit(self, asked: Asked) -> Actor | None:
         """Who asks; None for an unnamed reader where reading is free.
 
         Raises `Unauthenticated` for a wrong token or where one is needed, `Forbidden` where a page of another site asks through
-        a browser on this machine, `StoreAway` where the token cannot be looked up.
+        a browser on this machine or with its certificate, `RateLimited`, `StoreAway` where the token cannot be looked up.
         """
         authorization = asked.headers.get(b"authorization")
         if authorization is not None:
-            return await self.bearer(authorization.decode("latin-1"))
+            return self._paced(await self.bearers.actor(authorization.decode("latin-1")))
+        if asked.certificate is not None:
+            return self._paced(self._uncrossed(asked, actor_of(asked.certificate)))
         if self.access == "local" and from_this_machine(asked.peer, asked.headers, asked.listener_local):
-            if not asked.changes or not crossed(asked.headers):
-                return Actor(self._user, "admin", "local")
-            raise Forbidden(
-                "a page of another site may change nothing here: the request's origin is not this server"
-            )
+            return self._uncrossed(asked, Actor(self._user, "admin", "local"))
         if asked.changes or (self.access == "all" and asked.path not in _OPEN):
             raise Unauthenticated(f"{asked.method} {asked.path} needs a token: {HOW}")
         return None
 
-    async def admit_inference(self, authorization: str | None) -> None:
-        """As `serve.oip.ports.Admission`: rows need a token where all calls do."""
+    async def admit_inference(self, authorization: str | None, certificate: str | None = None) -> None:
+        """As `serve.oip.ports.Admission`: rows need a token or a certificate where all calls do."""
         if self.access != "all":
             return
-        if authorization is None:
+        if authorization is not None:
+            actor = self.bearers.known(authorization) or await self.bearers.actor(authorization)
+            self._paced(actor)
+        elif certificate is None:
             raise Unauthenticated(f"every call needs a token here: {HOW}")
-        await self.bearer(authorization)
+        else:
+            self._take(certificate)
 
-    async def bearer(self, authorization: str) -> Actor:
-        """Who the value of an `Authorization` header names. Raises `Unauthenticated`, `StoreAway`."""
-        scheme, _, text = authorization.partition(" ")
-        if scheme.lower() != "bearer":
-            raise Unauthenticated(f"the scheme '{scheme[:20]}' is not known: {HOW}")
-        identifier, secret = parts(text.strip())
-        token = check(secret, await self._looked_up(identifier), self._now())
-        return Actor(token.actor, token.role, f"token:{token.id}")
+    async def reader(self, authorization: str | None) -> Actor | None:
+        """Who reads by other ways than HTTP's routes: None is nobody, where that may be. Raises as `admit`."""
+        if authorization is not None:
+            return self._paced(await self.bearers.actor(authorization))
+        if self.access == "all":
+            raise Unauthenticated(f"reading needs a token here: {HOW}")
+        return None
 
-    async def _looked_up(self, identifier: str) -> Token | None:
-        at = self._clock()
-        kept = self._kept.get(identifier)
-        if kept is not None and at - kept[0] < KEPT_S:
-            return kept[1]
-        try:
-            token = await self._find(identifier)
-        except StoreAway:
-            if kept is None or kept[1] is None or at - kept[0] > STALE_S:
-                raise
-            return kept[1]
-        if len(self._kept) >= _MAX_KEPT:
-            self._kept.clear()
-        self._kept[identifier] = (at, token)
-        return token
+    def _uncrossed(self, asked: Asked, actor: Actor) -> Actor:
+        """What a browser sends along by itself, its address or its certificate, proves nothing about who wrote the page."""
+        if asked.changes and crossed(asked.headers):
+            raise Forbidden(
+                "a page of another site may change nothing here: the request's origin is not this server"
+            )
+        return actor
+
+    def _paced(self, actor: Actor) -> Actor:
+        if actor.via != "local":
+            self._take(actor.via)
+        return actor
+
+    def _take(self, caller: str) -> None:
+        if self._pace is None:
+            return
+        wait = self._pace.take(caller, self._clock())
+        if wait:
+            raise RateLimited(
+                f"more than {self._pace.rate:g} requests a second by one token (MESH_RATE_LIMIT); slow down",
+                wait,
+            )

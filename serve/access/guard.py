@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from mesh.errors import MeshError
 from serve.access.gate import Asked, Gate
+from serve.http.certificate import CERTIFICATE
 from serve.http.errors import HttpRefusal, refusal_of
 from serve.http.responses import refusal_response
 
@@ -60,6 +61,7 @@ class Guard:
             headers=dict(scope["headers"]),
             peer=peer[0] if peer else None,
             listener_local=scope.get(LISTENER, self._local),
+            certificate=scope.get(CERTIFICATE),
         )
 
     async def _refuse(self, scope: Scope, send: Send, refusal: HttpRefusal) -> None:

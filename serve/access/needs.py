@@ -8,9 +8,9 @@ from fastapi import Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from mesh.errors import InvalidInput, Unauthenticated
+from mesh.records.bearer import HOW
 from mesh.records.entry import Actor
 from mesh.records.roles import Role, require
-from serve.access.gate import HOW
 from serve.access.views import ApiError
 
 # For the OpenAPI document; the guard before the application is what reads the header.

@@ -5,25 +5,14 @@ A browser on this machine reaches the loopback for any page that it shows. Three
 a `Host` that is no name of the loopback (DNS rebinding), and that bodies must call themselves JSON, which a form cannot.
 """
 
-import ipaddress
 from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
+from mesh.security.exposure import is_loopback
+
 _FORWARDED: Final = (b"forwarded", b"x-forwarded-for", b"x-real-ip")
 _OWN_SITE: Final = (b"same-origin", b"none")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a name or an address is this machine's loopback."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        address = ipaddress.ip_address(host.strip("[]"))
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return bool((mapped or address).is_loopback)
 
 
 def from_this_machine(peer: str | None, headers: Mapping[bytes, bytes], listener_local: bool) -> bool:

@@ -6,7 +6,9 @@ from typing import Literal
 from mesh.records.roles import Role
 from serve.api.errors import ApiError
 
-__all__ = ["ApiError", "CallerView"]
+__all__ = ["ApiError", "By", "CallerView"]
+
+By = Literal["token", "certificate", "local", "nobody"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,4 +17,4 @@ class CallerView:
 
     actor: str | None
     role: Role | None
-    by: Literal["token", "local", "nobody"]
+    by: By

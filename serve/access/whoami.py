@@ -1,10 +1,14 @@
 """`GET /whoami`: who the mesh takes a caller for."""
 
+from typing import Final
+
 from fastapi import APIRouter, Request, Response
 
 from mesh.records.entry import Actor
 from serve.access.needs import REFUSALS
-from serve.access.views import CallerView
+from serve.access.views import By, CallerView
+
+_BY: Final[dict[str, By]] = {"local": "local", "token": "token", "certificate": "certificate"}
 
 
 def whoami_router() -> APIRouter:
@@ -18,6 +22,6 @@ def whoami_router() -> APIRouter:
         actor: Actor | None = request.scope.get("state", {}).get("actor")
         if actor is None:
             return CallerView(None, None, "nobody")
-        return CallerView(actor.name, actor.role, "local" if actor.via == "local" else "token")
+        return CallerView(actor.name, actor.role, _BY[actor.via.partition(":")[0]])
 
     return router

@@ -10,10 +10,13 @@ from ray import serve
 
 from mesh.cluster.logs import log_with_serve
 from mesh.cluster.project import find_config
+from mesh.records.opened import records_of
 from mesh.settings import Settings
 from mesh.spec import load_alerts
 from mesh.stores.alerts import RedisAlerts
 from mesh.stores.predictions import RedisBeats, RedisLog
+from serve.access.door import gate_of
+from serve.access.readers import Readers
 from serve.graphql.alert_feed import AlertFeed
 from serve.graphql.app import GraphqlApp
 from serve.graphql.feed import PredictionFeed
@@ -66,7 +69,9 @@ class Graphql:
             AlertFeed(alerts, alerts, limits.waiting),
             StreamStatus(beats),
         )
-        self._app = GraphqlApp(reading, limits)
+        records = records_of(settings, Path(config_dir).parent)
+        self._parts.push_async_callback(records.close)
+        self._app = GraphqlApp(reading, limits, Readers(gate_of(records, settings)))
         self._parts.push_async_callback(self._app.close)
 
     def __serve_build_asgi_app__(self) -> GraphqlApp:

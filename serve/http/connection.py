@@ -13,6 +13,7 @@ from typing import Final, cast
 
 import httptools
 
+from serve.http.certificate import CERTIFICATE, PeerCertificate, certificate_of
 from serve.http.errors import Headers, HttpRefusal
 from serve.http.exchanges import AsgiExchange, Exchange, InferExchange
 from serve.http.infer_route import Scope
@@ -36,6 +37,8 @@ class Connection(asyncio.Protocol):
         self.lane = lane
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
+        self._secure = False
+        self.certificate: PeerCertificate | None = None
         self._exchanges: deque[Exchange] = deque()
         self._url = b""
         self._headers: Headers = []
@@ -56,6 +59,8 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection, or refuse it where there are too many."""
         self._transport = cast("asyncio.Transport", transport)
+        self._secure = transport.get_extra_info("sslcontext") is not None
+        self.certificate = certificate_of(transport)
         lane = self.lane
         lane.connections.add(self)
         if len(lane.connections) > lane.limits.connections:
@@ -316,12 +321,13 @@ class Connection(asyncio.Protocol):
             "asgi": _ASGI,
             "http_version": self._parser.get_http_version(),
             "method": method,
-            "scheme": "http",
+            "scheme": "https" if self._secure else "http",
             "path": path,
             "raw_path": raw_path,
             "query_string": query,
             "root_path": "",
             "headers": self._headers,
+            CERTIFICATE: self.certificate,
             "client": None if transport is None else transport.get_extra_info("peername"),
             "server": None if transport is None else transport.get_extra_info("sockname"),
         }

@@ -93,7 +93,10 @@ class InferExchange:
         connection = self._connection
         try:
             endpoint, version = self._target
-            response = await connection.lane.app.infer.respond(endpoint, version, self._headers, self._body)
+            shown = connection.certificate
+            response = await connection.lane.app.infer.respond(
+                endpoint, version, self._headers, self._body, None if shown is None else shown.name
+            )
             self.release()
             await connection.write_response(response, close=not self.keep_alive or connection.lane.draining)
         finally:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import socket
+import ssl
 import time
 from typing import Final
 
@@ -19,8 +20,11 @@ _DRAIN_STEP_S: Final = 0.02
 class FastLane:
     """Serves one application until drained. Several processes may share the port (`SO_REUSEPORT`)."""
 
-    def __init__(self, app: MeshApp, limits: ConnectionLimits | None = None) -> None:
-        self._app = app
+    def __init__(
+        self, app: MeshApp, limits: ConnectionLimits | None = None, tls: ssl.SSLContext | None = None
+    ) -> None:
+        """With `tls` it speaks HTTPS and nothing else."""
+        self._app, self._tls = app, tls
         self._limits = limits or ConnectionLimits()
         self._lane: Lane | None = None
         self._server: asyncio.Server | None = None
@@ -36,7 +40,15 @@ class FastLane:
         loop = asyncio.get_running_loop()
         lane = Lane(self._app, self._limits, loop)
         listener = _listen(host, port)
-        self._server = await loop.create_server(lambda: Connection(lane), sock=listener, backlog=_BACKLOG)
+        # A handshake that does not end is given up as headers are that do not end.
+        handshake_s = None if self._tls is None else self._limits.header_s
+        self._server = await loop.create_server(
+            lambda: Connection(lane),
+            sock=listener,
+            backlog=_BACKLOG,
+            ssl=self._tls,
+            ssl_handshake_timeout=handshake_s,
+        )
         self._lane = lane
         self._sweeper = loop.create_task(_sweep(lane))
         return int(listener.getsockname()[1])

@@ -45,9 +45,17 @@ class InferRoute:
         await send_response(send, response)
 
     async def respond(
-        self, endpoint: str, version: str, headers: Mapping[bytes, bytes], body: bytes | bytearray
+        self,
+        endpoint: str,
+        version: str,
+        headers: Mapping[bytes, bytes],
+        body: bytes | bytearray,
+        certificate: str | None = None,
     ) -> Response:
-        """The response to one request. Every failure is a response too; only a cancellation is raised."""
+        """The response to one request. Every failure is a response too; only a cancellation is raised.
+
+        `certificate` is the name in the certificate that the connection's client had to show.
+        """
         received = time.monotonic()
         inference = self._inference
         request_id = inference.identifiers.next()
@@ -58,7 +66,7 @@ class InferRoute:
         journey = inference.begin(headers.get(b"traceparent"))
         try:
             if inference.admission is not None:
-                await inference.admission.admit_inference(_authorization(headers))
+                await inference.admission.admit_inference(_authorization(headers), certificate)
             asked = self._asked(endpoint, version, headers, request_id)
             if b"content-encoding" in headers:
                 body = await decompress(body, headers[b"content-encoding"], inference.limits)

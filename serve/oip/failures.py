@@ -10,6 +10,7 @@ from mesh.errors import (
     MeshError,
     NotFound,
     Overloaded,
+    RateLimited,
     RowsFailed,
     Unauthenticated,
     Unavailable,
@@ -31,6 +32,7 @@ _STATUS_OF: Final[tuple[tuple[type[MeshError], Status], ...]] = (
     (Unauthenticated, Status(401, "UNAUTHENTICATED")),
     (Forbidden, Status(403, "PERMISSION_DENIED")),
     (NotFound, Status(404, "NOT_FOUND")),
+    (RateLimited, Status(429, "RESOURCE_EXHAUSTED")),
     (WrongState, Status(409, "FAILED_PRECONDITION")),
     (Overloaded, Status(503, "RESOURCE_EXHAUSTED")),
     (Unavailable, Status(503, "UNAVAILABLE")),
@@ -47,7 +49,7 @@ def status_of(error: MeshError) -> Status:
 
 def retry_after(error: MeshError) -> float | None:
     """Seconds after which trying again makes sense, or None where it does not."""
-    return error.retry_after_s if isinstance(error, Unavailable) else None
+    return error.retry_after_s if isinstance(error, Unavailable | RateLimited) else None
 
 
 def whole_failure(endpoint: str, answer: Answer, *, partial: bool) -> MeshError | None:

@@ -5,6 +5,7 @@ from typing import Final
 import grpc
 from tritonclient.grpc import service_pb2_grpc as stubs
 
+from mesh.security.tls import CERT, CLIENT_CA, KEY, TlsFiles, read_pem
 from serve.oip.grpc_service import InferenceService
 
 _SERVICE: Final = "inference.GRPCInferenceService"
@@ -12,11 +13,28 @@ _SPARE_BYTES: Final = 1 << 20
 """What a message may hold beside its tensors."""
 
 
+def server_credentials(files: TlsFiles) -> grpc.ServerCredentials:
+    """For `GrpcServer`. Raises `InvalidConfig` naming the file that cannot be read."""
+    pair = read_pem(files.key, KEY), read_pem(files.certificate, CERT)
+    authorities = None if files.client_ca is None else read_pem(files.client_ca, CLIENT_CA)
+    return grpc.ssl_server_credentials(
+        [pair], root_certificates=authorities, require_client_auth=files.mutual
+    )
+
+
 class GrpcServer:
     """Serves one `InferenceService` until drained. Several processes may share the port."""
 
-    def __init__(self, service: InferenceService, *, message_bytes: int, concurrent_calls: int) -> None:
+    def __init__(
+        self,
+        service: InferenceService,
+        *,
+        message_bytes: int,
+        concurrent_calls: int,
+        tls: grpc.ServerCredentials | None = None,
+    ) -> None:
         """`message_bytes` bounds a request (RESOURCE_EXHAUSTED past it), `concurrent_calls` the calls under way."""
+        self._tls = tls
         options = [
             ("grpc.so_reuseport", 1),
             ("grpc.max_receive_message_length", message_bytes + _SPARE_BYTES),
@@ -32,7 +50,11 @@ class GrpcServer:
     async def start(self, host: str, port: int) -> int:
         """Listen; returns the port, which the system chooses for 0. `OSError` names an address that cannot be had."""
         try:
-            bound = self._server.add_insecure_port(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+            address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+            if self._tls is None:
+                bound = self._server.add_insecure_port(address)
+            else:
+                bound = self._server.add_secure_port(address, self._tls)
         except RuntimeError as error:
             raise OSError(f"gRPC cannot listen on {host}:{port}: {error}") from error
         await self._server.start()

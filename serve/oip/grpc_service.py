@@ -74,7 +74,7 @@ async def _admit(inference: Inference, context: CallContext) -> None:
     """Raises `Unauthenticated` where the call names nobody and has to."""
     if inference.admission is not None:
         metadata = dict(context.invocation_metadata() or ())
-        await inference.admission.admit_inference(_text(metadata.get("authorization")))
+        await inference.admission.admit_inference(_text(metadata.get("authorization")), _certificate(context))
 
 
 class InferenceService:
@@ -249,6 +249,13 @@ def _refuse(context: CallContext, error: MeshError) -> None:
 
 def _text(value: str | bytes | None) -> str | None:
     return value.decode("latin-1") if isinstance(value, bytes) else value
+
+
+def _certificate(context: Any) -> str | None:
+    """The common name in the certificate that mutual TLS asked for; Ray Serve's context knows none."""
+    auth_context = getattr(context, "auth_context", None)
+    names = [] if auth_context is None else list(auth_context().get("x509_common_name", ()))
+    return names[0].decode("utf-8", "replace") if names else None
 
 
 def _time_left(context: Any) -> float | None:

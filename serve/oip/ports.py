@@ -55,8 +55,11 @@ class Mesh(InferenceEngine, Endpoints, Readiness, Protocol):
 class Admission(Protocol):
     """Who may be answered."""
 
-    async def admit_inference(self, authorization: str | None) -> None:
-        """Let a call in by its `authorization` (of HTTP or of gRPC's metadata). Raises `Unauthenticated`, `StoreAway`."""
+    async def admit_inference(self, authorization: str | None, certificate: str | None = None) -> None:
+        """Let a call in by its `authorization` (of HTTP or of gRPC's metadata), or the name in its client's certificate.
+
+        Raises `Unauthenticated`, `RateLimited`, `StoreAway`.
+        """
         ...
 
 

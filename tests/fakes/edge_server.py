@@ -8,10 +8,11 @@ from typing import Any, TypeVar
 import uvloop
 from fastapi import APIRouter
 
+from mesh.security.tls import TlsFiles, server_context
 from serve.http.app import App, MeshApp
 from serve.http.fast_lane import FastLane
 from serve.http.lane import ConnectionLimits
-from serve.oip.grpc_server import GrpcServer
+from serve.oip.grpc_server import GrpcServer, server_credentials
 from serve.oip.grpc_service import InferenceService
 from serve.oip.inference import Inference
 from serve.oip.ports import Admission, EndpointFacts, Limits, ServerFacts
@@ -31,8 +32,9 @@ class EdgeServer:
         routers: Sequence[APIRouter] = (),
         guarded: Callable[[App], App] = lambda app: app,
         admission: Admission | None = None,
+        tls: TlsFiles | None = None,
     ) -> None:
-        self.engine = engine
+        self.engine, self._tls = engine, tls
         self.inference = Inference(
             engine,
             ServerFacts(
@@ -43,7 +45,8 @@ class EdgeServer:
             limits,
             admission=admission,
         )
-        self.lane = FastLane(MeshApp(self.inference, routers, guarded), connections)
+        context = None if tls is None else server_context(tls)
+        self.lane = FastLane(MeshApp(self.inference, routers, guarded), connections, context)
         self._loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -60,6 +63,7 @@ class EdgeServer:
             InferenceService(self.inference),
             message_bytes=limits.body_bytes,
             concurrent_calls=limits.requests,
+            tls=None if self._tls is None else server_credentials(self._tls),
         )
         return await self.lane.start("127.0.0.1", 0), await self._grpc_server.start("127.0.0.1", 0)
 

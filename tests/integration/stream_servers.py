@@ -31,18 +31,18 @@ def missing(reason: str) -> None:
 class RealKafka:
     """One broker of the real Kafka, run by the script that `KAFKA_CLUSTER` names."""
 
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(self, folder: Path, port: int, *options: str) -> None:
         script = Path(os.environ.get("KAFKA_CLUSTER") or ROOT / "../shared/kafka/cluster")
         if not script.exists():
             missing(f"no Kafka at {script}: set KAFKA_CLUSTER")
         if not shutil.which("java") and not os.environ.get("JAVA_HOME"):
             missing("no Java runtime for Kafka")
         self._run = [sys.executable, str(script.resolve())]
-        self._folder, self._port = folder, port
+        self._folder, self._port, self._options = folder, port, options
         self.bootstrap = f"127.0.0.1:{port}"
 
     def start(self) -> None:
-        words = ("start", str(self._folder), "--port", str(self._port))
+        words = ("start", str(self._folder), "--port", str(self._port), *self._options)
         try:
             self._do(*words)
         except subprocess.CalledProcessError:

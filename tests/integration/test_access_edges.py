@@ -6,6 +6,7 @@ import tritonclient.grpc as triton_grpc
 import tritonclient.http as triton_http
 from tritonclient.utils import InferenceServerException
 
+from mesh.records.bearer import Bearers
 from mesh.records.tokens import Token, mint
 from mesh.routing.types import Signature, TensorSpec
 from serve.access.gate import Gate
@@ -23,7 +24,7 @@ def edge():
     async def find(identifier: str) -> Token | None:
         return minted.token if identifier == minted.token.id else None
 
-    gate = Gate(find, "all", "dana")
+    gate = Gate(Bearers(find), "all", "dana")
     server = EdgeServer(
         EchoEngine({"default": SIGNATURE}),
         guarded=lambda app: Guard(app, gate, listener_local=True),

@@ -13,6 +13,7 @@ from mesh.alerts import Budget, Policy
 from mesh.cli.app import app
 from mesh.cli.watched_assets import WatchedAssets
 from mesh.errors import MeshError
+from mesh.records.bearer import Bearers
 from mesh.records.memory_audit import MemoryLedger
 from mesh.records.tokens import Token, mint
 from mesh.stores.alerts import MemoryAlerts, RedisAlerts
@@ -40,7 +41,7 @@ class Mesh:
         async def find(identifier: str) -> Token | None:
             return self.minted.token if identifier == self.minted.token.id else None
 
-        return Guard(app, Gate(find, "local", "dana"), listener_local=True)
+        return Guard(app, Gate(Bearers(find), "local", "dana"), listener_local=True)
 
     def __call__(self, *words: str) -> str:
         done = CliRunner().invoke(app, ["alerts", *words, "--url", self.url], catch_exceptions=False)

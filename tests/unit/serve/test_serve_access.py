@@ -8,17 +8,20 @@ from fastapi.testclient import TestClient
 
 from mesh.errors import StoreAway
 from mesh.records.audit_log import now_ms
+from mesh.records.bearer import KEPT_S, STALE_S, Bearers
 from mesh.records.memory_audit import MemoryAudit, MemoryLedger
 from mesh.records.tokens import Token, mint, revoked
+from mesh.security.exposure import is_loopback
 from mesh.stores.alerts import MemoryAlerts
 from mesh.stores.redis_online import RedisOnlineStore
-from serve.access.gate import KEPT_S, STALE_S, Gate
+from serve.access.gate import Gate
 from serve.access.guard import Guard, Through
-from serve.access.origin import is_loopback
 from serve.access.whoami import whoami_router
 from serve.api.alerts import alerts_router
 from serve.api.audit import audit_router
 from serve.api.features import features_router
+from serve.api.rollouts import rollouts_router
+from serve.api.rules import rules_router
 from serve.http.api import build_api
 from serve.oip.inference import Inference
 from serve.oip.ports import ServerFacts
@@ -56,7 +59,7 @@ def app(book: Book, access="local", *, listener_local=True, clock=None, answered
     async def change() -> str:
         return "changed"
 
-    gate = Gate(book.find, access, "dana", **({"clock": clock} if clock else {}))
+    gate = Gate(Bearers(book.find, **({"clock": clock} if clock else {})), access, "dana")
     return Guard(api, gate, listener_local=listener_local, answered=answered)
 
 
@@ -209,7 +212,7 @@ def test_a_form_cannot_send_a_body(book):
     async def take(body: dict[str, int]) -> int:
         return body["n"]
 
-    here = client(Guard(api, Gate(book.find, "local", "dana"), listener_local=True))
+    here = client(Guard(api, Gate(Bearers(book.find), "local", "dana"), listener_local=True))
     assert here.post("/take", content='{"n":1}', headers={"content-type": "text/plain"}).status_code == 400
     assert here.post("/take", json={"n": 1}).json() == 1
 
@@ -224,7 +227,7 @@ def test_a_websocket_is_refused_where_all_calls_need_a_token(book):
         async def send(message):
             sent.append(message)
 
-        guard = Guard(reached, Gate(book.find, access, "dana"), listener_local=False)
+        guard = Guard(reached, Gate(Bearers(book.find), access, "dana"), listener_local=False)
         await guard({"type": "websocket", "path": "/graphql", "headers": []}, None, send)
 
     asyncio.run(open_one("all"))
@@ -250,8 +253,8 @@ def test_not_the_loopback(host):
 async def test_rows_need_a_token_only_where_all_calls_do(book):
     from mesh.errors import Unauthenticated
 
-    await Gate(book.find, "changes", "dana").admit_inference(None)
-    strict = Gate(book.find, "all", "dana")
+    await Gate(Bearers(book.find), "changes", "dana").admit_inference(None)
+    strict = Gate(Bearers(book.find), "all", "dana")
     await strict.admit_inference(f"Bearer {book.minted.text}")
     with pytest.raises(Unauthenticated, match="every call needs a token"):
         await strict.admit_inference(None)
@@ -264,6 +267,8 @@ def test_every_route_that_changes_something_says_what_it_needs(book):
         features_router({}, RedisOnlineStore("redis://localhost")),
         whoami_router(),
         audit_router(MemoryAudit(), None),
+        rules_router(None, None, MemoryLedger()),
+        rollouts_router(None, None, MemoryLedger()),
     ]
     api = build_api(Inference(EchoEngine({}), ServerFacts("t", "9", {})), routers)
     paths = api.openapi()["paths"]
@@ -274,5 +279,6 @@ def test_every_route_that_changes_something_says_what_it_needs(book):
         for method, operation in operations.items()
         if method != "get" and not path.endswith("/infer") and path != "/v2/repository/index"
     }
-    assert changing == {"POST /alerts/{alert}/ack": True, "POST /alerts/{alert}/resolve": True}
+    assert len(changing) == 8
+    assert all(changing.values()), changing
     assert all("security" in paths[path]["get"] for path in ("/audit", "/audit/verify"))

@@ -1,0 +1,1 @@
+"""What keeps strangers out: TLS, which ports need a guard, how often a caller may ask."""
