@@ -10,35 +10,23 @@ from typing import Any, Final
 
 from ray import serve
 
-from mesh.cli.stored import stored_gb
 from mesh.cluster.autoscaling import ONGOING
 from mesh.cluster.connect import connect_engine
 from mesh.cluster.live_rules import LiveRules
 from mesh.cluster.logs import log_with_serve
 from mesh.cluster.metering import EngineGauges, Metering
 from mesh.cluster.rollout_watch import rollout_watch
-from mesh.cluster.rules_client import DeskClient
-from mesh.cluster.scoreboard import Reporter, read_exposition, read_summary
+from mesh.cluster.scoreboard import Reporter
 from mesh.cluster.serve_host import serve_host
 from mesh.security.exposure import is_loopback
 from mesh.security.own_ports import check_serve_port
 from mesh.settings import Settings
-from mesh.spec import MeshConfig, load_alerts, load_features, load_prices
-from mesh.stores.alerts import RedisAlerts
-from mesh.stores.predictions import RedisLog
-from mesh.stores.redis_online import RedisOnlineStore
+from mesh.spec import MeshConfig
 from mesh.telemetry import names
 from mesh.telemetry.recorder import Recorder
 from mesh.tracing.opened import open_tracer
 from serve.access.door import open_door
 from serve.access.guard import Through
-from serve.api.alerts import alerts_router
-from serve.api.costs import costs_router
-from serve.api.features import features_router
-from serve.api.predictions import predictions_router
-from serve.api.rules import rules_router
-from serve.api.shadows import shadows_router
-from serve.costs import MeasuredCosts
 from serve.fast_lanes import FastLanes
 from serve.grpc_stubs import make_messages_picklable
 from serve.http.app import MeshApp
@@ -47,9 +35,7 @@ from serve.metering import RequestMetering
 from serve.oip.grpc_service import InferenceService
 from serve.oip.inference import Inference
 from serve.oip.ports import EndpointFacts, Limits, ServerFacts
-from serve.review import open_review
-from serve.rollouts import open_rollouts
-from serve.status import Status, status_router
+from serve.rooms import Ground, open_rooms
 
 DRAIN_S: Final = 5.0
 GC_THRESHOLD: Final = 50_000
@@ -101,40 +87,9 @@ class Router(InferenceService):
         live.follow(engine, lambda config, _revision: inference.know(server_facts(config)))
         self._parts.push_async_callback(live.stop)
         super().__init__(inference)
-        status = Status(live, settings, engine, lambda: read_summary(settings))
-        desk = DeskClient(folder, settings)
-        alerts = RedisAlerts(settings.redis_url, await asyncio.to_thread(load_alerts, folder))
-        self._parts.push_async_callback(alerts.close)
-        features = RedisOnlineStore(settings.redis_url)
-        self._parts.push_async_callback(features.close)
-        views = (await asyncio.to_thread(load_features, folder)).views
-        log = RedisLog(settings.redis_url, settings.redis_channel)
-        self._parts.push_async_callback(log.close)
-        review = open_review(
-            settings, live.config, folder, alerts, features, door.records, context.replica_tag
-        )
-        self._parts.push_async_callback(review.close)
-        routers = [
-            status_router(status),
-            predictions_router(log, sticky_keys(live.config)),
-            alerts_router(alerts, door.records.ledger),
-            features_router(views, features),
-            rules_router(desk, desk, door.records.ledger),
-            shadows_router(desk),
-            costs_router(await measured_costs(folder, settings, live.config)),
-            *door.routers,
-            review.router,
-            await open_rollouts(
-                folder,
-                settings,
-                desk,
-                lambda: live.config,
-                door.records.ledger,
-                context.replica_tag,
-                self._parts,
-            ),
-        ]
-        self._app = MeshApp(inference, routers, door.guarded)
+        ground = Ground(folder, settings, live, context.replica_tag)
+        rooms = await open_rooms(ground, engine, door.records, self._parts)
+        self._app = MeshApp(inference, [*rooms, *door.routers], door.guarded)
         lanes = FastLanes(settings, self._app, self, LIMITS)
         await lanes.open()
         self._parts.push_async_callback(lanes.close, DRAIN_S)
@@ -155,23 +110,11 @@ class Router(InferenceService):
         await self._parts.aclose()
 
 
-async def measured_costs(folder: Path, settings: Settings, config: MeshConfig) -> MeasuredCosts:
-    """The bill, at the prices of the folder's sheet."""
-    prices = await asyncio.to_thread(load_prices, folder)
-    gpus = {name: spec.num_gpus for name, spec in config.models.items()}
-    return MeasuredCosts(prices, lambda: read_exposition(settings), gpus, lambda: stored_gb(settings))
-
-
 async def serve_is_local(settings: Settings) -> bool:
     """Whether only this machine reaches Serve's port. Raises `InvalidConfig` where strangers do and nobody asks who they are."""
     host = await asyncio.to_thread(serve_host)
     check_serve_port(settings, host)
     return is_loopback(host)
-
-
-def sticky_keys(config: MeshConfig) -> dict[str, str]:
-    """The attribute that is the sticky key, of each endpoint that has one."""
-    return {name: table.key for name, table in config.tables.items() if table.key is not None}
 
 
 def server_facts(config: MeshConfig) -> ServerFacts:
