@@ -10,6 +10,7 @@ import psutil
 from rich.console import Console
 
 from benchmarks import (
+    access,
     alerts,
     gpu,
     graphql,
@@ -27,6 +28,7 @@ from benchmarks import (
     tensor,
     tracing,
 )
+from benchmarks import console as pages
 from benchmarks.results import Row, markdown, save, show
 
 PARTS = (
@@ -43,6 +45,7 @@ PARTS = (
     "gpu",
     "memory",
     "alerts",
+    "access",
     "records",
     "review",
     "console",
@@ -62,6 +65,7 @@ DEFAULT = (
     "gpu",
     "memory",
     "alerts",
+    "access",
     "records",
     "review",
     "console",
@@ -86,9 +90,10 @@ def run_part(part: str, rounds: int, seconds: int, console: Console) -> list[Row
         "gpu": gpu.rows,
         "memory": lambda: memory.measure(console),
         "alerts": alerts.rows,
+        "access": access.rows,
         "records": lambda: records.rows(rounds),
         "review": review.rows,
-        "console": console.rows,
+        "console": pages.rows,
         "graphql": lambda: graphql.measure(rounds, console),
         "quality": lambda: quality.measure(console),
         "tracing": lambda: tracing.rows(console),
