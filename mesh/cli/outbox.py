@@ -1,5 +1,6 @@
 """Records into Kafka, and how far its readers are."""
 
+import time
 from typing import Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
@@ -9,6 +10,12 @@ from mesh.security.kafka import kafka_security
 
 ANSWER_S: Final = 5.0
 _FLUSH_S: Final = 10.0
+_AGAIN_S: Final = 0.2
+_SOON: Final = (
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+)
 
 
 class KafkaAway(MeshError):
@@ -110,13 +117,24 @@ class Readers:
     def unread(self) -> list[int]:
         """Unread records of each partition; `KafkaAway` where the broker does not say."""
         try:
-            return [self._unread(place) for place in self._consumer.committed(self._topics, timeout=ANSWER_S)]
+            return [self._unread(place) for place in self._committed()]
         except KafkaException as error:
             raise KafkaAway(f"Kafka does not say how far its readers are: {error.args[0].str()}") from None
 
     def close(self) -> None:
         """Leave nothing behind."""
         self._consumer.close()
+
+    def _committed(self) -> list[TopicPartition]:
+        """Asked again while a new broker makes the group's coordinator."""
+        give_up = time.monotonic() + ANSWER_S
+        while True:
+            try:
+                return list(self._consumer.committed(self._topics, timeout=ANSWER_S))
+            except KafkaException as error:
+                if error.args[0].code() not in _SOON or time.monotonic() > give_up:
+                    raise
+                time.sleep(_AGAIN_S)
 
     def _unread(self, place: TopicPartition) -> int:
         low, high = self._consumer.get_watermark_offsets(place, timeout=ANSWER_S)

@@ -18,6 +18,7 @@ from mesh.alerts import Budget, Policy
 from mesh.costs import bill
 from mesh.costs.usage import ProcessUse, Usage
 from mesh.engine.compared import ShadowKey
+from mesh.records.bearer import Bearers
 from mesh.records.entry import Actor
 from mesh.records.opened import Records, records_of
 from mesh.review.reviewing import reviewing
@@ -298,7 +299,7 @@ def start(folder: Path, now: int, many: int = 12, access: str = "local") -> Worl
         app = MeshApp(
             inference,
             routers,
-            lambda asked: Guard(asked, Gate(records.token, access, "root"), listener_local=True),
+            lambda asked: Guard(asked, Gate(Bearers(records.token), access, "root"), listener_local=True),
         )
         server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", lifespan="off"))
         made.update(records=records, alerts=alerts, rollouts=rollouts, server=server)

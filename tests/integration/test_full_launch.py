@@ -43,43 +43,6 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "up"
 
 
-def test_up_serves_soon_drains_fully_and_starts_again(
-    backing: tuple[RealKafka, RealRedis], folder: Path
-) -> None:
-    _, redis = backing
-    for _ in ("first", "second"):
-        with redis.client.pubsub(ignore_subscribe_messages=True) as subscription:
-            subscription.subscribe(CHANNEL)
-            subscription.get_message(timeout=2)
-            up = Up(folder, *FEED)
-            try:
-                assert first(subscription, up) < START_S
-                time.sleep(3)
-                started = up.processes()
-                assert len(started) > 10
-                took = up.end()
-            finally:
-                up.kill()
-        assert up.process.returncode == 0, up.said()
-        assert took < END_S
-        figures = LAST.match(up.lines[-1])
-        assert figures, up.said()
-        assert figures[1] == figures[2] != "0"
-        _, alive = psutil.wait_procs(started, timeout=max(0.0, END_S - took))
-        assert not alive, [one.cmdline() for one in alive]
-
-
-def first(subscription: object, up: Up) -> float:
-    """Seconds from the start of `up` to the first prediction."""
-    while time.monotonic() < up.began + START_S:
-        assert up.process.poll() is None, up.said()
-        message = subscription.get_message(timeout=0.5)
-        if message is not None:
-            assert json.loads(message["data"])["predictions"]
-            return time.monotonic() - up.began
-    raise AssertionError(f"no prediction within {START_S:.0f} s:\n{up.said()}")
-
-
 @pytest.mark.parametrize(
     ("port", "said"),
     [
@@ -103,6 +66,33 @@ def test_a_taken_port_is_named_with_what_changes_it(folder: Path, port: int, sai
     assert "Traceback" not in up.said()
 
 
+@pytest.fixture(scope="module")
+def serving(
+    backing: tuple[RealKafka, RealRedis], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Up, float]]:
+    """The whole mesh with its feed, and the seconds to its first prediction; on the ports that were taken before."""
+    _, redis = backing
+    with redis.client.pubsub(ignore_subscribe_messages=True) as subscription:
+        subscription.subscribe(CHANNEL)
+        subscription.get_message(timeout=2)
+        up = Up(tmp_path_factory.mktemp("launch") / "up", *FEED)
+        try:
+            yield up, first(subscription, up)
+        finally:
+            up.kill()
+
+
+def first(subscription: object, up: Up) -> float:
+    """Seconds from the start of `up` to the first prediction."""
+    while time.monotonic() < up.began + START_S:
+        assert up.process.poll() is None, up.said()
+        message = subscription.get_message(timeout=0.5)
+        if message is not None:
+            assert json.loads(message["data"])["predictions"]
+            return time.monotonic() - up.began
+    raise AssertionError(f"no prediction within {START_S:.0f} s:\n{up.said()}")
+
+
 EXCEPTIONS = {
     "HAProxy's statistics": ("haproxy", lambda port: port == int(RAY_PORTS["RAY_SERVE_HAPROXY_STATS_PORT"])),
     "HAProxy's metrics": ("haproxy", lambda port: port == int(RAY_PORTS["RAY_SERVE_HAPROXY_METRICS_PORT"])),
@@ -119,20 +109,14 @@ EXCEPTIONS = {
 """What listens beyond the loopback: the list of docs/security.md, by its names there."""
 
 
-def test_nothing_listens_beyond_the_loopback_but_what_is_documented(
-    backing: tuple[RealKafka, RealRedis], folder: Path
-) -> None:
+def test_nothing_listens_beyond_the_loopback_but_what_is_documented(serving: tuple[Up, float]) -> None:
     page = (ROOT / "docs" / "security.md").read_text()
     for name in EXCEPTIONS:
         assert name in page, f"{name} is not in docs/security.md"
-    up = Up(folder, *FEED)
-    try:
-        up.wait_ready()
-        time.sleep(2)
-        found = listening(up)
-        up.end()
-    finally:
-        up.kill()
+    up, _ = serving
+    up.wait_ready()
+    time.sleep(2)
+    found = listening(up)
     told = {port for _, _, port in found}
     assert {HTTP, GRPC, LANE_HTTP, LANE_GRPC, METRICS, DASHBOARD} <= told
     beyond = [(who, address, port) for who, address, port in found if not is_loopback(address)]
@@ -169,3 +153,18 @@ def is_loopback(address: str) -> bool:
     ip = ipaddress.ip_address(address)
     mapped = getattr(ip, "ipv4_mapped", None)
     return (mapped or ip).is_loopback
+
+
+def test_up_serves_soon_and_drains_fully(serving: tuple[Up, float]) -> None:
+    up, first_s = serving
+    assert first_s < START_S
+    started = up.processes()
+    assert len(started) > 10
+    took = up.end()
+    assert up.process.returncode == 0, up.said()
+    assert took < END_S
+    figures = LAST.match(up.lines[-1])
+    assert figures, up.said()
+    assert figures[1] == figures[2] != "0"
+    _, alive = psutil.wait_procs(started, timeout=max(0.0, END_S - took))
+    assert not alive, [one.cmdline() for one in alive]

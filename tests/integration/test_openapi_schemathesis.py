@@ -14,6 +14,7 @@ from graphql_server import document
 from mesh.cluster.connect import policy_of
 from mesh.engine.engine import Engine
 from mesh.engine.ports import EngineConfig
+from mesh.records.memory_audit import MemoryLedger
 from mesh.settings import Settings
 from mesh.spec import load_mesh
 from mesh.stores.alerts import MemoryAlerts
@@ -55,7 +56,7 @@ def server():
     asyncio.run(features.write(view, a_batch([("pump-7", 1000)])))
     routers = [
         predictions_router(log, {"default": "tenant"}),
-        alerts_router(alerts),
+        alerts_router(alerts, MemoryLedger()),
         features_router({view.name: view}, features),
     ]
     engine = EchoEngine({"default": signature(("x", "FP32", (-1, 3)))})

@@ -76,5 +76,5 @@ def test_one_scrape_shows_all_processes(mesh_on_ray: RunningMesh) -> None:
         assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
         return answer.text
 
-    until(lambda: 'mesh_model_replicas{model="echo"} 1' in page(), 20)
+    until(lambda: 'mesh_model_replicas{model="echo",version="1"} 1' in page(), 20)
     assert 'process="router"' in page()

@@ -17,7 +17,7 @@ from serve.oip.grpc_service import InferenceService
 from serve.oip.inference import Inference
 from serve.oip.ports import Limits, ServerFacts
 
-HTTP, GRPC = 21305, 21306
+HTTP, GRPC = 21315, 21316
 SETTINGS = replace(Settings(), http_port=HTTP, grpc_port=GRPC)
 
 
