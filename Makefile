@@ -75,7 +75,7 @@ mlflow-env: .venv-mlflow/.ready
 	then touch $@; else echo "no MLflow environment: its tests are skipped"; fi
 
 test: $(VENV)/.dev servers triton-env mlflow-env  ## Set up and run every test
-	$(BIN)/python -X faulthandler -m pytest -n 2 --dist loadgroup $(TESTS)
+	$(BIN)/python -X faulthandler -m pytest -n 2 --dist loadscope $(TESTS)
 
 unit: $(VENV)/.dev  ## The tests that take milliseconds
 	$(BIN)/python -m pytest tests/unit tests/property

@@ -3,7 +3,9 @@
 import atexit
 import os
 import sys
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,25 +13,39 @@ VERDICT = pytest.StashKey[int]()
 TESTS = Path(__file__).parent
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Two processes share the work (`make test`): Ray's tests in one, one after the other, the rest beside them."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Together(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(config.rootpath / nodeid.partition("::")[0])
+
+    config.option.loadscopereorder = False  # the longest comes first, which is not the one with most tests
+    return Together(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Two processes share the work (`make test`): Ray's tests in one, one after the other, the rest beside them.
-
-    Two clusters on a host are in each other's way, so those with a cluster of their own come before the one that many share.
-    """
-    with_ray = {item.path for item in items if item.get_closest_marker("ray")}
-    sharing = {item.path for item in items if "mesh_on_ray" in getattr(item, "fixturenames", ())}
-    with_ray |= sharing
-    items.sort(key=lambda item: (item.path in with_ray) + 2 * (item.path in sharing))
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item.path, with_ray)))
+    """Two clusters on a host are in each other's way: those with one of their own come before the one that many share."""
+    items.sort(key=lambda item: (group_of(item.path) != "ray", shares_a_cluster(item.path)))
 
 
-def _group(path: Path, with_ray: set[Path]) -> str:
-    """Ports and servers are a module's own, but those of one tier are never up at the same time."""
-    if path in with_ray:
-        return "ray"
+def group_of(path: Path) -> str:
+    """What stays in one process. Ports and servers are a module's own, but those of a tier are never up at the same time."""
     tier = path.relative_to(TESTS).parts[0]
+    if tier == "integration" and ("pytest.mark.ray" in text_of(path) or shares_a_cluster(path)):
+        return "ray"
     return tier if tier in ("integration", "contract") else str(path)
+
+
+def shares_a_cluster(path: Path) -> bool:
+    return "mesh_on_ray" in text_of(path)
+
+
+@cache
+def text_of(path: Path) -> str:
+    return path.read_text()
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

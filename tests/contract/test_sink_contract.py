@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -26,7 +27,9 @@ class Redis:
     """A Redis with a password that listens on a port and on a socket file."""
 
     def __init__(self, folder: Path) -> None:
-        self.socket = folder / "redis.sock"
+        # A socket's path has at most 107 bytes, which tests' own folders may exceed.
+        self._short = tempfile.TemporaryDirectory(prefix="mesh-")
+        self.socket = Path(self._short.name) / "redis.sock"
         self._words = ["--port", str(PORT), "--bind", "127.0.0.1", "--dir", str(folder), "--save", ""]
         self._words += [
             "--requirepass",

@@ -2,11 +2,20 @@
 
 import os
 import socket
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from mesh.cluster.sockets import STALE_S, runtime_folder, socket_path
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """A short one: a socket's path has at most 107 bytes."""
+    with tempfile.TemporaryDirectory(prefix="mesh-") as folder:
+        yield Path(folder)
 
 
 @pytest.fixture
