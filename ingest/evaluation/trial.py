@@ -29,6 +29,7 @@ from ingest.telemetry.state_store import MemoryStates
 from ingest.telemetry.worker import TelemetryWorker
 from ingest.worker import StreamEngine
 from mesh.alerts import Budget
+from mesh.bounded import within
 from mesh.errors import DeadlineExceeded
 from mesh.pipeline.levels import LevelGauge
 from mesh.pipeline.plan import LevelRules, PipelinePlan
@@ -136,7 +137,7 @@ class Trial:
         self._worker.accept(polled, done.set)
         while not done.is_set() and self._worker.failure is None:
             try:
-                await asyncio.wait_for(done.wait(), _LOOK_S)
+                await within(_LOOK_S, done.wait())
             except TimeoutError:
                 if time.monotonic() >= ends:
                     reason = (

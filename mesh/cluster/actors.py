@@ -5,6 +5,8 @@ from typing import Any, Final
 
 import ray
 
+from mesh.bounded import within
+
 NAMESPACE: Final = "hyperstream"
 
 _FIND_TIMEOUT_S = 10.0
@@ -19,9 +21,7 @@ async def find_or_start(name: str, kind: type, *args: object, on_head: bool = Fa
     Raises `TimeoutError` where Ray does not answer.
     """
     # Finding an actor asks Ray's control store and blocks: never on an event loop.
-    return await asyncio.wait_for(
-        asyncio.to_thread(_find_or_start, name, kind, args, on_head), _FIND_TIMEOUT_S
-    )
+    return await within(_FIND_TIMEOUT_S, asyncio.to_thread(_find_or_start, name, kind, args, on_head))
 
 
 def _find_or_start(name: str, kind: type, args: tuple[object, ...], on_head: bool) -> Any:

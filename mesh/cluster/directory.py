@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from ray.exceptions import RayError
 
+from mesh.bounded import within
 from mesh.cluster.actors import end_this_actor, find_or_start
 from mesh.cluster.leases import RENEW_S, Leases
 from mesh.engine.replica import Replica
@@ -57,7 +58,7 @@ class Directory:
             wait = min(give_up - now, self._leases.settles_in(now) or timeout_s)
             changed = self._changed
             try:
-                await asyncio.wait_for(changed.wait(), max(wait, 0.01))
+                await within(max(wait, 0.01), changed.wait())
             except TimeoutError:
                 continue
         if self._leases.news_for(known, time.monotonic()):
@@ -141,7 +142,7 @@ async def watch_directory(on_change: Callable[[tuple[Replica, ...]], None]) -> N
         try:
             if directory is None:
                 directory = await find_or_start(NAME, Directory)
-            revision, replicas = await asyncio.wait_for(_ask(directory, known), WATCH_S + _CALL_TIMEOUT_S)
+            revision, replicas = await within(WATCH_S + _CALL_TIMEOUT_S, _ask(directory, known))
             failures = 0
             if revision != known:
                 known = revision
@@ -160,11 +161,7 @@ async def _ask(directory: Any, known: int) -> tuple[int, tuple[Replica, ...]]:
 
 
 async def _call(reference: Any) -> None:
-    await asyncio.wait_for(_awaited(reference), _CALL_TIMEOUT_S)
-
-
-async def _awaited(reference: Any) -> None:
-    await reference
+    await within(_CALL_TIMEOUT_S, reference)
 
 
 def _backoff(failures: int) -> float:

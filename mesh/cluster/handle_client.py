@@ -4,7 +4,6 @@ It works where the direct path does not: no replica is known yet, all are gone, 
 replicas and has to be woken.
 """
 
-import asyncio
 from typing import Final
 
 import grpc
@@ -12,6 +11,7 @@ from ray import serve
 from ray.exceptions import RayError
 from ray.serve.exceptions import RayServeException
 
+from mesh.bounded import within
 from mesh.errors import Unavailable
 
 BY_REFERENCE_BYTES: Final = 512 * 1024
@@ -37,7 +37,7 @@ class HandleClient:
     async def __call__(self, payload: bytes) -> bytes:
         """The packed answer to a packed request; `Unavailable` where no replica gives one in time."""
         try:
-            return await asyncio.wait_for(self._call(payload), self._timeout_s)
+            return await within(self._timeout_s, self._call(payload))
         except TimeoutError:
             raise Unavailable(self._model, f"no answer through Serve in {self._timeout_s:.0f} s") from None
         except (RayError, RayServeException, grpc.RpcError) as error:

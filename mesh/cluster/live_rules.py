@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from ray.exceptions import RayError
 
+from mesh.bounded import within
 from mesh.cluster.actors import find_or_start
 from mesh.cluster.connect import ConnectedEngine
 from mesh.cluster.rules_desk import News, RulesDesk, desk_name
@@ -65,7 +66,7 @@ class LiveRules:
         """
         try:
             desk = await self._found()
-            state = await asyncio.wait_for(_awaited(desk.state.remote()), _FIRST_S)
+            state = await within(_FIRST_S, desk.state.remote())
             self.revision, self.apps = state.revision, state.apps
         except _GONE as error:
             logger.warning("the desk of rules does not answer, what was kept is taken: %s", error)
@@ -90,7 +91,7 @@ class LiveRules:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._desk is not None:
             try:
-                await asyncio.wait_for(_awaited(self._desk.leave.remote(self._process)), _CALL_S)
+                await within(_CALL_S, self._desk.leave.remote(self._process))
             except _GONE as error:
                 logger.debug("the desk of rules was not told of the end of %s: %s", self._process, error)
 
@@ -99,9 +100,7 @@ class LiveRules:
         while True:
             try:
                 desk = await self._found()
-                news = await asyncio.wait_for(
-                    _awaited(desk.watch.remote(self._process, known, WATCH_S)), WATCH_S + _CALL_S
-                )
+                news = await within(WATCH_S + _CALL_S, desk.watch.remote(self._process, known, WATCH_S))
                 if news is not None:
                     await self._take(news, engine, on_taken)
                     known = news.revision.version
@@ -132,9 +131,7 @@ class LiveRules:
                 number, waiting = number + 1, taken
             try:
                 desk = await self._found()
-                await asyncio.wait_for(
-                    _awaited(desk.tell_shadows.remote(self._process, number, waiting)), _CALL_S
-                )
+                await within(_CALL_S, desk.tell_shadows.remote(self._process, number, waiting))
                 waiting = None
             except _GONE as error:
                 logger.debug("what shadows said is told later: %s", error)
@@ -147,7 +144,3 @@ class LiveRules:
 
 def _nothing(_config: MeshConfig, _revision: Revision) -> None:
     """What is told where nobody wants to know."""
-
-
-async def _awaited(reference: Any) -> Any:
-    return await reference

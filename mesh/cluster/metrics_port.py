@@ -5,6 +5,7 @@ import logging
 import ssl
 from collections.abc import Awaitable, Callable
 
+from mesh.bounded import within
 from mesh.errors import MeshError, Unauthenticated
 
 Admit = Callable[[str | None], Awaitable[object]]
@@ -59,10 +60,10 @@ class MetricsPort:
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), _REQUEST_S)
-            refused = await asyncio.wait_for(self._refusal(head), _REQUEST_S)
+            head = await within(_REQUEST_S, reader.readuntil(b"\r\n\r\n"))
+            refused = await within(_REQUEST_S, self._refusal(head))
             writer.write(refused or _response(head, self._exposition))
-            await asyncio.wait_for(writer.drain(), _REQUEST_S)
+            await within(_REQUEST_S, writer.drain())
         except (TimeoutError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass  # whoever asks badly, slowly or not at all gets no answer
         finally:

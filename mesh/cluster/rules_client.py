@@ -1,12 +1,12 @@
 """The desk of rules for whoever changes rules or reads comparisons, from any process of the Ray cluster."""
 
-import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from ray.exceptions import RayError
 
+from mesh.bounded import within
 from mesh.cluster.live_rules import find_desk
 from mesh.engine.compared import ShadowKey
 from mesh.errors import StoreAway
@@ -55,7 +55,7 @@ class DeskClient:
         try:
             if self._desk is None:
                 self._desk = await find_desk(self._folder, self._settings)
-            return await asyncio.wait_for(_awaited(getattr(self._desk, method).remote(*arguments)), timeout_s)
+            return await within(timeout_s, getattr(self._desk, method).remote(*arguments))
         # ValueError: Ray's word for a named actor that is between two lives.
         except (RayError, TimeoutError, ValueError) as error:
             self._desk = None
@@ -64,7 +64,3 @@ class DeskClient:
                 raise cause from error
             said = str(error).strip().splitlines()
             raise StoreAway("the desk of rules", said[-1] if said else type(error).__name__) from error
-
-
-async def _awaited(reference: Any) -> Any:
-    return await reference

@@ -15,6 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from mesh.bounded import within
 from mesh.cluster.actors import end_this_actor
 from mesh.cluster.scoreboard import Reporter
 from mesh.engine.compared import ShadowKey
@@ -116,7 +117,7 @@ class RulesDesk:
         try:
             if book.kept.current.version == known:
                 try:
-                    await asyncio.wait_for(book.changed.wait(), timeout_s)
+                    await within(timeout_s, book.changed.wait())
                 except TimeoutError:
                     return None
             return News(book.kept.current, dict(self._hosting.apps))
@@ -218,7 +219,7 @@ class RulesDesk:
                 return Accepted(accepted.revision, accepted.changed, engines, taken)
             confirmed = self._confirmed
             try:
-                await asyncio.wait_for(confirmed.wait(), left)
+                await within(left, confirmed.wait())
             except TimeoutError:
                 continue
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from ray.exceptions import RayError
 
+from mesh.bounded import within
 from mesh.cluster.actors import end_this_actor, find_or_start
 from mesh.cluster.metrics_access import scrapers
 from mesh.cluster.metrics_port import MetricsPort
@@ -159,7 +160,7 @@ async def read_summary(settings: Settings, window_s: float = 5.0) -> Summary:
     Raises `TimeoutError` or a `RayError` where the scoreboard does not answer.
     """
     scoreboard = await find_or_start(NAME, Scoreboard, settings, on_head=True)
-    summary: Summary = await asyncio.wait_for(_awaited(scoreboard.summary.remote(window_s)), _CALL_TIMEOUT_S)
+    summary: Summary = await within(_CALL_TIMEOUT_S, scoreboard.summary.remote(window_s))
     return summary
 
 
@@ -168,13 +169,9 @@ async def read_exposition(settings: Settings) -> bytes:
     scoreboard = await find_or_start(
         NAME, Scoreboard, settings.mesh_host, settings.prometheus_port, on_head=True
     )
-    page: bytes = await asyncio.wait_for(_awaited(scoreboard.exposition.remote()), _CALL_TIMEOUT_S)
+    page: bytes = await within(_CALL_TIMEOUT_S, scoreboard.exposition.remote())
     return page
 
 
 async def _call(reference: Any) -> None:
-    await asyncio.wait_for(_awaited(reference), _CALL_TIMEOUT_S)
-
-
-async def _awaited(reference: Any) -> Any:
-    return await reference
+    await within(_CALL_TIMEOUT_S, reference)

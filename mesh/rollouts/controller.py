@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
+from mesh.bounded import within
 from mesh.errors import MeshError
 from mesh.rollouts.machine import Situation, decided
 from mesh.rollouts.ports import (
@@ -91,9 +92,9 @@ class Controller:
 
     async def tick(self) -> bool:
         """One look at every rollout; False where another controller holds the lease."""
-        if not await asyncio.wait_for(self._lease.hold(), STEP_S):
+        if not await within(STEP_S, self._lease.hold()):
             return False
-        for rollout in await asyncio.wait_for(self._world.book.all(), STEP_S):
+        for rollout in await within(STEP_S, self._world.book.all()):
             if rollout.ended and not rollout.warm and rollout.audited == len(rollout.history):
                 continue
             try:
@@ -104,7 +105,7 @@ class Controller:
 
     async def _let_go(self) -> None:
         try:
-            await asyncio.wait_for(self._lease.release(), STEP_S)
+            await within(STEP_S, self._lease.release())
         except (MeshError, TimeoutError) as error:
             logger.warning("the lease of rollouts ends by itself: %s", error)
 
@@ -133,17 +134,15 @@ class Controller:
         if rollout.state not in _LOOKING:
             return decided(rollout, Situation(Evidence().tally, (), {}, now))
         evidence = await self._look(rollout, now)
-        guards = await asyncio.wait_for(self._world.guards.holding(rollout.plan), STEP_S)
+        guards = await within(STEP_S, self._world.guards.holding(rollout.plan))
         return decided(rollout, Situation(evidence.tally, evidence.judgements, guards, now))
 
     async def _look(self, rollout: Rollout, now: int) -> Evidence:
-        before = await asyncio.wait_for(self._world.evidence.evidence(rollout), STEP_S)
+        before = await within(STEP_S, self._world.evidence.evidence(rollout))
         seen, cursors, failed = [], {}, ""
         for name, feed in self._world.feeds.items():
             try:
-                part, cursor = await asyncio.wait_for(
-                    feed.read(rollout.plan, before.cursors.get(name, "")), STEP_S
-                )
+                part, cursor = await within(STEP_S, feed.read(rollout.plan, before.cursors.get(name, "")))
             except (MeshError, TimeoutError) as error:  # missing evidence is inconclusive, never success
                 failed = f"{name}: {error}"
                 continue
@@ -152,7 +151,7 @@ class Controller:
         if failed:
             logger.warning("rollout '%s' cannot read its evidence: %s", rollout.name, failed)
         after = await asyncio.to_thread(looked, rollout.plan, before, seen, cursors, now)
-        await asyncio.wait_for(self._world.evidence.keep(rollout, after), STEP_S)
+        await within(STEP_S, self._world.evidence.keep(rollout, after))
         return after
 
     async def _carry_out(self, rollout: Rollout) -> Rollout:
@@ -171,11 +170,11 @@ class Controller:
         return rollout
 
     async def _route(self, rollout: Rollout) -> None:
-        rules = await asyncio.wait_for(self._world.routes.current(), STEP_S)
+        rules = await within(STEP_S, self._world.routes.current())
         document = staged(rules.document, rollout.plan, stage_of(rollout))
         if document != rules.document:
             actor = f"rollout:{rollout.name}"
-            await asyncio.wait_for(self._world.routes.propose(document, rules.version, actor), STEP_S)
+            await within(STEP_S, self._world.routes.propose(document, rules.version, actor))
 
     async def _alias(self, rollout: Rollout) -> None:
         """Move the alias of the promote step, where there is one; back again where it had been moved."""
@@ -185,14 +184,12 @@ class Controller:
         there, back = plan.candidate, plan.primary
         if rollout.state == "RollingBack":
             there, back = back, there
-        now = await asyncio.wait_for(self._world.aliases.current(plan.model, step.alias), STEP_S)
+        now = await within(STEP_S, self._world.aliases.current(plan.model, step.alias))
         if now == there or (rollout.state == "RollingBack" and now != back):
             return
         expected = back if now == back else None
         actor = f"rollout:{rollout.name}"
-        await asyncio.wait_for(
-            self._world.aliases.move(plan.model, step.alias, expected, there, actor), STEP_S
-        )
+        await within(STEP_S, self._world.aliases.move(plan.model, step.alias, expected, there, actor))
 
     async def _stumbled(self, rollout: Rollout, trouble: str) -> Rollout:
         """Count a try that failed; after enough of them wait for a person. A rollback is tried for as long as it takes."""
@@ -205,7 +202,7 @@ class Controller:
         return after if await self._write(after, rollout) else rollout
 
     async def _write(self, after: Rollout, before: Rollout) -> bool:
-        return await asyncio.wait_for(self._world.book.write(after, before), STEP_S)
+        return await within(STEP_S, self._world.book.write(after, before))
 
     async def _tell(self, rollout: Rollout) -> None:
         """Every move that the audit log does not have yet. After a crash in between, one comes twice rather than never."""
@@ -220,12 +217,8 @@ class Controller:
                 "plan": rollout.plan.digest,
                 "at_ms": move.at_ms,
             }
-            await asyncio.wait_for(
-                self._world.audit.record(
-                    f"rollout.{move.action}", f"rollout:{rollout.name}", before, after, move.actor
-                ),
-                STEP_S,
-            )
+            what = f"rollout.{move.action}", f"rollout:{rollout.name}"
+            await within(STEP_S, self._world.audit.record(*what, before, after, move.actor))
             told += 1
         if told != rollout.audited:
             await self._write(replace(rollout, audited=told), rollout)

@@ -245,8 +245,10 @@ def trace_of(seen: Seen, which: str, name: str) -> tuple[Received, list[Received
 
 @pytest.mark.timeout(180)
 def test_alerts_fire_while_a_model_hangs_and_end_when_it_is_back(seen: Seen) -> None:
-    for quiet in ("MeshBreakerOpen", "MeshMetricsAway", "MeshSloBurnTicket"):
-        assert quiet not in seen.prometheus.firing()
+    quiet = {"MeshErrorsHigh", "MeshBreakerOpen", "MeshMetricsAway"}
+    until(
+        lambda: not quiet & seen.prometheus.firing(), 60
+    )  # a slow machine may have burnt a model's patience before
     hung = seen.stack.up.actor("ServeReplica:mesh:anomaly")
     ended = threading.Event()
 

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -15,8 +16,8 @@ from mesh.cluster.connect import policy_of
 from mesh.engine.engine import Engine
 from mesh.engine.ports import EngineConfig
 from mesh.records.memory_audit import MemoryLedger
+from mesh.rules.memory import memory_book
 from mesh.settings import Settings
-from mesh.spec import load_mesh
 from mesh.stores.alerts import MemoryAlerts
 from mesh.stores.online import MemoryOnlineStore
 from mesh.stores.predictions import MemoryLog
@@ -39,12 +40,13 @@ async def no_figures():
 
 def status() -> Status:
     settings = Settings()
-    config = load_mesh(ROOT / "config", settings)
+    book = memory_book(ROOT / "config", settings)
+    rules, config = SimpleNamespace(config=book.config, revision=book.kept.current), book.config
     models = {name: policy_of(spec) for name, spec in config.models.items()}
     engine = Engine(
         EngineConfig(config.tables, config.facts, models, config.rules_hash), node="here", handles={}
     )
-    return Status(config, settings, engine, no_figures)
+    return Status(rules, settings, engine, no_figures)
 
 
 @pytest.fixture(scope="module")

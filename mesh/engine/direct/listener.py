@@ -3,6 +3,7 @@
 import asyncio
 from typing import Final, NamedTuple
 
+from mesh.bounded import within
 from mesh.engine.direct.handler import Handler
 from mesh.engine.direct.limits import ListenerLimits
 from mesh.engine.direct.pipe import Pipe
@@ -119,7 +120,7 @@ class Listener:
 
     async def _until_empty(self, timeout_s: float) -> None:
         try:
-            await asyncio.wait_for(self._empty.wait(), timeout_s)
+            await within(timeout_s, self._empty.wait())
         except TimeoutError:
             return
 
