@@ -12,8 +12,11 @@ from ray import serve
 from ingest.config import IngestConfig
 from ingest.deployment import GC_THRESHOLD
 from ingest.scaling import LAG, PARTITIONS, TARGET_LAG
+from ingest.stages.drift import RULE as DRIFT
 from ingest.telemetry.configured import load_chain
+from ingest.telemetry.orphans import resolving_orphans
 from ingest.telemetry.reader import Stores, TelemetryReader
+from mesh.alerts.rules import DIGEST
 from mesh.cluster.connect import connect_engine
 from mesh.cluster.live_rules import LiveRules
 from mesh.cluster.logs import log_with_serve
@@ -56,8 +59,10 @@ class Telemetry:
         tracer = open_tracer(settings, "telemetry", recorder, self._parts)
         chain = await asyncio.to_thread(load_chain, folder, live.config)
         alerts = RedisAlerts(settings.redis_url, chain.policy)
-        online = RedisOnlineStore(settings.redis_url)
         self._parts.push_async_callback(alerts.close)
+        followed = {DIGEST, DRIFT, *(rule.name for rule in chain.policy.rules)}
+        await self._parts.enter_async_context(resolving_orphans(alerts, followed))
+        online = RedisOnlineStore(settings.redis_url)
         self._parts.push_async_callback(online.close)
         candidates = RedisCandidates(settings.redis_url)
         self._parts.push_async_callback(candidates.close)
