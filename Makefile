@@ -53,7 +53,7 @@ ui: $(VENV)/.ui  ## The console over a mesh that runs, port 8501 (make run start
 	@exec $(BIN)/hyperstream console
 
 $(VENV)/.ui: $(VENV)/.core
-	$(PIP) --editable '.[console]'
+	$(PIP) --editable '.[console,features]'
 	@touch $@
 
 api: $(VENV)/.core  ## The HTTP and gRPC side alone: no broker, no Redis, no feed

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import yaml
 from rich.console import Console
 
-from mesh.cli import console, interrupts
+from mesh.cli import console, history, interrupts
 from mesh.cli import feed as sample_feed
 from mesh.cli.addresses import PROMETHEUS_PORT, ServePorts, addresses, ports, serve_ports
 from mesh.cli.backing import provide_kafka, provide_redis
@@ -56,6 +56,7 @@ class Wish:
     rate: float | None
     stream: bool = True
     kafka_release: Path | None = None
+    history: bool = True
 
 
 @dataclass(slots=True)
@@ -142,8 +143,7 @@ class Launch:
             run.start(document, file, os.environ["RAY_ADDRESS"], serve.dashboard)
             interrupts.arm()
             shown = addresses(settings, serve, wish.stream, os.environ)
-            pages = console.beside(settings, Path(_RUN_FOLDER).resolve() / "console.log", owned)
-            board = Board((*shown, *pages), tuple(self.notes))
+            board = Board((*shown, *self._beside(settings, owned)), tuple(self.notes))
             prices = load_prices(Path(settings.config_dir))
             Show(run, board, feeder, self.console, self.began, prices).until_interrupted()
         except KeyboardInterrupt:
@@ -154,6 +154,13 @@ class Launch:
             if feeder is not None:
                 feeder.stop(0)
             self.hung = not within(END_S + 1, lambda: run.end(END_S))
+
+    def _beside(self, settings: Settings, owned: ExitStack) -> list[tuple[str, str]]:
+        """Programs that work over the mesh: where they are, or why they are not."""
+        logs = Path(_RUN_FOLDER).resolve()
+        kept = self.wish.stream and self.wish.history
+        lines = history.beside(Path(settings.config_dir), logs / "history.log", owned) if kept else []
+        return [*console.beside(settings, logs / "console.log", owned), *lines]
 
     def _drain(self, run: "MeshRun", feeder: "Feeder | None", settings: Settings) -> None:
         """Stop the feed, let ingest finish what it has read, say what came of it."""

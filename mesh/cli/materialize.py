@@ -1,22 +1,18 @@
 """`hyperstream features materialize`."""
 
 import threading
-import time
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from mesh.cli import interrupts
 from mesh.cli.features import View
-from mesh.cli.materializing import MaterializeLoop, watched
+from mesh.cli.materializing import Job, watched
 from mesh.cli.stores import place_of
-from mesh.stores.kafka_features import KafkaFeatures
-from mesh.stores.materialize import CommitPolicy, FromBeginning, Materializer
-from mesh.stores.records import RowDecoder
+from mesh.errors import InvalidInput
+from mesh.stores.materialize import CommitPolicy
 from mesh.telemetry.recorder import Recorder
-
-GROUP: Final = "hyperstream-features"
 
 
 def materialize(
@@ -31,6 +27,13 @@ def materialize(
     ] = False,
     until_caught_up: Annotated[
         bool, typer.Option("--until-caught-up", help="End once all is read that was there at the start.")
+    ] = False,
+    keep_on: Annotated[
+        bool,
+        typer.Option(
+            "--keep-on",
+            help="Where Kafka, the topic or the history is away, say so and try again, for as long as it takes.",
+        ),
     ] = False,
     commit_rows: Annotated[
         int, typer.Option(min=1, max=1_000_000, help="Records of one commit, at most.")
@@ -47,24 +50,16 @@ def materialize(
     For example:
 
     - `hyperstream features materialize --until-caught-up`
-    - `hyperstream features materialize --metrics-port 9465`
+    - `hyperstream features materialize --keep-on --metrics-port 9465`
     """
+    if keep_on and until_caught_up:
+        raise InvalidInput("--keep-on", "goes on for ever, and --until-caught-up ends: give one of them")
     place, console, recorder = place_of(view), Console(stderr=True), Recorder()
-    policy = CommitPolicy(commit_rows, commit_s)
-    materializer = Materializer(place.view.name, RowDecoder(place.view), place.writer(), policy, recorder)
-    again = FromBeginning(materializer)
-    bootstrap = place.settings.kafka_bootstrap_servers
-    # Of its own for each table: readers for another transform need all partitions too.
-    group = f"{GROUP}.{place.view.name}.{place.view.transform}"
-    begin = again.begin if from_beginning else materializer.begin
-    source = KafkaFeatures(bootstrap, place.view.topic, group, begin)
     stop = threading.Event()
     interrupts.call_once(stop.set)
-    began = time.monotonic()
-    loop = MaterializeLoop(source, materializer, recorder, place.view.name, [source.tell, again.note])
-    try:
-        with watched(place, recorder, metrics_port):
-            loop.run(stop, console, until_caught_up=until_caught_up)
-    finally:
-        source.close()
-    console.print(loop.summary(time.monotonic() - began), highlight=False)
+    job = Job(place, CommitPolicy(commit_rows, commit_s), recorder, console, stop)
+    with watched(place, recorder, metrics_port):
+        if keep_on:
+            job.keep_on(from_beginning=from_beginning)
+        else:
+            job.run(from_beginning=from_beginning, until_caught_up=until_caught_up)

@@ -5,6 +5,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from rich.console import Console
@@ -12,10 +13,11 @@ from rich.console import Console
 from mesh.cli.stores import Place
 from mesh.cluster.metrics_port import MetricsPort
 from mesh.errors import MeshError
-from mesh.stores.errors import OffsetsMoved, StreamAway
+from mesh.stores.errors import OffsetsMoved, StoreFailed, StreamAway
 from mesh.stores.kafka_features import KafkaFeatures
-from mesh.stores.materialize import Materializer
+from mesh.stores.materialize import CommitPolicy, FromBeginning, Materializer
 from mesh.stores.parity_check import check_parity, record_parity
+from mesh.stores.records import RowDecoder
 from mesh.stores.redis_online import RedisOnlineStore
 from mesh.telemetry import names
 from mesh.telemetry.exposition import exposition
@@ -32,6 +34,55 @@ _LINE_S: Final = 5.0
 
 Committed = Callable[[Mapping[int, int]], object]
 """Partition → the offset that the table is at now."""
+
+
+GROUP: Final = "hyperstream-features"
+_AGAIN_S: Final = (1.0, 30.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Kafka into the history of a view, until `stop`; says on `console` what comes of it."""
+
+    place: Place
+    policy: CommitPolicy
+    recorder: Recorder
+    console: Console
+    stop: threading.Event
+
+    def run(self, *, from_beginning: bool = False, until_caught_up: bool = False) -> None:
+        """Once, with Kafka and the table there. Raises `StreamAway`, `StoreFailed`."""
+        view = self.place.view
+        materializer = Materializer(
+            view.name, RowDecoder(view), self.place.writer(), self.policy, self.recorder
+        )
+        again = FromBeginning(materializer)
+        # Of its own for each table: readers for another transform need all partitions too.
+        group = f"{GROUP}.{view.name}.{view.transform}"
+        begin = again.begin if from_beginning else materializer.begin
+        source = KafkaFeatures(self.place.settings.kafka_bootstrap_servers, view.topic, group, begin)
+        began = time.monotonic()
+        loop = MaterializeLoop(source, materializer, self.recorder, view.name, [source.tell, again.note])
+        try:
+            loop.run(self.stop, self.console, until_caught_up=until_caught_up)
+        finally:
+            source.close()
+        self.console.print(loop.summary(time.monotonic() - began), highlight=False)
+
+    def keep_on(self, *, from_beginning: bool = False) -> None:
+        """Again and again: what is away is waited for, from 1 to 30 s at a time."""
+        pause, most = _AGAIN_S
+        while not self.stop.is_set():
+            began = time.monotonic()
+            try:
+                self.run(from_beginning=from_beginning)
+            except (StreamAway, StoreFailed) as error:
+                if time.monotonic() - began > most:
+                    pause = _AGAIN_S[0]
+                words = f"trying again in {pause:.0f} s: {error}"
+                self.console.print(words, highlight=False, soft_wrap=True)
+                self.stop.wait(pause)
+                pause = min(most, 2 * pause)
 
 
 class MaterializeLoop:

@@ -19,6 +19,12 @@ def up(
     stream: Annotated[
         bool, typer.Option("--stream/--no-stream", help="Kafka, Redis and ingest; else HTTP and gRPC alone.")
     ] = True,
+    history: Annotated[
+        bool,
+        typer.Option(
+            "--history/--no-history", help="Write features into the history that features.yaml names."
+        ),
+    ] = True,
     rate: Annotated[float, typer.Option(min=0.001, help="Records a second to feed.")] = RATE,
     kafka: Annotated[
         Path | None,
@@ -42,7 +48,7 @@ def up(
     """
     if insecure:
         os.environ["MESH_INSECURE"] = "1"  # for the mesh's processes too: each checks for itself
-    wish = Wish(serve_config, rate if feed else None, stream, kafka)
+    wish = Wish(serve_config, rate if feed else None, stream, kafka, history)
     interrupts.arm()
     launch = Launch(wish, Console())
     launch.run()

@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from tests.fakes.console_world import World
 
 ROOT = Path(__file__).resolve().parents[2]
+expect.set_options(timeout=15_000)  # machines that run tests are busy
 
 
 def chromium() -> str:

@@ -184,10 +184,13 @@ def servers(folder: Path) -> Iterator[tuple[RealKafka, RealRedis]]:
 
 
 @contextmanager
-def full_stack(folder: Path, config: Path | None = None, **environ: str) -> Iterator[FullStack]:
+def full_stack(
+    folder: Path, config: Path | None = None, *, history: bool = False, **environ: str
+) -> Iterator[FullStack]:
     """The mesh without its feed, ready for rows; all of it is gone afterwards."""
+    kept = "--history" if history else "--no-history"
     with servers(folder) as (kafka, redis):
-        up = Up(folder / "up", "--no-feed", config=config, **environ)
+        up = Up(folder / "up", "--no-feed", kept, config=config, **environ)
         try:
             up.wait_ready()
             until(lambda: len(up.actors("ServeReplica:ingest")) > 0, START_S)

@@ -65,9 +65,12 @@ class Plant:
             "REDIS_URL": redis.url,
         }
         self.address = str(root / "history" / "telemetry" / VIEW.transform)
+        self.create_topic()
+
+    def create_topic(self) -> None:
         # The records' times are in the past: Kafka would delete them at its next look.
         topic = NewTopic(self.topic, 4, 1, config={"retention.ms": "-1"})
-        admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+        admin = AdminClient({"bootstrap.servers": self.kafka.bootstrap})
         for future in admin.create_topics([topic]).values():
             future.result(30)
 
@@ -119,6 +122,28 @@ def a_stream(seed: int) -> list[tuple[str, int]]:
         at = rng.randrange(len(rows))
         rows.insert(min(len(rows), at + rng.randrange(1, 300)), rows[at])
     return rows
+
+
+def test_told_to_keep_on_it_waits_for_its_topic_and_commits_when_it_is_ended(plant: Plant) -> None:
+    waited, plant.topic = plant.topic, f"{plant.topic}.later"
+    topics = plant.root / "config/topics.yml"
+    topics.write_text(topics.read_text().replace(waited, plant.topic))
+    process = plant.start("materialize", "--keep-on", "--commit-s", "600")
+    assert process.stderr is not None
+    line = process.stderr.readline()
+    assert "trying again in 1 s" in line
+    assert plant.topic in line
+    plant.create_topic()
+    rows = [("pump-1", step * 8_000) for step in range(50)]
+    plant.produce(rows)
+    for line in process.stderr:
+        if "lag 0" in line:
+            break
+    process.send_signal(signal.SIGTERM)
+    _, rest = process.communicate(timeout=20)
+    assert process.returncode == 0, rest
+    assert "50 rows added" in rest
+    assert sorted(plant.rows()) == sorted(rows)
 
 
 def test_killed_in_the_middle_each_row_is_there_once(plant: Plant) -> None:

@@ -1,6 +1,7 @@
 """Raw telemetry through the whole mesh: simulated, alerted on, read over the API, while the reader is killed."""
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -44,7 +45,8 @@ faults:
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FullStack]:
     folder = tmp_path_factory.mktemp("telemetry")
     config = echo_config(folder)
-    (config / "telemetry.yaml").write_text((ROOT / "config/telemetry.yaml").read_text())
+    for name in ("telemetry.yaml", "prices.yaml"):
+        (config / name).write_text((ROOT / "config" / name).read_text())
     (config / "alerts.yaml").write_text(ALERTS)
     (config / "pipeline.yaml").write_text("snapshot_ms: 500\n")
     (folder / "shift.yaml").write_text(SCENARIO)
@@ -54,7 +56,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FullStack]:
         "KAFKA_CLIENT_SESSION_TIMEOUT_MS": "6000",
         "KAFKA_CLIENT_HEARTBEAT_INTERVAL_MS": "1000",
     }
-    with full_stack(folder, config, **readers) as running:
+    with full_stack(folder, config, history=True, **readers) as running:
         raw, features = "hyperstream.raw", "hyperstream.features"
         running.kafka.create(
             raw, f"{raw}.dlq", features, "hyperstream.alerts", "hyperstream.truth", "hyperstream.audit"
@@ -63,22 +65,16 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FullStack]:
         yield running
 
 
-def simulate(stack: FullStack, scenario: Path) -> subprocess.Popen[str]:
-    words = [
-        "simulate",
-        "--scenario",
-        str(scenario),
-        "--assets",
-        str(ASSETS),
-        "--speed",
-        "20x",
-        "--seed",
-        "3",
-    ]
+def simulate(stack: FullStack, scenario: Path, *more: str) -> subprocess.Popen[str]:
+    fleet = ("--scenario", str(scenario), "--assets", str(ASSETS), "--speed", "20x", "--seed", "3")
+    return command(stack, scenario.parent, "simulate", *fleet, *more)
+
+
+def command(stack: FullStack, folder: Path, *words: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "mesh.cli", *words],
         env=stack.up.environ,
-        cwd=scenario.parent,
+        cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -175,29 +171,74 @@ def test_the_newest_features_and_the_alert_are_served_and_the_alert_can_be_resol
     assert httpx.get(f"{API}/alerts", params={"state": "open"}, timeout=5).json()["alerts"] == []
 
 
+def test_whoever_decides_on_the_alert_sees_the_hours_around_it(stack: FullStack) -> None:
+    def waiting() -> list[dict[str, Any]]:
+        queue = httpx.get(f"{API}/review/queue", params={"asset": "pump-3"}, timeout=5).json()["items"]
+        return [one for one in queue if one["source"] == "alert"]
+
+    until(lambda: len(waiting()) == 1, 30)
+
+    def rows() -> int:
+        case = httpx.get(f"{API}/review/items/{waiting()[0]['id']}", timeout=10).json()
+        return len(case["signal"]["times"]) if case["signal"] else 0
+
+    until(lambda: rows() >= SECONDS // 8 // 2, 30, stack.up.said)
+
+
+SPARING = """
+description: One flow shifts far, later than the other did.
+duration_s: 160
+faults:
+  - {kind: level_shift, assets: [pump-5], sensors: [flow], begins_s: 110, lasts_s: 50, size: 40}
+"""
+
+
+@pytest.mark.timeout(120)
+def test_machines_that_spare_readings_are_still_alerted_on_and_the_mesh_says_what_it_costs(
+    stack: FullStack, tmp_path: Path
+) -> None:
+    scenario = tmp_path / "sparing.yaml"
+    scenario.write_text(SPARING)
+    pricing = command(
+        stack, tmp_path, "cost", "--interval", "15", "--json", "--precision", "1", "--url", f"http://127.0.0.1:{METRICS}/metrics"
+    )  # fmt: skip
+    said, _ = simulate(stack, scenario, "--sampling", "--watch", API).communicate(timeout=60)
+    share = re.search(r"([0-9.]+)% of ([0-9,]+) readings were sent", said)
+    assert share is not None, said
+    assert 1 < float(share[1]) < 90
+    until(lambda: any(one["asset"] == "pump-5" for one in alerts()), 30, stack.up.said)
+    bill = json.loads(pricing.communicate(timeout=60)[0])
+    assert {"router", "telemetry", "ingest"} <= bill["by_owner"].keys()
+    assert bill["per_hour"] == pytest.approx(sum(bill["by_owner"].values()))
+    assert bill["per_1000_records"] > 0
+    for one in alerts():
+        httpx.post(f"{API}/alerts/{one['id']}/resolve", json={"actor": "ann"}, timeout=5)
+
+
 def record(asset: str, ts: object, sensors: object) -> bytes:
     return json.dumps({"asset": asset, "ts": ts, "sensors": sensors}).encode()
 
 
-def refused() -> dict[str, bytes]:
-    """What can never be taken, by the class of its dead letter."""
+def refused() -> list[tuple[str, bytes]]:
+    """What can never be taken, with the class of its dead letter."""
     ahead = (time.time() + 3_600) * 1e3
-    return {
-        "NotJson": b"{",
-        "NoFeatures": record("odd", 0, {}),
-        "EmptyValue": b"",
-        "WrongType": b'{"asset": 7, "ts": 0, "sensors": {}}',
-        "BadTime": record("pump-3", ahead, {"flow": 1.0}),
-        "WrongUnit": b'{"asset": "pump-3", "ts": 0, "sensors": {"flow": 1}, "unit": "parsec"}',
-        "TooLarge": b'{"asset": "' + b"x" * 200_000 + b'"}',
-    }
+    return [
+        ("NotJson", b"{"),
+        ("NotJson", b'{"asset": "odd", "ts": 0, "sensors": {"flow": NaN}}'),
+        ("NoFeatures", record("odd", 0, {})),
+        ("EmptyValue", b""),
+        ("WrongType", b'{"asset": 7, "ts": 0, "sensors": {}}'),
+        ("BadTime", record("pump-3", ahead, {"flow": 1.0})),
+        ("WrongUnit", b'{"asset": "pump-3", "ts": 0, "sensors": {"flow": 1}, "unit": "parsec"}'),
+        ("TooLarge", b'{"asset": "' + b"x" * 200_000 + b'"}'),
+    ]
 
 
 def taken(now_ms: float) -> list[bytes]:
     """Odd, and taken: values that are none are flagged and missing."""
     return [
         record("odd", now_ms, {"flow": "twelve"}),
-        b'{"asset": "odd", "ts": %d, "sensors": {"flow": NaN}}' % now_ms,
+        record("odd", now_ms, {"flow": None}),
         record("odd", now_ms, {"no_such_sensor": 1.0}),
         record("odd", now_ms - 366 * 86_400_000, {"flow": 1.0}),
     ]
@@ -211,7 +252,7 @@ def test_garbage_ends_in_the_dead_letters_and_ten_thousand_new_machines_in_bound
     now_ms = time.time() * 1e3
     wrong = refused()
     machines = [record(f"new-{number}", now_ms, {"flow": 1.0}) for number in range(12_000)]
-    values = [*wrong.values(), *taken(now_ms), *machines]
+    values = [*(value for _, value in wrong), *taken(now_ms), *machines]
     before = sum(max(0, at) for at in stack.kafka.committed(topic, group).values())
     producer = Producer({"bootstrap.servers": stack.kafka.bootstrap, "linger.ms": 20})
     for value in values:
@@ -225,9 +266,11 @@ def test_garbage_ends_in_the_dead_letters_and_ten_thousand_new_machines_in_bound
         60,
         stack.up.said,
     )
-    letters = {dict(message.headers() or [])["__connect.errors.exception.class.name"].decode(): message.value()
-               for message in read_messages(stack, f"{topic}.dlq")}  # fmt: skip
-    assert letters == wrong
+    letters = [
+        (dict(message.headers() or [])["__connect.errors.exception.class.name"].decode(), message.value())
+        for message in read_messages(stack, f"{topic}.dlq")
+    ]
+    assert sorted(letters) == sorted(wrong)
     metrics = httpx.get(f"http://127.0.0.1:{METRICS}/metrics", timeout=5).text
     known = max(
         float(line.split()[-1]) for line in metrics.splitlines() if line.startswith("mesh_telemetry_assets")
