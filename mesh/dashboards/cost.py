@@ -17,95 +17,99 @@ def cost(prices: Prices) -> Dashboard:
         "hyperstream-cost",
         "HyperStream: cost",
         (
-            Row(
-                "An hour",
-                (
-                    Panel(
-                        "Cost an hour",
-                        (Query(_ALL),),
-                        "short",
-                        f"{prices.currency}: processor, memory and bytes read, at the prices above. Not in it: GPUs, storage, "
-                        "what is idle, people.",
-                        "stat",
-                        6,
-                        5,
-                    ),
-                    Panel(
-                        "1,000 records",
-                        (
-                            Query(
-                                f"({_ALL}) / (sum(rate(mesh_ingest_records_total[{WINDOW}])) * 3600 > 0) * 1000"
-                            ),
-                        ),
-                        "short",
-                        prices.currency,
-                        "stat",
-                        6,
-                        5,
-                    ),
-                    Panel(
-                        "Cores in use",
-                        (Query(f"sum(rate(mesh_process_cpu_seconds[{WINDOW}]))"),),
-                        "short",
-                        "",
-                        "stat",
-                        6,
-                        5,
-                    ),
-                    Panel(
-                        "Memory in use",
-                        (Query("sum(mesh_process_resident_bytes)"),),
-                        "bytes",
-                        "",
-                        "stat",
-                        6,
-                        5,
-                    ),
-                ),
-            ),
-            Row(
-                "By process",
-                (
-                    Panel(
-                        "Processor",
-                        (Query(_CPU, "{{process}}"),),
-                        "short",
-                        f"{prices.currency} an hour.",
-                        width=12,
-                        stacked=True,
-                    ),
-                    Panel(
-                        "Memory",
-                        (Query(_MEMORY, "{{process}}"),),
-                        "short",
-                        f"{prices.currency} an hour.",
-                        width=12,
-                        stacked=True,
-                    ),
-                    Panel(
-                        "Processor time of a record",
-                        (
-                            Query(
-                                f'sum(rate(mesh_process_cpu_seconds{{process=~"ingest|telemetry"}}[{WINDOW}])) '
-                                f"/ (sum(rate(mesh_ingest_records_total[{WINDOW}])) > 0)",
-                                "readers",
-                            ),
-                        ),
-                        "s",
-                        width=12,
-                    ),
-                    Panel(
-                        "Bytes read",
-                        (Query(rate("mesh_ingest_bytes_total", "topic"), "{{topic}}"),),
-                        "Bps",
-                        width=12,
-                    ),
-                ),
-            ),
+            _an_hour(prices.currency),
+            _by_process(prices.currency),
         ),
         {
             "cpu_hour": prices.cpu_hour,
             "memory_gb_hour": prices.memory_gb_hour,
             "network_gb": prices.network_gb,
         },
+    )
+
+
+def _an_hour(currency: str) -> Row:
+    return Row(
+        "An hour",
+        (
+            Panel(
+                "Cost an hour",
+                (Query(_ALL),),
+                "short",
+                f"{currency}: processor, memory and bytes read, at the prices above. Not in it: GPUs, storage, "
+                "what is idle, people.",
+                "stat",
+                6,
+                5,
+            ),
+            Panel(
+                "1,000 records",
+                (Query(f"({_ALL}) / (sum(rate(mesh_ingest_records_total[{WINDOW}])) * 3600 > 0) * 1000"),),
+                "short",
+                currency,
+                "stat",
+                6,
+                5,
+            ),
+            Panel(
+                "Cores in use",
+                (Query(f"sum(rate(mesh_process_cpu_seconds[{WINDOW}]))"),),
+                "short",
+                "",
+                "stat",
+                6,
+                5,
+            ),
+            Panel(
+                "Memory in use",
+                (Query("sum(mesh_process_resident_bytes)"),),
+                "bytes",
+                "",
+                "stat",
+                6,
+                5,
+            ),
+        ),
+    )
+
+
+def _by_process(currency: str) -> Row:
+    return Row(
+        "By process",
+        (
+            Panel(
+                "Processor",
+                (Query(_CPU, "{{process}}"),),
+                "short",
+                f"{currency} an hour.",
+                width=12,
+                stacked=True,
+            ),
+            Panel(
+                "Memory",
+                (Query(_MEMORY, "{{process}}"),),
+                "short",
+                f"{currency} an hour.",
+                width=12,
+                stacked=True,
+            ),
+            Panel(
+                "Processor time of a record",
+                (
+                    Query(
+                        f'sum(rate(mesh_process_cpu_seconds{{process=~"ingest|telemetry"}}[{WINDOW}])) '
+                        f"/ (sum(rate(mesh_ingest_records_total[{WINDOW}])) > 0)",
+                        "readers",
+                    ),
+                ),
+                "s",
+                width=12,
+            ),
+            Panel(
+                "Bytes read",
+                (Query(rate("mesh_ingest_bytes_total", "topic"), "{{topic}}"),),
+                "Bps",
+                width=12,
+            ),
+        ),
     )

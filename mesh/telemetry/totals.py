@@ -9,11 +9,13 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
+from mesh.telemetry.change import Instant
 from mesh.telemetry.exposition import exposition
 from mesh.telemetry.limit import limited
 from mesh.telemetry.merge import CounterSums, HistogramSums, merge_gauges, sum_counters, sum_histograms
 from mesh.telemetry.snapshot import Snapshot
-from mesh.telemetry.summary import Instant, Summary, summarise
+from mesh.telemetry.summarise import summarise
+from mesh.telemetry.summary import Summary
 
 DEAD_AFTER_S: Final = 10.0
 MAX_DEAD: Final = 256
