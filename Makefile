@@ -35,6 +35,7 @@ stack-up: $(VENV)/.core  ## The mesh and all that it needs, without a feed
 	@exec $(BIN)/hyperstream up --no-feed
 
 stack-up-docker:  ## The same in containers; PROFILE=full adds S3, Prometheus, Grafana and traces
+	MESH_FEATURES_HISTORY=$(if $(filter full,$(PROFILE)),s3://hyperstream/features) \
 	MESH_TAG=$(VERSION)$(if $(filter full,$(PROFILE)),-full) MESH_TARGET=$(if $(filter full,$(PROFILE)),full,slim) \
 	docker compose --profile $(PROFILE) up --build --detach --wait --wait-timeout 600
 	docker compose --profile $(PROFILE) ps

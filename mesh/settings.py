@@ -36,6 +36,8 @@ class Settings:
     trace_ratio: float | None = None
     database_url: str | None = None
     """Where records are kept; None is SQLite in the project's folder (`mesh.records.database`)."""
+    features_history: str | None = None
+    """Where the history of features is kept; None leaves that to `features.yaml`."""
     access: Access = "local"
     """What needs a token: `changes`, `all` calls, or, with `local`, changes by whoever is not on this machine."""
     rules_store: str = ""
@@ -88,6 +90,7 @@ class Settings:
             config_dir=environ.get("MESH_CONFIG") or cls_default("config_dir"),
             trace_ratio=_share(environ, "MESH_TRACE_RATIO"),
             database_url=environ.get("MESH_DATABASE_URL", "").strip() or None,
+            features_history=environ.get("MESH_FEATURES_HISTORY", "").strip() or None,
             access=cast("Access", access),
             rules_store=environ.get("MESH_RULES_STORE") or cls_default("rules_store"),
             tls=tls_files(environ),

@@ -48,7 +48,7 @@ def open_review(
     process: str,
 ) -> Review:
     """Reviewing over `records`, on the event loop that runs. Reads files: they were checked before."""
-    policy, store = load_alerts(folder), load_features(folder)
+    policy, store = load_alerts(folder), load_features(folder, settings.features_history)
     view = store.views.get("telemetry") or next(iter(store.views.values()), None)
     conditions = {rule.name: rule.when.text for rule in policy.rules}
     parts = reviewing(records.database, budget=policy.budget)

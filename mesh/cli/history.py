@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from mesh.embedded.child import Child
+from mesh.settings import Settings
 from mesh.spec import load_features
 
 HOW: Final = "pip install 'hyperstream-mesh[features]'"
@@ -15,12 +16,12 @@ END_S: Final = 6.0
 _PACKAGES: Final = ("deltalake", "pyarrow")
 
 
-def beside(folder: Path, log: Path, owned: ExitStack) -> list[tuple[str, str]]:
+def beside(settings: Settings, log: Path, owned: ExitStack) -> list[tuple[str, str]]:
     """Write the features of a mesh that starts into their history, until `owned` closes; the line that says where, or why not.
 
     Without sensors there is nothing to keep and no line. A mesh without history serves all the same, so nothing is raised.
     """
-    store = load_features(folder)
+    store = load_features(Path(settings.config_dir), settings.features_history)
     view = store.views.get(VIEW)
     if view is None or not view.columns:
         return []

@@ -159,7 +159,7 @@ class Launch:
         """Programs that work over the mesh: where they are, or why they are not."""
         logs = Path(_RUN_FOLDER).resolve()
         kept = self.wish.stream and self.wish.history
-        lines = history.beside(Path(settings.config_dir), logs / "history.log", owned) if kept else []
+        lines = history.beside(settings, logs / "history.log", owned) if kept else []
         return [*console.beside(settings, logs / "console.log", owned), *lines]
 
     def _drain(self, run: "MeshRun", feeder: "Feeder | None", settings: Settings) -> None:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Final
 
 from rich.console import Console
@@ -57,8 +58,9 @@ class Job:
             view.name, RowDecoder(view), self.place.writer(), self.policy, self.recorder
         )
         again = FromBeginning(materializer)
-        # Of its own for each table: readers for another transform need all partitions too.
-        group = f"{GROUP}.{view.name}.{view.transform}"
+        # Of its own for each table: readers for another transform or another place need all partitions too.
+        place = blake2b(self.place.history.encode(), digest_size=4).hexdigest()
+        group = f"{GROUP}.{view.name}.{view.transform}.{place}"
         begin = again.begin if from_beginning else materializer.begin
         source = KafkaFeatures(self.place.settings.kafka_bootstrap_servers, view.topic, group, begin)
         began = time.monotonic()

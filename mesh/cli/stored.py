@@ -44,7 +44,10 @@ def _history_bytes(settings: Settings) -> Mapping[str, int]:
     except ImportError:
         return {}
     folder = Path(settings.config_dir)
-    store, root = load_features(folder), environment.project_root(settings.config_dir)
+    store, root = (
+        load_features(folder, settings.features_history),
+        environment.project_root(settings.config_dir),
+    )
     sizes: dict[str, int] = {}
     for view in store.views.values():
         try:

@@ -73,7 +73,7 @@ def place_of(name: str) -> Place:
     """The view `name` of features.yaml; `NotFound` where there is none, `InvalidConfig` where it has no columns."""
     settings = environment.settings()
     folder = Path(settings.config_dir)
-    store = load_features(folder)
+    store = load_features(folder, settings.features_history)
     view = store.views.get(name)
     if view is None:
         raise NotFound(f"no view '{name}' in features.yaml{nearest(name, store.views)}")

@@ -74,7 +74,7 @@ def _simulated(telemetry: Telemetry, plan: LearningPlan) -> WindowSet | None:
 
 def _history(config_dir: Path, root: Path, plan: LearningPlan, layout: Layout) -> History | None:
     """The view's Delta table; None while there is none."""
-    store = load_features(config_dir)
+    store = load_features(config_dir, Settings.from_environ(os.environ).features_history)
     view = store.views.get(plan.view)
     if view is None:
         raise NotFound(

@@ -1,6 +1,7 @@
 """From a folder of YAML files and the environment to one checked `MeshConfig`."""
 
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 
 from mesh.alerts.rules import Policy
@@ -123,14 +124,15 @@ def load_alerts(config_dir: Path) -> Policy:
     return compile_alerts(document, validate(AlertsFile, document, document.data))
 
 
-def load_features(config_dir: Path) -> FeatureStore:
+def load_features(config_dir: Path, history: str | None = None) -> FeatureStore:
     """Read `features.yaml` in `config_dir`, with `telemetry.yaml` and `topics.yml`, which it follows; each may be absent.
 
-    Raises as `load_mesh` does.
+    `history` takes the place of the file's own (`Settings.features_history`). Raises as `load_mesh` does.
     """
     telemetry = load_telemetry(config_dir)
     document = _document(config_dir / FEATURES)
-    return validate(FeaturesFile, document, document.data).store(telemetry, load_topics(config_dir))
+    store = validate(FeaturesFile, document, document.data).store(telemetry, load_topics(config_dir))
+    return store if history is None else replace(store, history=history)
 
 
 def load_prices(config_dir: Path) -> Prices:

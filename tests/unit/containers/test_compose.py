@@ -13,6 +13,7 @@ import jsonschema
 import pytest
 import yaml
 
+from mesh.settings import Settings
 from mesh.spec import load_features
 from mesh.spec.document import read_document
 
@@ -91,7 +92,7 @@ def test_every_container_is_bounded_and_ours_write_nothing_but_in_memory():
     for name, service in SERVICES.items():
         assert "mem_limit" in service, name
         assert service["security_opt"] == ["no-new-privileges:true"], name
-    for name in ("mesh", "features"):
+    for name in ("mesh", "features", "console"):
         assert SERVICES[name]["read_only"] is True
         assert SERVICES[name]["cap_drop"] == ["ALL"]
         assert SERVICES[name]["init"] is True
@@ -125,15 +126,24 @@ def test_every_mounted_file_is_there(service, source, target):
     assert there, f"{service}: {source} for {target}"
 
 
-def test_the_feature_history_differs_in_its_place_alone(tmp_path):
-    (tmp_path / "config").mkdir()
-    for path in (ROOT / "config").glob("*.y*ml"):
-        shutil.copy2(path, tmp_path / "config")
-    ours = load_features(tmp_path / "config")
-    shutil.copy2(ROOT / "docker" / "features.yaml", tmp_path / "config")
-    theirs = load_features(tmp_path / "config")
-    assert theirs.history == "s3://hyperstream/features"
-    assert theirs.views == ours.views
+def test_in_full_one_container_writes_the_history_that_the_mesh_reads():
+    history = "s3://hyperstream/features"
+    assert (
+        f"MESH_FEATURES_HISTORY=$(if $(filter full,$(PROFILE)),{history})" in (ROOT / "Makefile").read_text()
+    )
+    written, read = (SERVICES[name]["environment"]["MESH_FEATURES_HISTORY"] for name in ("features", "mesh"))
+    assert (written, read) == (f"${{MESH_FEATURES_HISTORY:-{history}}}", "${MESH_FEATURES_HISTORY:-}")
+    settings = Settings.from_environ({"MESH_FEATURES_HISTORY": history})
+    assert load_features(ROOT / "config", settings.features_history).history == history
+    assert "--no-history" in SERVICES["mesh"]["command"]
+    for name in (
+        "AWS_ENDPOINT_URL",
+        "AWS_ALLOW_HTTP",
+        "AWS_REGION",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+    ):
+        assert SERVICES["mesh"]["environment"][name] == SERVICES["features"]["environment"][name]
     keys = json.loads((ROOT / "docker" / "s3.json").read_text())["identities"][0]["credentials"][0]
     environment = SERVICES["features"]["environment"]
     assert environment["AWS_ACCESS_KEY_ID"] == keys["accessKey"]
