@@ -68,6 +68,18 @@ def test_ray_reaches_itself_and_its_own_redis():
     assert not reaches({"app": "other"}, "edge", 8080, outside=False)
 
 
+def test_the_console_reaches_the_api_and_people_reach_the_console():
+    assert reaches(CLIENTS, "console", 8501, outside=True)
+    assert not reaches(STRANGER, "console", 8501, outside=True)
+    assert reaches(part("console"), "edge", 8080, outside=False)
+    assert not reaches(part("console"), "head", 8265, outside=False)
+
+
+def test_prometheus_alone_reaches_the_writer_of_history():
+    assert reaches(PROMETHEUS, "history", 9465, outside=True)
+    assert not reaches(CLIENTS, "history", 9465, outside=True)
+
+
 def test_everything_is_closed_both_ways_unless_a_policy_opens_it():
     closed = of_kind("production", "NetworkPolicy")["closed"]["spec"]
     assert set(closed) == {"podSelector", "policyTypes"}

@@ -14,6 +14,7 @@ VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["versi
 BUILT = {f"hyperstream-mesh:{VERSION}", f"hyperstream-mesh:{VERSION}-full"}
 PUBLIC = {"postgres:17.6", "redis:7.4.2"}
 RAY_METRICS = 8090
+CONSOLE_PORT, HISTORY_PORT = 8501, 9465
 
 each_overlay = pytest.mark.parametrize("overlay", OVERLAYS)
 
@@ -97,6 +98,8 @@ def test_every_port_that_is_named_is_one_that_something_listens_on(overlay):
         "agent": ray_constants.DEFAULT_DASHBOARD_AGENT_LISTEN_PORT,
         "metrics": RAY_METRICS,
         "redis": 6379,
+        "console": CONSOLE_PORT,
+        "history": HISTORY_PORT,
         "postgres": 5432,
     }
     for pod in pods(overlay):
