@@ -6,8 +6,6 @@ from pathlib import Path
 from mesh.cluster.metrics_port import Admit
 from mesh.cluster.project import find_config
 from mesh.errors import Unauthenticated
-from mesh.records.bearer import HOW, Bearers
-from mesh.records.opened import records_of
 from mesh.settings import Settings
 
 
@@ -18,6 +16,10 @@ def scrapers(settings: Settings) -> Admit | None:
     """
     if settings.access != "all":
         return None
+    # Only here: every process of the mesh imports this room, and few know SQLAlchemy.
+    from mesh.records.bearer import HOW, Bearers  # noqa: PLC0415
+    from mesh.records.opened import records_of  # noqa: PLC0415
+
     root: Path = find_config({}, os.environ).resolve().parent
     bearers = Bearers(records_of(settings, root).token)
 
