@@ -40,7 +40,7 @@ class QueueView:
     """Reads the queue. Blocks: call it from a thread."""
 
     def __init__(self, database: Database, rules: QueueRules | None = None) -> None:
-        self._database, self._rules = database, rules or QueueRules()
+        self.database, self._rules = database, rules or QueueRules()
 
     def page(self, query: QueueQuery) -> QueuePage:
         """Items in the queue. Raises `InvalidInput` for a cursor that is none, `StoreAway`."""
@@ -51,7 +51,7 @@ class QueueView:
             wanted = wanted.where(_after(ItemRow, *_read_cursor(query.cursor)))
         wanted = wanted.order_by(ItemRow.rank.desc(), ItemRow.id).limit(query.limit + 1)
         counted = select(func.count()).select_from(ItemRow).where(ItemRow.state.in_(QUEUED))
-        with self._database.read() as session:
+        with self.database.read() as session:
             waiting = session.scalar(counted)
             rows = [item_of(row) for row in session.scalars(wanted)]
         shown = tuple(rows[: query.limit])
