@@ -3,7 +3,7 @@
 Nothing is computed until somebody asks about a row: an answer only holds on to what its cascade has.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
@@ -16,7 +16,7 @@ class Heard:
 
     __slots__ = ("_start", "_stop", "_voices")
 
-    def __init__(self, voices: Sequence[Voice], start: int, stop: int) -> None:
+    def __init__(self, voices: Collection[Voice], start: int, stop: int) -> None:
         self._voices = voices
         self._start, self._stop = start, stop
 

@@ -266,7 +266,7 @@ class Progress:
         parts = self._parts()
         if len(parts) != 1 or len(parts[0].rows) != self.n:
             failed = {row: self._failure(row) for row in (self.stack.known < 0).nonzero()[0].tolist()}
-        heard = Heard(tuple(self._voices.values()), 0, self.n) if len(self._voices) > 1 else None
+        heard = Heard(self._voices.values(), 0, self.n) if len(self._voices) > 1 else None
         answer = build_answer(self.n, parts, failed, self._degraded, self._table.rules_hash, heard)
         shadows, skipped = self._comparisons.calls(self._voices, self._joined)
         return CascadeResult(answer, shadows, skipped)
