@@ -1,6 +1,5 @@
 """Records of the inference topic that people are asked about: a random audit, and answers that the models are unsure of."""
 
-import logging
 import time
 from collections.abc import Sequence
 from typing import Final, Protocol
@@ -18,8 +17,6 @@ from mesh.review.sampling import AuditSampler, asked_twice
 from mesh.review.unsure import UnsureRows
 from mesh.review.values import Source
 from mesh.routing.types import Answer
-
-logger = logging.getLogger(__name__)
 
 _MS: Final = 1_000
 
@@ -49,8 +46,8 @@ class AnswerSampling:
         """See `AnswerTap`. Whatever goes wrong here, the stream goes on."""
         try:
             self._look(polled, records, answer, chosen, time.time_ns() // 1_000_000)
-        except Exception:
-            logger.exception("a batch of answers was not looked at for review")
+        except Exception:  # noqa: BLE001 - whatever it is, the records were answered
+            self._offering.failed()
 
     def _look(
         self, polled: Polled, records: RecordBatch, answer: Answer, chosen: Sequence[int] | None, now: int

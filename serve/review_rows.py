@@ -1,6 +1,5 @@
 """Rows of HTTP and gRPC requests that people are asked about: a random audit. A request that is not drawn pays a subtraction."""
 
-import logging
 import time
 
 from mesh.review.from_answers import AnswerFacts, AnswerReading
@@ -10,8 +9,6 @@ from mesh.review.rules import chance
 from mesh.review.sampling import asked_twice
 from mesh.review.skipping import SkipSampler
 from mesh.routing.types import Answer, Batch
-
-logger = logging.getLogger(__name__)
 
 
 class RequestSampling:
@@ -27,14 +24,14 @@ class RequestSampling:
         if self._passed(len(answer.origin_of)):
             try:
                 self._offer(endpoint, batch, answer)
-            except Exception:  # whatever it is, the request was answered
-                logger.exception("rows of '%s' were not looked at for review", endpoint)
+            except Exception:  # noqa: BLE001 - whatever it is, the request was answered
+                self._offering.failed()
 
     def _offer(self, endpoint: str, batch: Batch, answer: Answer) -> None:
-        now = time.time_ns() // 1_000_000
+        now, inclusion, plan = time.time_ns() // 1_000_000, self._sampler.inclusion, self._sampler.plan
+        drawn = self._sampler.drawn(len(answer))
         flagged = self._reading.flagged(answer)
-        inclusion, plan = self._sampler.inclusion, self._sampler.plan
-        for row in self._sampler.drawn(len(answer)):
+        for row in drawn:
             if answer.origin_of[row] < 0:
                 continue
             subject = f"{endpoint}/{batch.ids[row]}@{now}"

@@ -14,6 +14,8 @@ from mesh.routing.types import MISSING, Answer, Batch
 
 _MAX_SUBJECT: Final = 512
 _MAX_ASSET: Final = 256
+_MAX_NAME: Final = 128
+_MAX_VERSION: Final = 64
 
 
 class AnswerFacts(Protocol):
@@ -59,7 +61,7 @@ class AnswerReading:
         names, features = self._numbers(batch, row)
         return Candidate(
             source=source,
-            subject=subject[:_MAX_SUBJECT],
+            subject=_kept(subject, _MAX_SUBJECT),
             asset=self.asset(endpoint, batch, row),
             row_time=row_time,
             prediction=self._prediction(answer, row, flagged=flagged),
@@ -73,12 +75,12 @@ class AnswerReading:
     def asset(self, endpoint: str, batch: Batch, row: int) -> str:
         """What the row is about: its sticky key, else its id."""
         if batch.keys is not None:
-            return batch.keys[row][:_MAX_ASSET]
+            return _kept(batch.keys[row], _MAX_ASSET)
         key = self._engine.sticky_key(endpoint)
         column = None if key is None else batch.attributes.get(key)
         if column is None or column[row] is MISSING:
-            return batch.ids[row][:_MAX_ASSET]
-        return str(column[row])[:_MAX_ASSET]
+            return _kept(batch.ids[row], _MAX_ASSET)
+        return _kept(str(column[row]), _MAX_ASSET)
 
     def _prediction(self, answer: Answer, row: int, *, flagged: bool) -> Prediction:
         origin = answer.origins[int(answer.origin_of[row])]
@@ -87,9 +89,9 @@ class AnswerReading:
             _number(self._column("score", answer), row),
             self._threshold,
             _number(answer.confidence, row),
-            origin.model,
-            origin.version,
-            origin.route,
+            origin.model[:_MAX_NAME],
+            origin.version[:_MAX_VERSION],
+            origin.route[:_MAX_NAME],
             origin.role,
             answer.rules,
             {} if answer.voices is None else dict(answer.voices.of(row)),
@@ -134,6 +136,11 @@ class AnswerReading:
         if name == "score":
             return None if facts.score is None else scores_of(facts.score, answer.outputs)
         return None if facts.label is None else labels_of(facts.label, answer.outputs)
+
+
+def _kept(text: str, most: int) -> str:
+    """As databases take it: callers choose ids and keys."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode()[:most]
 
 
 def _by_origin(answer: Answer, values: list[str]) -> np.ndarray:

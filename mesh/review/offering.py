@@ -27,6 +27,7 @@ WAITING: Final = 1_000
 FLUSH_S: Final = 0.5
 HELD_S: Final = 2.0
 """How long a candidate waits for shadows."""
+TELL_S: Final = 60.0
 RECENT: Final = 64
 """Comparisons that are remembered: of a fast shadow they come before the row is known to be a candidate."""
 
@@ -60,6 +61,7 @@ class Offering:
         self._by_row: dict[str, list[_Held]] = {}
         self._recent: deque[tuple[Sequence[str], Voices]] = deque(maxlen=RECENT)
         self._dropped = 0
+        self._told_at = -TELL_S
         self._task: asyncio.Task[None] | None = None
         self._ticks: list[Callable[[int], None]] = []
 
@@ -112,18 +114,18 @@ class Offering:
         now, ready = self._clock(), []
         while self._waiting and (whole or self._waiting[0].until <= now):
             ready.append(self._waiting.popleft())
-        if not ready:
-            return
+        for held in ready:
+            self._forget(held)
         wanted = [held for held in ready if held.heard or held.candidate.source != "alert"]
         try:
             if wanted:
                 await self._sink.offer([held.candidate for held in wanted])
-        except BaseException:
+        except MeshError:
             room = WAITING - len(self._waiting)
-            self._waiting.extendleft(reversed(ready[max(0, len(ready) - room) :]))
+            for held in reversed(ready[max(0, len(ready) - room) :]):
+                self._waiting.appendleft(held)
+                self._by_row.setdefault(held.row, []).append(held)
             raise
-        for held in ready:
-            self._forget(held)
         for held in wanted:
             self._count(held.candidate, "offered")
 
@@ -136,6 +138,15 @@ class Offering:
                 await self.flush()
             except MeshError as error:
                 logger.warning("%d rows wait to be offered for review: %s", len(self._waiting), error)
+            except Exception:  # what cannot be offered is lost, and the next is tried
+                logger.exception("rows were not offered for review")
+
+    def failed(self) -> None:
+        """An error is being handled by whoever looks at rows: tell of it, once a minute, and go on."""
+        now = self._clock()
+        if now - self._told_at >= TELL_S:
+            self._told_at = now
+            logger.exception("rows were not looked at for review")
 
     def _forget(self, held: _Held) -> None:
         left = [one for one in self._by_row.get(held.row, ()) if one is not held]

@@ -67,8 +67,8 @@ class AnswersEntry(Strict):
     """Whether rows of HTTP and gRPC requests are."""
     flagged: Annotated[Text, AfterValidator(_condition)] = "score >= 0.5"
     """Which rows stand for an anomaly: a condition over `score`, `label`, `confidence` and `model`."""
-    values: Count = 1_024
-    """Rows of more numbers are asked about without them."""
+    values: Annotated[int, Field(strict=True, ge=0)] = 1_024
+    """Rows of more numbers are asked about, and kept, without them; 0 keeps none."""
 
 
 class SeverityEntry(Strict):

@@ -119,9 +119,9 @@ async def test_the_sticky_key_names_what_the_row_is_about():
     engine.key = "tenant"
     tap, offering, sink = sampling(engine=engine)
     poll, records = polls([record(features=[[1, 2, 3]]), record(features=[[1, 2, 3]])])
-    keyed = replace(records, batch=replace(records.batch, attributes={"tenant": ["blue", "red"]}))
+    keyed = replace(records, batch=replace(records.batch, attributes={"tenant": ["blue\0", "r" * 300]}))
     tap.look(poll, keyed, answer_of([0.2, 0.7]), None)
-    assert [one.asset for one in await offered(tap, offering, sink)] == ["blue", "red"]
+    assert [one.asset for one in await offered(tap, offering, sink)] == ["blue", "r" * 256]
 
 
 async def test_models_that_disagree_make_a_row_an_item():

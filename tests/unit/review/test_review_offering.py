@@ -106,3 +106,30 @@ async def test_it_ticks_while_it_runs(monkeypatch):
             await asyncio.sleep(0.01)
     await offering.stop()
     assert [one.subject for one in await taken(sink)] == ["audit-1"]
+
+
+class Refusing(MemoryCandidates):
+    """Cannot write the first."""
+
+    refused = 0
+
+    async def offer(self, candidates):
+        if not self.refused:
+            self.refused = len(candidates)
+            raise UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates")
+        await super().offer(candidates)
+
+
+async def test_what_cannot_be_offered_is_lost_and_the_next_is_tried(monkeypatch, caplog):
+    monkeypatch.setattr("mesh.review.offering.FLUSH_S", 0.01)
+    sink = Refusing()
+    offering = Offering(sink, held_s=0.0)
+    offering.start()
+    offering.put(candidate(1, "audit"), "a")
+    async with asyncio.timeout(5):
+        while not sink.refused:  # noqa: ASYNC110 - an event would have to be in the sink
+            await asyncio.sleep(0.01)
+    offering.put(candidate(2, "audit"), "b")
+    await offering.stop()
+    assert [one.subject for one in await taken(sink)] == ["audit-2"]
+    assert "were not offered" in caplog.text
