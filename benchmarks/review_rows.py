@@ -82,8 +82,8 @@ def records() -> tuple[Polled, RecordBatch]:
 
 
 def microseconds(work: Callable[[], object], each: int) -> float:
-    """Of one of the `each` things that `work` does: the best of several runs, since what disturbs only adds."""
-    timer = timeit.Timer(work)
+    """Processor time of one of the `each` things that `work` does: the best of several runs, since what disturbs only adds."""
+    timer = timeit.Timer(work, timer=time.process_time)
     number, _ = timer.autorange()
     return min(timer.repeat(REPEATS, number)) / number / each * 1e6
 

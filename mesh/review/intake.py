@@ -48,9 +48,9 @@ class Intake:
         if len(candidates) > TOGETHER:
             raise ValueError(f"{len(candidates)} candidates at once; at most {TOGETHER}")
         some = {item_id(one): one for one in candidates}
-        known = session.scalars(select(ItemRow.id).where(ItemRow.id.in_(some))).all()
+        known = set(session.scalars(select(ItemRow.id).where(ItemRow.id.in_(some))))
         self._voices(session, {key: some[key] for key in known if some[key].prediction.voices})
-        fresh = [(key, one) for key, one in some.items() if key not in set(known)]
+        fresh = [(key, one) for key, one in some.items() if key not in known]
         if fresh:
             self._insert(session, fresh, now)
         return len(fresh)

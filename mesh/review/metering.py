@@ -117,7 +117,7 @@ class ReviewGauges:
 def _standing(session: Session, now: int) -> tuple[dict[str, int], int, int]:
     waiting = ItemRow.state.in_(QUEUED)
     counted = select(ItemRow.state, func.count()).where(waiting).group_by(ItemRow.state)
-    states = dict(session.execute(counted).tuples().all())
+    states = {row[0]: row[1] for row in session.execute(counted)}
     held = session.scalar(select(func.count()).select_from(ItemRow).where(ItemRow.lease_until > now))
     overdue = session.scalar(select(func.count()).select_from(ItemRow).where(waiting, ItemRow.due < now))
     return states, held or 0, overdue or 0
