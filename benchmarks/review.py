@@ -22,6 +22,7 @@ import redis
 import uvicorn
 from fastapi import FastAPI
 
+from benchmarks import review_rows
 from benchmarks.results import Row, at_most, reaches, skipped
 from mesh.alerts import AlertEvent, Budget, Place, Policy, Retention
 from mesh.records.audit_log import AuditLog
@@ -216,4 +217,4 @@ def alert_rows(folder: Path) -> list[Row]:
 def rows() -> list[Row]:
     """All rows of the part."""
     with tempfile.TemporaryDirectory() as folder:
-        return desk_rows(Path(folder)) + alert_rows(Path(folder))
+        return desk_rows(Path(folder)) + alert_rows(Path(folder)) + review_rows.rows()

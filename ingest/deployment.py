@@ -1,5 +1,6 @@
 """The Serve deployment `ingest`: its replicas are the actors that read Kafka."""
 
+import asyncio
 import gc
 import os
 from contextlib import AsyncExitStack
@@ -12,14 +13,17 @@ from ray import serve
 from ingest.config import IngestConfig
 from ingest.heartbeat import Heartbeat
 from ingest.pool import Reader
+from ingest.reviewing import answer_sampling
 from ingest.scaling import LAG, PARTITIONS, TARGET_LAG
 from mesh.cluster.connect import connect_engine
 from mesh.cluster.live_rules import LiveRules
 from mesh.cluster.logs import log_with_serve
 from mesh.cluster.metering import EngineGauges, Metering
+from mesh.cluster.review_watch import ReviewWatch, open_offering
 from mesh.cluster.rollout_watch import rollout_watch
 from mesh.cluster.scoreboard import Reporter
 from mesh.settings import Settings
+from mesh.spec import load_review
 from mesh.stores.predictions import RedisBeats
 from mesh.telemetry.recorder import Recorder
 from mesh.tracing.opened import open_tracer
@@ -47,14 +51,17 @@ class Ingest:
         reporter = Reporter("ingest", context.replica_tag, recorder, settings)
         reporter.start()
         self._parts.push_async_callback(reporter.stop)
-        observer = rollout_watch(Metering(recorder, live.tally), settings, self._parts)
+        review = await asyncio.to_thread(load_review, Path(config_dir))
+        offering = open_offering(settings, review, recorder, self._parts)
+        observer = ReviewWatch(rollout_watch(Metering(recorder, live.tally), settings, self._parts), offering)
         engine = await connect_engine(live.config, settings, mesh_app, observer, live.apps)
         reporter.before_push(EngineGauges(recorder, engine).read)
         self._parts.push_async_callback(engine.close)
         live.follow(engine)
         self._parts.push_async_callback(live.stop)
         tracer = open_tracer(settings, "ingest", recorder, self._parts)
-        self._reader = Reader(settings, self._config, engine, recorder, tracer)
+        tap = answer_sampling(review, engine, offering)
+        self._reader = Reader(settings, self._config, engine, recorder, tracer, tap)
         self._reader.start()
         self._parts.push_async_callback(self._reader.drain)
         beats = RedisBeats(settings.redis_url, settings.redis_channel)

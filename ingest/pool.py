@@ -14,6 +14,7 @@ from ingest.publish import RedisSink
 from ingest.record import Polled
 from ingest.redis_link import RedisAddress
 from ingest.resp import Framer
+from ingest.reviewing import AnswerTap
 from ingest.worker import StreamEngine, Worker
 from mesh.settings import Settings
 from mesh.telemetry import names
@@ -52,6 +53,7 @@ class Reader:
         engine: StreamEngine,
         recorder: Recorder,
         tracer: Tracer | None = None,
+        tap: AnswerTap | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._config = config
@@ -82,6 +84,7 @@ class Reader:
             recorder=recorder,
             default_endpoint=settings.default_model_id,
             tracer=tracer,
+            tap=tap,
         )
         self._source = KafkaSource(
             settings.kafka_inference_topic,

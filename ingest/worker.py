@@ -21,6 +21,7 @@ from ingest.config import IngestConfig
 from ingest.decode import Opener
 from ingest.ledger import Ledger
 from ingest.record import PIPELINE_STAGE, Group, Polled, RecordBatch, Rejected, RejectKind
+from ingest.reviewing import AnswerTap
 from ingest.settle import error_of, settle
 from ingest.sink import DeadLetters, Sink, letter_of
 from ingest.tracing import begin, end
@@ -77,9 +78,12 @@ class Worker:
         recorder: Recorder,
         default_endpoint: str,
         tracer: Tracer | None = None,
+        tap: AnswerTap | None = None,
     ) -> None:
+        """`tap` sees each answer that is published."""
         self._engine = engine
         self._tracer = tracer
+        self._tap = tap
         self._sink = sink
         self._dead_letters = dead_letters
         self._ledger = ledger
@@ -225,6 +229,8 @@ class Worker:
         answers = encode_answers(polled, records, answer, chosen, seconds * 1e3)
         began = time.time_ns()
         await self._sink.publish(model_id, answers)
+        if self._tap is not None:
+            self._tap.look(polled, records, answer, chosen)
         journey = current()
         if journey is not None:
             journey.answered(answer)

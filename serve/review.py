@@ -10,16 +10,18 @@ from mesh.records.opened import Records
 from mesh.review.feed import RedisCandidates
 from mesh.review.follow import ReviewFollower
 from mesh.review.from_alerts import AlertReading
+from mesh.review.metering import ReviewGauges, ReviewMetering
 from mesh.review.origin import Origin, origin_of
 from mesh.review.ports import Signals
 from mesh.review.reviewing import reviewing
 from mesh.review.signals import FirstSignals, History, HistorySignals, NewestSignals
 from mesh.settings import Settings
-from mesh.spec import MeshConfig, load_alerts, load_features, load_pipeline, load_telemetry
+from mesh.spec import MeshConfig, load_alerts, load_features, load_pipeline, load_review, load_telemetry
 from mesh.stores.alerts import RedisAlerts
 from mesh.stores.online import OnlineStore
 from mesh.stores.redis_online import RedisOnlineStore
 from mesh.stores.views import FeatureStore, FeatureView
+from mesh.telemetry.recorder import Recorder
 from serve.api.review import review_router
 from serve.api.review_case import Surroundings
 
@@ -30,11 +32,13 @@ class Review:
 
     router: APIRouter
     _follower: ReviewFollower
+    _gauges: ReviewGauges
     _source: RedisCandidates
 
     async def close(self) -> None:
         """Stop following. The records belong to the door."""
         await self._follower.stop()
+        await self._gauges.stop()
         await self._source.close()
 
 
@@ -46,14 +50,19 @@ def open_review(
     online: RedisOnlineStore,
     records: Records,
     process: str,
+    recorder: Recorder,
 ) -> Review:
     """Reviewing over `records`, on the event loop that runs. Reads files: they were checked before."""
-    policy, store = load_alerts(folder), load_features(folder, settings.features_history)
+    policy, plan = load_alerts(folder), load_review(folder)
+    store = load_features(folder, settings.features_history)
     view = store.views.get("telemetry") or next(iter(store.views.values()), None)
     conditions = {rule.name: rule.when.text for rule in policy.rules}
-    parts = reviewing(records.database, budget=policy.budget)
+    parts = reviewing(records.database, plan.queue, policy.budget)
+    metering = ReviewMetering(recorder)
+    gauges = ReviewGauges(parts, records.transactions, metering)
+    gauges.start()
     criticality, origin = _declared(folder, config)
-    reading = AlertReading(conditions, origin, criticality, view.columns if view else ())
+    reading = AlertReading(conditions, origin, criticality, view.columns if view else (), plan.audit)
     source = RedisCandidates(settings.redis_url, process)
     follower = ReviewFollower(
         records.transactions, parts.intake, alerts, alerts, reading, source,
@@ -63,8 +72,8 @@ def open_review(
     around = Surroundings(
         _signals(store, view, online, config.project_root), alerts, conditions, parts.rules.urgency
     )
-    router = review_router(parts, around, records.ledger, records.transactions)
-    return Review(router, follower, source)
+    router = review_router(parts, around, records.ledger, records.transactions, metering=metering)
+    return Review(router, follower, gauges, source)
 
 
 def _declared(folder: Path, config: MeshConfig) -> tuple[dict[str, float], Origin]:

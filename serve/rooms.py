@@ -18,6 +18,7 @@ from mesh.spec import MeshConfig, load_alerts, load_features, load_prices
 from mesh.stores.alerts import RedisAlerts
 from mesh.stores.predictions import RedisLog
 from mesh.stores.redis_online import RedisOnlineStore
+from mesh.telemetry.recorder import Recorder
 from serve.api.alerts import alerts_router
 from serve.api.costs import costs_router
 from serve.api.features import features_router
@@ -32,12 +33,13 @@ from serve.status import Status, status_router
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What rooms stand on: the configuration's folder, the rules in force, and the router's name among its like."""
+    """What rooms stand on: the configuration's folder, the rules in force, the router's name among its like, its recorder."""
 
     folder: Path
     settings: Settings
     live: LiveRules
     owner: str
+    recorder: Recorder
 
 
 async def open_rooms(
@@ -53,7 +55,9 @@ async def open_rooms(
     log = RedisLog(settings.redis_url, settings.redis_channel)
     for store in (alerts, features, log):
         parts.push_async_callback(store.close)
-    review = open_review(settings, live.config, folder, alerts, features, records, ground.owner)
+    review = open_review(
+        settings, live.config, folder, alerts, features, records, ground.owner, ground.recorder
+    )
     parts.push_async_callback(review.close)
     views = (await asyncio.to_thread(load_features, folder)).views
     desk, ledger = DeskClient(folder, settings), records.ledger

@@ -15,13 +15,14 @@ from mesh.cluster.connect import connect_engine
 from mesh.cluster.live_rules import LiveRules
 from mesh.cluster.logs import log_with_serve
 from mesh.cluster.metering import EngineGauges, Metering
+from mesh.cluster.review_watch import ReviewWatch, open_offering
 from mesh.cluster.rollout_watch import rollout_watch
 from mesh.cluster.scoreboard import Reporter
 from mesh.cluster.serve_host import serve_host
 from mesh.security.exposure import is_loopback
 from mesh.security.own_ports import check_serve_port
 from mesh.settings import Settings
-from mesh.spec import MeshConfig
+from mesh.spec import MeshConfig, load_review
 from mesh.telemetry import names
 from mesh.telemetry.recorder import Recorder
 from mesh.tracing.opened import open_tracer
@@ -35,6 +36,7 @@ from serve.metering import RequestMetering
 from serve.oip.grpc_service import InferenceService
 from serve.oip.inference import Inference
 from serve.oip.ports import EndpointFacts, Limits, ServerFacts
+from serve.review_rows import request_sampling
 from serve.rooms import Ground, open_rooms
 
 DRAIN_S: Final = 5.0
@@ -65,7 +67,9 @@ class Router(InferenceService):
         live = LiveRules(folder, settings, context.replica_tag)
         await live.begin()
         recorder = Recorder()
-        observer = rollout_watch(Metering(recorder, live.tally), settings, self._parts)
+        review = await asyncio.to_thread(load_review, folder)
+        offering = open_offering(settings, review, recorder, self._parts)
+        observer = ReviewWatch(rollout_watch(Metering(recorder, live.tally), settings, self._parts), offering)
         engine = await connect_engine(live.config, settings, context.app_name, observer, live.apps)
         gauges = EngineGauges(recorder, engine)
 
@@ -83,11 +87,12 @@ class Router(InferenceService):
         )
         self._parts.push_async_callback(door.close)
         metering = RequestMetering(recorder)
-        inference = Inference(engine, server_facts(live.config), LIMITS, metering, door.gate, tracer)
+        tap = request_sampling(review, engine, offering)
+        inference = Inference(engine, server_facts(live.config), LIMITS, metering, door.gate, tracer, tap)
         live.follow(engine, lambda config, _revision: inference.know(server_facts(config)))
         self._parts.push_async_callback(live.stop)
         super().__init__(inference)
-        ground = Ground(folder, settings, live, context.replica_tag)
+        ground = Ground(folder, settings, live, context.replica_tag, recorder)
         rooms = await open_rooms(ground, engine, door.records, self._parts)
         self._app = MeshApp(inference, [*rooms, *door.routers], door.guarded)
         lanes = FastLanes(settings, self._app, self, LIMITS)

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from mesh.routing.types import Voices
+
 
 @dataclass(frozen=True, slots=True)
 class Rows:
@@ -12,7 +14,7 @@ class Rows:
 
     `slot` int64 [M] rows of the state, `assets` their names, `time` int64 [M] epoch milliseconds of the last steps, `cause`
     int64 [M] the reading of the batch that closed each, `features` float64 [M, S, F]. `columns` are further values by name,
-    [M] each: what later stages and rules read.
+    [M] each: what later stages and rules read. `voices` are there where several models scored the rows.
     """
 
     slot: np.ndarray
@@ -21,6 +23,7 @@ class Rows:
     cause: np.ndarray
     features: np.ndarray
     columns: Mapping[str, np.ndarray] = field(default_factory=dict)
+    voices: Voices | None = None
 
     def __len__(self) -> int:
         return len(self.slot)
@@ -35,14 +38,14 @@ class Rows:
         """`asset@time`: the same whenever the records of a window are read again."""
         return [f"{asset}@{time}" for asset, time in zip(self.assets, self.time.tolist(), strict=True)]
 
-    def also(self, columns: Mapping[str, np.ndarray]) -> "Rows":
-        """The same rows with more columns."""
-        return replace(self, columns={**self.columns, **columns})
+    def also(self, columns: Mapping[str, np.ndarray], voices: Voices | None = None) -> "Rows":
+        """The same rows with more columns, and with these voices where there are any."""
+        return replace(self, columns={**self.columns, **columns}, voices=voices or self.voices)
 
 
 def joined(parts: Sequence[Rows]) -> Rows:
     """The same windows with the columns of all parts; later parts win."""
     whole = parts[0]
     for part in parts[1:]:
-        whole = whole.also(part.columns)
+        whole = whole.also(part.columns, part.voices)
     return whole

@@ -45,7 +45,7 @@ class Score:
         while True:
             try:
                 answer = await self._ask(endpoint, rows, None if self._plan.required else deadline)
-                return rows.also(columns_of(answer))
+                return rows.also(columns_of(answer), answer.voices)
             except (Unavailable, DeadlineExceeded) as error:
                 attempts += 1
                 wait = backoff.delay(getattr(error, "retry_after_s", None) or 0.0)

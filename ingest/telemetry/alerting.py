@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Coroutine, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from ingest.backoff import Backoff
@@ -15,6 +16,8 @@ from ingest.telemetry.outputs import Destination
 from mesh.alerts import AlertEvent
 from mesh.errors import StoreAway
 from mesh.pipeline.plan import Level
+from mesh.review.from_alerts import VOICE
+from mesh.routing.types import Voices
 from mesh.stores.alerts import AlertWriter, Written
 from mesh.stores.alerts.documents import event_json
 from mesh.stores.alerts.metering import AlertMetering
@@ -48,8 +51,9 @@ class AlertOutput:
         judged = self._alert.step(rows, polled, level)
         for each in judged:
             self._metering.judged(each)
+        events = with_voices([event for each in judged for event in each.events], rows)
         drifts = self._drift.step(rows, polled) if self._drift is not None else []
-        return self._write([*(event for each in judged for event in each.events), *drifts])
+        return self._write([*events, *drifts])
 
     def dump(self, partition: int, assets: Sequence[str]) -> Mapping[str, bytes]:
         """See `Alerting`."""
@@ -89,6 +93,21 @@ class AlertOutput:
             except StoreAway as error:
                 logger.warning("%d alerts are kept and written again: %s", len(events), error)
                 await asyncio.sleep(backoff.delay(error.retry_after_s))
+
+
+def with_voices(events: Sequence[AlertEvent], rows: Rows) -> Sequence[AlertEvent]:
+    """Those that open show what each model said of their row, where several did: `voice.MODEL` among their values."""
+    if rows.voices is None or not any(event.kind == "opened" for event in events):
+        return events
+    places = {pair: row for row, pair in enumerate(zip(rows.assets, rows.time.tolist(), strict=True))}
+    return [_voiced(event, rows.voices, places.get((event.asset, event.at))) for event in events]
+
+
+def _voiced(event: AlertEvent, voices: Voices, row: int | None) -> AlertEvent:
+    if event.kind != "opened" or row is None:
+        return event
+    said = {f"{VOICE}{model}": score for model, score in voices.of(row).items()}
+    return replace(event, values={**event.values, **said})
 
 
 def _told(written: Written) -> dict[str, Attribute]:

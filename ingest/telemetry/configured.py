@@ -7,9 +7,18 @@ from mesh.alerts import Policy
 from mesh.drift import DriftPolicy
 from mesh.pipeline.plan import Level, PipelinePlan
 from mesh.review.origin import NOBODY, Origin, origin_of
+from mesh.review.plan import ReviewPlan
 from mesh.signals.features import feature_names
 from mesh.signals.sensors import Telemetry
-from mesh.spec import MeshConfig, load_alerts, load_features, load_learning, load_pipeline, load_telemetry
+from mesh.spec import (
+    MeshConfig,
+    load_alerts,
+    load_features,
+    load_learning,
+    load_pipeline,
+    load_review,
+    load_telemetry,
+)
 from mesh.stores.views import FeatureView, digest_of
 
 
@@ -36,6 +45,7 @@ class ChainConfig:
     view: FeatureView | None
     origin: Origin = NOBODY
     drift: DriftPolicy = field(default_factory=DriftPolicy)
+    review: ReviewPlan = field(default_factory=ReviewPlan)
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -44,7 +54,7 @@ class ChainConfig:
 
 
 def load_chain(folder: Path, mesh: MeshConfig) -> ChainConfig:
-    """Read `telemetry.yaml`, `pipeline.yaml`, `alerts.yaml`, `features.yaml` and `learning.yaml`.
+    """Read `telemetry.yaml`, `pipeline.yaml`, `alerts.yaml`, `features.yaml`, `learning.yaml` and `review.yaml`.
 
     Raises `InvalidConfig`.
     """
@@ -59,5 +69,6 @@ def load_chain(folder: Path, mesh: MeshConfig) -> ChainConfig:
     versions = {name: spec.version for name, spec in mesh.models.items()}
     origin = next((origin_of(name, versions, mesh.rules_hash) for name in scores if name), NOBODY)
     return ChainConfig(
-        telemetry, plan, topics, load_alerts(folder), view, origin, load_learning(folder).drift
-    )
+        telemetry, plan, topics, load_alerts(folder), view, origin, load_learning(folder).drift,
+        load_review(folder),
+    )  # fmt: skip

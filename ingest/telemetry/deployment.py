@@ -21,9 +21,9 @@ from mesh.cluster.connect import connect_engine
 from mesh.cluster.live_rules import LiveRules
 from mesh.cluster.logs import log_with_serve
 from mesh.cluster.metering import EngineGauges, Metering
+from mesh.cluster.review_watch import ReviewWatch, open_offering
 from mesh.cluster.rollout_watch import rollout_watch
 from mesh.cluster.scoreboard import Reporter
-from mesh.review.feed import RedisCandidates
 from mesh.settings import Settings
 from mesh.stores.alerts import RedisAlerts
 from mesh.stores.redis_online import RedisOnlineStore
@@ -50,23 +50,22 @@ class Telemetry:
         reporter = Reporter("telemetry", context.replica_tag, recorder, settings)
         reporter.start()
         self._parts.push_async_callback(reporter.stop)
-        observer = rollout_watch(Metering(recorder, live.tally), settings, self._parts)
+        chain = await asyncio.to_thread(load_chain, folder, live.config)
+        offering = open_offering(settings, chain.review, recorder, self._parts)
+        observer = ReviewWatch(rollout_watch(Metering(recorder, live.tally), settings, self._parts), offering)
         engine = await connect_engine(live.config, settings, mesh_app, observer, live.apps)
         reporter.before_push(EngineGauges(recorder, engine).read)
         self._parts.push_async_callback(engine.close)
         live.follow(engine)
         self._parts.push_async_callback(live.stop)
         tracer = open_tracer(settings, "telemetry", recorder, self._parts)
-        chain = await asyncio.to_thread(load_chain, folder, live.config)
         alerts = RedisAlerts(settings.redis_url, chain.policy)
         self._parts.push_async_callback(alerts.close)
         followed = {DIGEST, DRIFT, *(rule.name for rule in chain.policy.rules)}
         await self._parts.enter_async_context(resolving_orphans(alerts, followed))
         online = RedisOnlineStore(settings.redis_url)
         self._parts.push_async_callback(online.close)
-        candidates = RedisCandidates(settings.redis_url)
-        self._parts.push_async_callback(candidates.close)
-        stores = Stores(alerts, online, candidates)
+        stores = Stores(alerts, online, offering)
         self._reader = TelemetryReader(settings, self._config, chain, engine, stores, recorder, tracer)
         self._reader.start()
         self._parts.push_async_callback(self._reader.drain)

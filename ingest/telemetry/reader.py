@@ -34,8 +34,10 @@ from ingest.telemetry.worker import TelemetryWorker
 from ingest.worker import StreamEngine
 from mesh.pipeline.levels import LevelGauge
 from mesh.pipeline.plan import Level, PipelinePlan
-from mesh.review.ports import CandidateSink
-from mesh.review.sampling import AuditPlan, AuditSampler
+from mesh.review.from_alerts import AlertReading
+from mesh.review.offering import Offering
+from mesh.review.sampling import AuditSampler
+from mesh.review.unsure import UnsureRows
 from mesh.settings import Settings
 from mesh.stores.alerts import AlertWriter
 from mesh.stores.alerts.metering import AlertMetering
@@ -56,8 +58,8 @@ class Stores:
 
     alerts: AlertWriter
     online: OnlineStore
-    candidates: CandidateSink | None = None
-    """Where rows go that people are asked about; None asks nobody."""
+    offering: Offering | None = None
+    """Takes rows that people are asked about; None asks nobody."""
 
 
 class TelemetryReader:
@@ -157,16 +159,17 @@ class TelemetryReader:
         alert = Alert(rules, chain.telemetry, chain.features)
         drift = Drift(chain.telemetry, chain.drift, recorder)
         topic, metering = self._topic(chain.topics.alerts), AlertMetering(recorder)
-        if stores.candidates is None:
+        review, offering = chain.review, stores.offering
+        if offering is None:
             return AlertOutput(alert, stores.alerts, topic, metering, drift)
-        sampler = AuditSampler(AuditPlan())
-        inner = AlertOutput(alert, CountedAlerts(stores.alerts, sampler), topic, metering, drift)
-        sampling = ReviewSampling(
-            inner, alert, rules, chain.features, chain.origin, stores.candidates, sampler
+        sampler, unsure = AuditSampler(review.audit), UnsureRows(review.unsure)
+        conditions = {rule.name: rule.when.text for rule in rules}
+        reading = AlertReading(
+            conditions, chain.origin, chain.telemetry.criticality, chain.features, review.audit
         )
-        sampling.start()
-        self._parts.push_async_callback(sampling.stop)
-        return sampling
+        writer = CountedAlerts(stores.alerts, sampler, reading, offering)
+        inner = AlertOutput(alert, writer, topic, metering, drift)
+        return ReviewSampling(inner, alert, rules, chain.features, chain.origin, offering, sampler, unsure)
 
     def _topic(self, name: str) -> Topic:
         topic = Topic(name, self._producer)

@@ -23,6 +23,7 @@ from mesh.spec import (
     load_mesh,
     load_pipeline,
     load_prices,
+    load_review,
     load_scenarios,
     load_telemetry,
 )
@@ -49,7 +50,7 @@ def check(
     mesh, telemetry = load_mesh(folder, settings), load_telemetry(folder)
     load_pipeline(folder, mesh)
     prices = load_prices(folder)
-    learning = load_learning(folder)
+    learning, review = load_learning(folder), load_review(folder)
     scenarios, policy = load_scenarios(folder, telemetry), load_alerts(folder)
     rollouts = check_rollouts(folder, mesh)
     console.print(overview(mesh))
@@ -60,6 +61,12 @@ def check(
         console.print(alert_rules(policy))
     console.print(f"prices in {prices.currency} of {prices.date}: {prices.source}", highlight=False)
     console.print(f"learning: {learning.model}, versions in {learning.registry}", highlight=False)
+    audit, queue = review.audit, review.queue
+    console.print(
+        f"review: {audit.share:.0%} random audit, {audit.twice:.0%} judged twice, "
+        f"leases of {duration(queue.lease_ms)}, {len(queue.reasons)} reasons",
+        highlight=False,
+    )
     if scenarios:
         console.print(scenarios_table(scenarios.values()))
     if rollouts:

@@ -82,7 +82,7 @@ def decide(
     reason: Annotated[
         str | None,
         typer.Option(
-            help="Why, to override: sensor-fault, maintenance, known-behaviour, too-sensitive, missed, wrong-asset, other."
+            help="Why, to override: a code of review.yaml, as sensor-fault, maintenance, too-sensitive, missed or other."
         ),
     ] = None,
     note: Note = "",

@@ -133,5 +133,27 @@ OVERVIEW: Final = Dashboard(
                 ),
             ),
         ),
+        Row(
+            "People",
+            (
+                Panel(
+                    "Items that wait for people",
+                    (
+                        Query("sum by (state) (mesh_review_items)", "{{state}}"),
+                        Query("mesh_review_overdue_items", "past their due"),
+                    ),
+                    width=12,
+                ),
+                Panel(
+                    "Decisions an hour",
+                    (
+                        Query("sum(rate(mesh_review_decisions_total[1h])) * 3600 or vector(0)", "all"),
+                        Query("sum(rate(mesh_review_overrides_total[1h])) * 3600 or vector(0)", "overrides"),
+                    ),
+                    why="What people did with items, and how often they said otherwise than the mesh.",
+                    width=12,
+                ),
+            ),
+        ),
     ),
 )

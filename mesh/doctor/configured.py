@@ -13,6 +13,7 @@ from mesh.spec import (
     load_mesh,
     load_pipeline,
     load_prices,
+    load_review,
     load_slos,
     load_telemetry,
 )
@@ -28,6 +29,7 @@ def configuration(folder: Path, settings: Settings) -> tuple[list[Finding], Mesh
         load_alerts(folder)
         load_features(folder)
         load_prices(folder)
+        load_review(folder)
         if (folder / "slos.yaml").exists():
             load_slos(folder)
     except InvalidConfig as error:

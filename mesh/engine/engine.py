@@ -11,6 +11,7 @@ from mesh.engine.ports import EngineConfig, HandlePath, Observer, Queue, Silent
 from mesh.engine.replica import Replica
 from mesh.errors import DeadlineExceeded, NotFound, Overloaded
 from mesh.routing.breaker import BreakerState
+from mesh.routing.facts import ModelFacts
 from mesh.routing.types import Answer, Batch, Signature, Variant
 
 _KEPT: Final = 8
@@ -91,6 +92,15 @@ class Engine:
         was read for.
         """
         return self._edition.attributes_read(endpoint)
+
+    def facts(self, model: str) -> ModelFacts | None:
+        """What rules know of a model; None for one that is none of the present tables'."""
+        return self._edition.config.facts.get(model)
+
+    def sticky_key(self, endpoint: str) -> str | None:
+        """The attribute that is the endpoint's sticky key; None where it has none."""
+        table = self._edition.config.tables.get(endpoint)
+        return None if table is None else table.key
 
     def models_of(self, endpoint: str) -> frozenset[str]:
         """The models that may answer the endpoint or shadow it."""

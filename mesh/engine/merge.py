@@ -87,5 +87,6 @@ def split_answer(answer: Answer, sizes: Sequence[int]) -> Iterator[Answer]:
             answer.degraded[start:stop],
             failed,
             answer.rules,
+            None if answer.voices is None else answer.voices.part(start, stop),
         )
         start = stop

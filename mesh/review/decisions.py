@@ -21,9 +21,6 @@ from mesh.review.tables import DecisionRow, ItemRow, PassedRow
 from mesh.review.undo import standing_of_bulk, undoable
 from mesh.review.values import QUEUED, Label, Said
 
-MAX_BULK: Final = 500
-"""Items of one bulk decision."""
-
 _COUNTED: Final = itertools.count()
 
 
@@ -96,7 +93,7 @@ class Decisions:
             select(ItemRow)
             .where(ItemRow.incident == incident, ItemRow.state.in_(QUEUED), ItemRow.source != "audit")
             .order_by(ItemRow.rank.desc(), ItemRow.id)
-            .limit(MAX_BULK)
+            .limit(self._rules.bulk)
             .with_for_update()
         ).all()
         if not items:
@@ -148,7 +145,7 @@ class Decisions:
             raise WrongState(f"item '{item.id}'", "judged by you already (undo that first)", said.action)
         blind = is_blind(session, item, person.name)
         before: Label = "anomaly" if item.flagged else "normal"
-        meaning = meaning_of(said, before, hidden=blind)
+        meaning = meaning_of(said, before, hidden=blind, reasons=self._rules.reasons)
         row = _row(item, person, meaning, said, now)
         row.blind, row.evidence, row.bulk, row.before = blind, dict(evidence), bulk, before
         row.seconds = round(max(0, now - item.lease_from) / 1000, 3) if item.lease_by == person.name else 0.0

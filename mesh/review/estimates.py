@@ -30,11 +30,12 @@ Z95: Final = 1.959964
 
 @dataclass(frozen=True, slots=True)
 class Audited:
-    """A row of the audit: its inclusion probability, whether the mesh flagged it, and its label once it has one."""
+    """A row of the audit: its inclusion probability, whether `model` flagged it, and its label once it has one."""
 
     inclusion: float
     flagged: bool
     label: Label | None
+    model: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ def _standing(*columns: Any) -> Any:
 def _audit(session: Session, since: int, until: int) -> list[Audited]:
     """The label that stands, else what the one person said who judged without seeing the score; disputed ones have none."""
     items = session.execute(
-        select(ItemRow.id, ItemRow.inclusion, ItemRow.flagged, LabelRow.label)
+        select(ItemRow.id, ItemRow.inclusion, ItemRow.flagged, LabelRow.label, ItemRow.model)
         .outerjoin(LabelRow, LabelRow.standing == ItemRow.id)
         .where(ItemRow.source == "audit", ItemRow.row_time >= since, ItemRow.row_time < until)
         .where(ItemRow.inclusion.is_not(None))
@@ -64,8 +64,8 @@ def _audit(session: Session, since: int, until: int) -> list[Audited]:
     for item, label in session.execute(blind):
         said[item].add(cast("Label", label))
     return [
-        Audited(inclusion or 1.0, flagged, cast("Label", label) if label else _only(said.get(key)))
-        for key, inclusion, flagged, label in items
+        Audited(inclusion or 1.0, flagged, cast("Label", label) if label else _only(said.get(key)), model)
+        for key, inclusion, flagged, label, model in items
     ]
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from mesh.alerts import Alert
+from mesh.alerts.events import Values
 from mesh.alerts.rules import DIGEST
 from mesh.review.intake import AlertTimes
 from mesh.review.origin import Origin, threshold_of
@@ -12,6 +13,8 @@ from mesh.review.sampling import AuditPlan, asked_twice
 from mesh.review.values import Candidate, Prediction
 from mesh.stores.rows import OnlineRow
 
+VOICE: Final = "voice."
+"""An alert's values that begin so are what one model said of its row."""
 NEAR_MS: Final = 60_000
 """Features of an asset's newest row are those of the alert's where the two are no farther apart."""
 
@@ -46,6 +49,7 @@ class AlertReading:
                 model=self.origin.model,
                 version=self.origin.version,
                 rules=self.origin.rules,
+                voices=_voices(opened.values),
             ),
             severity=opened.severity,
             criticality=_number(opened.values.get("criticality")) or self.criticality.get(opened.asset, 1.0),
@@ -65,6 +69,11 @@ def times_of(alert: Alert) -> AlertTimes:
     acknowledged = None if alert.acknowledged is None else alert.acknowledged.at
     resolved = alert.cleared_at if alert.resolved is None else alert.resolved.at
     return AlertTimes(alert.id, acknowledged, resolved)
+
+
+def _voices(values: Values) -> dict[str, float]:
+    said = {name: _number(value) for name, value in values.items() if name.startswith(VOICE)}
+    return {name.removeprefix(VOICE): score for name, score in said.items() if score is not None}
 
 
 def _number(value: object) -> float | None:

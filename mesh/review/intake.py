@@ -1,7 +1,7 @@
 """Candidates become items: once each, ranked, joined to their incident, the best of an incident at its head."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -41,15 +41,30 @@ class Intake:
         self._rules = rules or QueueRules()
 
     def add(self, session: Session, candidates: Sequence[Candidate], now: int) -> int:
-        """Take those that are not there yet: how many that were. At most `TOGETHER` at once, so that others may write."""
+        """Take those that are not there yet: how many that were. At most `TOGETHER` at once, so that others may write.
+
+        Those that are there get the voices that they lack, and while they are open the rank that follows.
+        """
         if len(candidates) > TOGETHER:
             raise ValueError(f"{len(candidates)} candidates at once; at most {TOGETHER}")
         some = {item_id(one): one for one in candidates}
         known = set(session.scalars(select(ItemRow.id).where(ItemRow.id.in_(some))))
+        self._voices(session, {key: some[key] for key in known if some[key].prediction.voices})
         fresh = [(key, one) for key, one in some.items() if key not in known]
         if fresh:
             self._insert(session, fresh, now)
         return len(fresh)
+
+    def _voices(self, session: Session, heard: Mapping[str, Candidate]) -> None:
+        if not heard:
+            return
+        for row in session.scalars(select(ItemRow).where(ItemRow.id.in_(heard), ItemRow.state == "open")):
+            one = heard[row.id]
+            said = {**row.voices, **one.prediction.voices}
+            if said != row.voices:
+                row.voices = said
+                told = replace(one, prediction=replace(one.prediction, voices=said))
+                row.rank = self._rules.urgency.rank(told)
 
     def alerts(self, session: Session, times: Iterable[AlertTimes]) -> None:
         """Note when alerts were acknowledged and resolved; those without an item are passed over."""

@@ -1,9 +1,11 @@
 """What a person's words mean, given what was predicted. Pure; the place where a wrong request is told what to change."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from mesh.errors import InvalidInput
+from mesh.review.reasons import REASONS, ReasonCode
 from mesh.review.values import LABELS, Action, Label, Said
 
 MAX_NOTE: Final = 2_000
@@ -19,14 +21,15 @@ class Meaning:
     label: Label | None
 
 
-def meaning_of(said: Said, predicted: Label, *, hidden: bool) -> Meaning:
+def meaning_of(
+    said: Said, predicted: Label, *, hidden: bool, reasons: Sequence[ReasonCode] = REASONS
+) -> Meaning:
     """Raises `InvalidInput` naming the field and the fix. `hidden`: the person has not seen what was predicted."""
     if len(said.note) > MAX_NOTE:
         raise InvalidInput("note", f"has {len(said.note)} characters, the most is {MAX_NOTE}")
     if len(said.tags) > MAX_TAGS or any(not 0 < len(tag) <= MAX_TAG for tag in said.tags):
         raise InvalidInput("tags", f"take at most {MAX_TAGS}, of 1 to {MAX_TAG} characters each")
-    if said.reason == "other" and not said.note.strip():
-        raise InvalidInput("note", "say what it is: the reason is 'other'")
+    _check_reason(said, reasons)
     match said.action:
         case "confirm" | "override" if hidden:
             reason = f"'{said.action}' needs a prediction, which is hidden here; use 'judge' with a label"
@@ -47,6 +50,16 @@ def meaning_of(said: Said, predicted: Label, *, hidden: bool) -> Meaning:
             if said.label is not None:
                 raise InvalidInput("label", f"leave it out: '{action}' says nothing of it")
             return Meaning(action, None)
+
+
+def _check_reason(said: Said, reasons: Sequence[ReasonCode]) -> None:
+    if said.reason is None:
+        return
+    known = {one.code: one for one in reasons}
+    if said.reason not in known:
+        raise InvalidInput("reason", f"'{said.reason[:60]}' is none; there are: {', '.join(known)}")
+    if known[said.reason].note and not said.note.strip():
+        raise InvalidInput("note", f"say what it is: the reason is '{said.reason}'")
 
 
 def _confirmed(said: Said, predicted: Label) -> Meaning:

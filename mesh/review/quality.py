@@ -80,6 +80,7 @@ class Quality:
     """The figures. Override rates are by `model@version` and by person, of decisions that saw the prediction."""
 
     rates: Rates
+    rates_by_model: Mapping[str, Rates]
     agreement: Agreement
     overrides: Estimate
     overrides_by_model: Mapping[str, Estimate]
@@ -98,6 +99,7 @@ def quality(facts: Facts, allowance: int) -> Quality:
     spoken = facts.spoken
     return Quality(
         rates=rates(facts.audit),
+        rates_by_model=_rates_by_model(facts.audit),
         agreement=agreement(facts.twice),
         overrides=_share(spoken),
         overrides_by_model=_by([(f"{one.model or 'unknown'}@{one.version or '?'}", one) for one in spoken]),
@@ -110,6 +112,13 @@ def quality(facts: Facts, allowance: int) -> Quality:
         waiting=facts.waiting,
         overdue=facts.overdue,
     )
+
+
+def _rates_by_model(audit: Sequence[Audited]) -> dict[str, Rates]:
+    groups: defaultdict[str, list[Audited]] = defaultdict(list)
+    for row in audit:
+        groups[row.model or "unknown"].append(row)
+    return {name: rates(groups[name]) for name in sorted(groups)}
 
 
 def delay(seconds: Sequence[float], missed: int) -> Delay:

@@ -1,9 +1,10 @@
 """The queue: most urgent first, one holder an item. Two people who ask at once are told apart by a compare-and-set."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, exists, or_, select, update
 from sqlalchemy.orm import Session
 
 from mesh.errors import MeshError, NotFound, WrongState
@@ -90,22 +91,22 @@ class Queue:
 
     def _offered(self, session: Session, person: Actor, now: int) -> Iterator[str]:
         """The ids to try, in their order; chance decides whether the audit comes first."""
-        lanes = [self._urgent(person, now, capped=True), self._urgent(person, now, capped=False)]
+        crowded = self._crowded(session, now)
+        lanes = [self._urgent(person, now, crowded), self._urgent(person, now, ())]
         lanes.insert(0 if self._draw() < self._rules.audit_share else 2, self._drawn(person, now))
         for lane in lanes:
             yield from session.scalars(lane.limit(_TRIED)).all()
 
-    def _urgent(self, person: Actor, now: int, *, capped: bool) -> Select[str]:
-        """By urgency; `capped`: without assets of which people hold as many items as one may."""
+    def _crowded(self, session: Session, now: int) -> list[str]:
+        """Assets of which people hold as many items as one may. Counted here: few are held, and the index finds them."""
+        held = Counter(session.scalars(select(ItemRow.asset).where(ItemRow.lease_until > now)))
+        return [asset for asset, count in held.items() if count >= self._rules.per_asset]
+
+    def _urgent(self, person: Actor, now: int, without: Sequence[str]) -> Select[str]:
+        """By urgency, `without` these assets."""
         free = select(ItemRow.id).where(*self._free(person, now), ItemRow.source != "audit")
-        if capped:
-            crowded = (
-                select(ItemRow.asset)
-                .where(ItemRow.lease_until > now)
-                .group_by(ItemRow.asset)
-                .having(func.count() >= self._rules.per_asset)
-            )
-            free = free.where(ItemRow.asset.not_in(crowded))
+        if without:
+            free = free.where(ItemRow.asset.not_in(without))
         return free.order_by(ItemRow.rank.desc(), ItemRow.id)
 
     def _drawn(self, person: Actor, now: int) -> Select[str]:

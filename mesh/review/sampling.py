@@ -10,7 +10,7 @@ alone, which is what keeps weighted estimates unbiased.
 
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Final
@@ -111,6 +111,25 @@ class AuditSampler:
         ) * (plan.flagged if flagged else 1 - plan.flagged)
         rate = self._rows[flagged].per_ms
         return min(1.0, max(plan.floor, wanted / rate)) if rate else plan.floor
+
+    def draw_at(
+        self, places: np.ndarray, flagged: np.ndarray, named: Callable[[int], str], now: int
+    ) -> list[Drawn]:
+        """As `draw`, for rows whose `places`, float64 [N] in [0, 1), are known; `named` gives the subject of one of them.
+
+        Costs a row nothing but its part of a few passes over arrays: for streams in which hardly any is drawn.
+        """
+        inclusion = {kind: self.probability(flagged=kind) for kind in (True, False)}
+        hits = int(np.count_nonzero(flagged))
+        self._rows[True].add(hits, now)
+        self._rows[False].add(len(places) - hits, now)
+        drawn = []
+        for row in np.flatnonzero(places < max(inclusion.values())).tolist():
+            chance, subject = inclusion[bool(flagged[row])], named(row)
+            if places[row] < chance and subject not in self._seen:
+                self._remember(subject)
+                drawn.append(Drawn(row, chance))
+        return drawn
 
     def draw(self, subjects: Sequence[str], flagged: np.ndarray, now: int) -> list[Drawn]:
         """Look at N rows, `flagged` bool [N]; the probabilities are settled before these rows count."""

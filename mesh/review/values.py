@@ -21,10 +21,8 @@ QUEUED: Final[tuple[State, ...]] = ("open", "escalated", "disputed")
 Action = Literal["confirm", "override", "judge", "cannot_say", "skip", "escalate", "tag", "undo"]
 """`judge` names a label without knowing what was predicted; what it comes to is told by the prediction."""
 
-Reason = Literal[
-    "sensor-fault", "maintenance", "known-behaviour", "too-sensitive", "missed", "wrong-asset", "other"
-]
-"""Why a person says otherwise than the mesh; `other` needs a note."""
+Reason = str
+"""Why a person says otherwise than the mesh: a code of `QueueRules.reasons`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +90,8 @@ class Judgement:
 class Said:
     """What a person does with an item, as it was asked for.
 
-    `label` is needed to `judge`; to `override` it defaults to the other label. `reason` is needed to override, `note` for the
-    reason `other`. `onset` is when the trouble began, as the person sees it.
+    `label` is needed to `judge`; to `override` it defaults to the other label. `reason` is needed to override, `note` for those
+    reasons that ask for one. `onset` is when the trouble began, as the person sees it.
     """
 
     action: Action

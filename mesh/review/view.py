@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import ColumnElement, Subquery, and_, func, or_, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy.orm import aliased
 
 from mesh.errors import InvalidInput
 from mesh.records.database import Database
@@ -39,39 +40,54 @@ class QueueView:
     """Reads the queue. Blocks: call it from a thread."""
 
     def __init__(self, database: Database, rules: QueueRules | None = None) -> None:
-        self._database, self._rules = database, rules or QueueRules()
+        self.database, self._rules = database, rules or QueueRules()
 
     def page(self, query: QueueQuery) -> QueuePage:
         """Items in the queue. Raises `InvalidInput` for a cursor that is none, `StoreAway`."""
-        placed = self._placed(query)
-        wanted = select(placed.c.id)
+        wanted = select(ItemRow).where(*_kept(query, ItemRow))
         if query.asset is None:
-            wanted = wanted.where(placed.c.place <= self._rules.per_asset)
+            wanted = wanted.where(~self._outdone(query))
         if query.cursor is not None:
-            rank, key = _read_cursor(query.cursor)
-            wanted = wanted.where(or_(placed.c.rank < rank, and_(placed.c.rank == rank, placed.c.id > key)))
-        wanted = wanted.order_by(placed.c.rank.desc(), placed.c.id).limit(query.limit + 1)
+            wanted = wanted.where(_after(ItemRow, *_read_cursor(query.cursor)))
+        wanted = wanted.order_by(ItemRow.rank.desc(), ItemRow.id).limit(query.limit + 1)
         counted = select(func.count()).select_from(ItemRow).where(ItemRow.state.in_(QUEUED))
-        with self._database.read() as session:
+        with self.database.read() as session:
             waiting = session.scalar(counted)
-            ids = session.scalars(wanted).all()
-            rows = {
-                row.id: item_of(row) for row in session.scalars(select(ItemRow).where(ItemRow.id.in_(ids)))
-            }
-        shown = tuple(rows[key] for key in ids[: query.limit])
-        return QueuePage(shown, _cursor(shown[-1]) if len(ids) > query.limit else None, waiting or 0)
+            rows = [item_of(row) for row in session.scalars(wanted)]
+        shown = tuple(rows[: query.limit])
+        return QueuePage(shown, _cursor(shown[-1]) if len(rows) > query.limit else None, waiting or 0)
 
-    def _placed(self, query: QueueQuery) -> Subquery:
-        """The ids and ranks of what is in view, each with its place among the items of its asset."""
-        kept: list[ColumnElement[bool]] = [ItemRow.head.is_(True)]
-        if query.state is not None:
-            kept.append(ItemRow.state == query.state)
-        if query.source is not None:
-            kept.append(ItemRow.source == query.source)
-        if query.asset is not None:
-            kept.append(ItemRow.asset == query.asset)
-        place = func.row_number().over(partition_by=ItemRow.asset, order_by=(ItemRow.rank.desc(), ItemRow.id))
-        return select(ItemRow.id, ItemRow.rank, place.label("place")).where(*kept).subquery()
+    def _outdone(self, query: QueueQuery) -> ColumnElement[bool]:
+        """Whether as many items of the asset as may be in view come before this one.
+
+        Asked row by row down the queue, each time a few steps in an index, it costs what the page holds; numbering all rows
+        of all assets would cost what the queue holds.
+        """
+        better = aliased(ItemRow)
+        enough = select(better.id).where(*_kept(query, better), better.asset == ItemRow.asset)
+        enough = enough.where(_before(better)).limit(1).offset(self._rules.per_asset - 1)
+        return enough.correlate(ItemRow).exists()
+
+
+def _kept(query: QueueQuery, item: type[ItemRow]) -> list[ColumnElement[bool]]:
+    """What is in view of what the query asks for."""
+    kept: list[ColumnElement[bool]] = [item.head.is_(True)]
+    if query.state is not None:
+        kept.append(item.state == query.state)
+    if query.source is not None:
+        kept.append(item.source == query.source)
+    if query.asset is not None:
+        kept.append(item.asset == query.asset)
+    return kept
+
+
+def _after(item: type[ItemRow], rank: float, key: str) -> ColumnElement[bool]:
+    return or_(item.rank < rank, and_(item.rank == rank, item.id > key))
+
+
+def _before(better: type[ItemRow]) -> ColumnElement[bool]:
+    """Whether it comes before the item of the outer query."""
+    return or_(better.rank > ItemRow.rank, and_(better.rank == ItemRow.rank, better.id < ItemRow.id))
 
 
 def _cursor(item: Item) -> str:

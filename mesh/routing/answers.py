@@ -11,7 +11,7 @@ from mesh.routing.datatypes import DATATYPE_OF, empty_value
 from mesh.routing.facts import labels_of, scores_of
 from mesh.routing.masks import Column
 from mesh.routing.plan import Source
-from mesh.routing.types import MISSING, Answer, Origin, Role, RowFailure, Tensors
+from mesh.routing.types import MISSING, Answer, Origin, Role, RowFailure, Tensors, Voices
 from mesh.routing.voices import Chunk
 
 
@@ -63,11 +63,16 @@ def _values(name: str, part: Part) -> np.ndarray | None:
 
 
 def build_answer(
-    n: int, parts: Sequence[Part], failed: dict[int, RowFailure], degraded: np.ndarray, rules: str
+    n: int,
+    parts: Sequence[Part],
+    failed: dict[int, RowFailure],
+    degraded: np.ndarray,
+    rules: str,
+    voices: Voices | None,
 ) -> Answer:
     """The answer for `n` rows; rows in no part must be in `failed`, to which rows that do not fit in are added."""
     if len(parts) == 1 and len(parts[0].rows) == n:
-        return _whole(n, parts[0], degraded, rules)
+        return _whole(n, parts[0], degraded, rules, voices)
     parts = _alike(parts, failed)
     if failed:
         degraded[list(failed)] = False
@@ -77,12 +82,13 @@ def build_answer(
         origin = _origin(part)
         origin_of[part.rows] = origins.setdefault(origin, len(origins))
     outputs, confidence = _merged(n, parts)
-    return Answer(outputs, confidence, tuple(origins), origin_of, degraded, failed, rules)
+    return Answer(outputs, confidence, tuple(origins), origin_of, degraded, failed, rules, voices)
 
 
-def _whole(n: int, part: Part, degraded: np.ndarray, rules: str) -> Answer:
+def _whole(n: int, part: Part, degraded: np.ndarray, rules: str, voices: Voices | None) -> Answer:
     outputs, confidence = part.chunk.outputs, part.chunk.confidence
-    return Answer(outputs, confidence, (_origin(part),), np.zeros(n, np.intp), degraded, {}, rules)
+    origins = (_origin(part),)
+    return Answer(outputs, confidence, origins, np.zeros(n, np.intp), degraded, {}, rules, voices)
 
 
 def _origin(part: Part) -> Origin:

@@ -8,6 +8,7 @@ from mesh.routing.answers import Part, build_answer, column
 from mesh.routing.comparisons import Comparisons
 from mesh.routing.ensemble import join_voices, worst
 from mesh.routing.facts import ModelFacts
+from mesh.routing.heard import Heard
 from mesh.routing.keys import Keys
 from mesh.routing.masks import Column
 from mesh.routing.plan import PlannedRoute, Source
@@ -265,7 +266,8 @@ class Progress:
         parts = self._parts()
         if len(parts) != 1 or len(parts[0].rows) != self.n:
             failed = {row: self._failure(row) for row in (self.stack.known < 0).nonzero()[0].tolist()}
-        answer = build_answer(self.n, parts, failed, self._degraded, self._table.rules_hash)
+        heard = Heard(self._voices.values(), 0, self.n) if len(self._voices) > 1 else None
+        answer = build_answer(self.n, parts, failed, self._degraded, self._table.rules_hash, heard)
         shadows, skipped = self._comparisons.calls(self._voices, self._joined)
         return CascadeResult(answer, shadows, skipped)
 

@@ -6,7 +6,7 @@ All are frozen. Arrays inside them are shared, not copied: treat them as read-on
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 import numpy as np
 
@@ -132,6 +132,22 @@ class RowFailure:
     retry_after_s: float | None = None
 
 
+class Voices(Protocol):
+    """The scores that the models of a cascade gave to the rows of an answer, superseded ones among them."""
+
+    def of(self, row: int) -> Mapping[str, float]:
+        """The scores of a row by model."""
+        ...
+
+    def spread(self) -> np.ndarray:
+        """How far apart the scores of each row are: float64 [N], 0 where fewer than two models gave one."""
+        ...
+
+    def part(self, start: int, stop: int) -> "Voices":
+        """The same of rows [start, stop)."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What an endpoint answers for N rows, in the order they came.
@@ -139,6 +155,7 @@ class Answer:
     `confidence` is float32 [N] (NaN where the answering model has none) or None where no row has one. `origin_of` is
     intp [N]: the index into `origins` for each row, -1 for a failed one. `degraded` is bool [N]: the row's answer is not the one
     its routes asked for. `failed` maps row → failure. `rules` is the content hash of the table that decided.
+    `voices` are there where several models scored rows; they are computed when somebody asks.
     """
 
     outputs: Tensors
@@ -148,6 +165,7 @@ class Answer:
     degraded: np.ndarray
     failed: Mapping[int, RowFailure]
     rules: str
+    voices: Voices | None = field(default=None, compare=False, repr=False)
 
     def __len__(self) -> int:
         return len(self.origin_of)

@@ -2,8 +2,9 @@
 
 `load_mesh` reads `models.yaml`, `routing.yaml` and `topics.yml` (as does `load_topics`), `load_telemetry` reads `telemetry.yaml`
 (`read_telemetry` a file like it), `load_pipeline` `pipeline.yaml`, `load_alerts` `alerts.yaml`, `load_features`
-`features.yaml`, `load_prices` `prices.yaml`, `load_learning` `learning.yaml`, `load_slos` `slos.yaml`, `load_scenario` and
-`load_scenarios` read `scenarios/`, `check_rollouts` and `load_rollout` `rollouts/`. Every mistake in them is an
+`features.yaml`, `load_prices` `prices.yaml`, `load_learning` `learning.yaml`, `load_slos` `slos.yaml`, `load_review`
+`review.yaml`, `load_scenario` and `load_scenarios` read
+`scenarios/`, `check_rollouts` and `load_rollout` `rollouts/`. Every mistake in them is an
 `InvalidConfig` with file, line, key, reason and, for a misspelt name, the nearest valid one.
 """
 
@@ -14,6 +15,7 @@ from mesh.spec.load import (
     load_mesh,
     load_pipeline,
     load_prices,
+    load_review,
     load_slos,
     load_telemetry,
     load_topics,
@@ -36,6 +38,7 @@ __all__ = [
     "load_mesh",
     "load_pipeline",
     "load_prices",
+    "load_review",
     "load_rollout",
     "load_scenario",
     "load_scenarios",

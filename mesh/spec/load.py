@@ -9,6 +9,7 @@ from mesh.costs import Prices
 from mesh.errors import InvalidConfig
 from mesh.learning.plan import LearningPlan
 from mesh.pipeline.plan import PipelinePlan
+from mesh.review.plan import ReviewPlan
 from mesh.routing.problems import nearest
 from mesh.settings import Settings
 from mesh.signals.sensors import Telemetry
@@ -25,6 +26,7 @@ from mesh.spec.model_file import ModelsFile, ModelSpec
 from mesh.spec.pipeline_file import PipelineFile, unknown_endpoints
 from mesh.spec.prices_file import PricesFile
 from mesh.spec.problems import one_or_all, validate
+from mesh.spec.review_file import ReviewFile
 from mesh.spec.routing_file import DEFAULT_ENDPOINT, RoutingFile
 from mesh.spec.slos_file import SlosFile
 from mesh.spec.tables import compile_tables, hash_of, plain_table
@@ -34,7 +36,7 @@ from mesh.stores.views import FeatureStore
 
 MODELS, ROUTING, TOPICS = "models.yaml", "routing.yaml", "topics.yml"
 TELEMETRY, PIPELINE, ALERTS, FEATURES = "telemetry.yaml", "pipeline.yaml", "alerts.yaml", "features.yaml"
-PRICES, LEARNING, SLOS = "prices.yaml", "learning.yaml", "slos.yaml"
+PRICES, LEARNING, SLOS, REVIEW = "prices.yaml", "learning.yaml", "slos.yaml", "review.yaml"
 _MISTAKEN = {
     "models.yml": MODELS,
     "routing.yml": ROUTING,
@@ -46,6 +48,7 @@ _MISTAKEN = {
     "prices.yml": PRICES,
     "slos.yml": SLOS,
     "learning.yml": LEARNING,
+    "review.yml": REVIEW,
 }
 
 
@@ -154,6 +157,13 @@ def load_learning(config_dir: Path) -> LearningPlan:
     _refuse_mistaken_names(config_dir)
     document = _document(config_dir / LEARNING)
     return validate(LearningFile, document, document.data).plan()
+
+
+def load_review(config_dir: Path) -> ReviewPlan:
+    """Read `review.yaml` in `config_dir`; without one the defaults hold. Raises as `load_mesh` does."""
+    _refuse_mistaken_names(config_dir)
+    document = _document(config_dir / REVIEW)
+    return validate(ReviewFile, document, document.data).plan()
 
 
 def _refuse_mistaken_names(config_dir: Path) -> None:

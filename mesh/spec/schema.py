@@ -12,6 +12,7 @@ from mesh.spec.learning_file import LearningFile
 from mesh.spec.model_file import ModelsFile
 from mesh.spec.pipeline_file import PipelineFile
 from mesh.spec.prices_file import PricesFile
+from mesh.spec.review_file import ReviewFile
 from mesh.spec.rollout_file import RolloutFile
 from mesh.spec.routing_file import RoutingFile
 from mesh.spec.scenario_file import ScenarioFile
@@ -27,6 +28,7 @@ FILES: Final[Mapping[str, type[Strict]]] = {
     "models.json": ModelsFile,
     "pipeline.json": PipelineFile,
     "prices.json": PricesFile,
+    "review.json": ReviewFile,
     "rollout.json": RolloutFile,
     "routing.json": RoutingFile,
     "scenario.json": ScenarioFile,

@@ -201,6 +201,53 @@ DRIFT_ALARMS: Final = Counter(
     ("stream", "detector"),
 )
 
+# What people are asked, and what they say.
+DECISION_BUCKETS: Final = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0)
+"""1 s to half an hour: what a person takes."""
+REVIEW_OFFERED: Final = Counter(
+    "mesh_review_offered_rows_total",
+    "Rows that were offered for review by source (alert, unsure, audit) and outcome (offered, dropped)",
+    ("source", "outcome"),
+)
+REVIEW_ITEMS: Final = Gauge(
+    "mesh_review_items", "Items that wait for people, by state: open, escalated, disputed", ("state",), "max"
+)
+REVIEW_HELD: Final = Gauge("mesh_review_held_items", "Items that people hold now", (), "max")
+REVIEW_OVERDUE: Final = Gauge("mesh_review_overdue_items", "Items that wait past their due", (), "max")
+REVIEW_DECISIONS: Final = Counter(
+    "mesh_review_decisions_total", "What people did with items, by action", ("action", "model")
+)
+REVIEW_OVERRIDES: Final = Counter(
+    "mesh_review_overrides_total", "Overrides by the reason that was given", ("reason", "model")
+)
+REVIEW_SECONDS: Final = Histogram(
+    "mesh_review_decision_seconds", "Time from taking an item to deciding on it", (), DECISION_BUCKETS
+)
+REVIEW_AGREEMENT: Final = Gauge(
+    "mesh_review_agreement_ratio",
+    "Agreement of people on items judged twice in the last 7 days: alpha, ac1",
+    ("coefficient",),
+    "max",
+)
+REVIEW_OVERRIDE_RATIO: Final = Gauge(
+    "mesh_review_override_ratio",
+    "Overrides of decisions that saw the prediction, of the last 7 days",
+    (),
+    "max",
+)
+REVIEW_DETECTION: Final = Gauge(
+    "mesh_review_detection_seconds",
+    "Mean time from onset to alert (MTTD) of incidents labelled an anomaly, of the last 7 days",
+    (),
+    "max",
+)
+REVIEW_REPAIR: Final = Gauge(
+    "mesh_review_repair_seconds",
+    "Mean time from acknowledgement to resolution (MTTR) of incidents labelled an anomaly, of the last 7 days",
+    (),
+    "max",
+)
+
 # The feature store.
 FEATURES_STORED: Final = Counter(
     "mesh_features_stored_total",

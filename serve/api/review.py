@@ -14,6 +14,7 @@ from mesh.records.ledger import Ledger
 from mesh.records.transactions import Transactions
 from mesh.review.decisions import Bulk, Decided
 from mesh.review.labels import MAX_LIMIT as MAX_LABELS
+from mesh.review.metering import ReviewMetering
 from mesh.review.quality import quality
 from mesh.review.queue import NothingWaits
 from mesh.review.reviewing import Reviewing
@@ -26,7 +27,16 @@ from serve.api.alert_views import milliseconds, moment
 from serve.api.review_bodies import As, Decide, DecideBulk, Evidence, Undo, said_of
 from serve.api.review_case import CaseView, Surroundings
 from serve.api.review_figures import LabelPageView, QualityView, label_page_view
-from serve.api.review_views import DecidedView, ItemView, QueueView, decision_view, item_view, queue_view
+from serve.api.review_views import (
+    DecidedView,
+    ItemView,
+    QueueView,
+    RulesView,
+    decision_view,
+    item_view,
+    queue_view,
+    rules_view,
+)
 
 Responses = dict[int | str, dict[str, Any]]
 Reader = Annotated[Actor, Depends(needs("viewer"))]
@@ -67,8 +77,9 @@ class ReviewRoutes:
         ledger: Ledger,
         transactions: Transactions,
         now: Callable[[], int],
+        metering: ReviewMetering | None,
     ) -> None:
-        self._parts, self._around, self._now = parts, around, now
+        self._parts, self._around, self._now, self._metering = parts, around, now, metering
         self._ledger, self._transactions = ledger, transactions
 
     async def queue(
@@ -87,6 +98,10 @@ class ReviewRoutes:
         query = QueueQuery(state, source, asset, limit, cursor)
         page = await self._transactions.read(lambda: self._parts.view.page(query))
         return queue_view(page, self._now(), self._parts.rules.urgency)
+
+    async def rules(self, _: Reader) -> RulesView:
+        """As `review.yaml` has them."""
+        return rules_view(self._parts.rules)
 
     async def next(self, person: Analyst, body: As | None = None) -> Response:
         """Lease the most urgent item that is free, now and then one of the random audit; 204 where nothing waits."""
@@ -198,6 +213,8 @@ class ReviewRoutes:
         return Response(msgspec.json.encode(view), media_type="application/json")
 
     def _decided(self, done: Decided, now: int) -> DecidedView:
+        if self._metering is not None:
+            self._metering.decided([done])
         item, judged = done.item, done.decision.after is not None
         blind = item.source == "audit" and item.state != "decided" and not judged
         shown = item_view(item, now, blind=blind, urgency=self._parts.rules.urgency)
@@ -213,12 +230,14 @@ def review_router(
     ledger: Ledger,
     transactions: Transactions,
     now: Callable[[], int] = now_ms,
+    metering: ReviewMetering | None = None,
 ) -> APIRouter:
-    """The routes. Errors are the mesh's own, for whoever hosts the router to answer."""
-    routes = ReviewRoutes(parts, around, ledger, transactions, now)
+    """The routes. Errors are the mesh's own, for whoever hosts the router to answer. Decisions go to `metering`, too."""
+    routes = ReviewRoutes(parts, around, ledger, transactions, now, metering)
     router = APIRouter(tags=["review"])
     at: Any = router.add_api_route
     at("/review/queue", routes.queue, summary="What waits, most urgent first", responses=_READ)
+    at("/review/rules", routes.rules, summary="What may be said, and for how long an item is held")
     at("/review/quality", routes.quality, summary="How good the mesh and its judges are", responses=_READ)
     case: Any = {"response_model": CaseView}
     at("/review/items/{item}", routes.item, summary="One item with its evidence", responses=_ONE, **case)

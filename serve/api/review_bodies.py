@@ -7,11 +7,14 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from mesh.review.interpret import MAX_NOTE, MAX_TAG, MAX_TAGS
-from mesh.review.values import Label, Reason, Said
+from mesh.review.values import Label, Said
 from serve.api.alert_views import milliseconds
 
 Name = Annotated[
     str | None, Field(min_length=1, max_length=128, description="Who acts, where no token says so")
+]
+Reason = Annotated[
+    str, Field(min_length=1, max_length=32, description="A code of `reasons` at GET /review/rules")
 ]
 Note = Annotated[str, Field(max_length=MAX_NOTE)]
 Tag = Annotated[str, Field(min_length=1, max_length=MAX_TAG)]

@@ -77,7 +77,8 @@ class CaseView:
     """An item with its surroundings. `blind`: what the mesh said is hidden until you have judged.
 
     `explain` says in words what answered the row, and why. `signal` is the asset's past around the row, `moved` the features
-    farthest from it; null and empty where the past is not known, with the reason in `missing`.
+    farthest from it; null and empty where the past is not known, with the reason in `missing`. Then `values` has the row's own
+    numbers by name, where they are known.
     """
 
     item: ItemView
@@ -88,6 +89,7 @@ class CaseView:
     alert: AlertView | None
     signal: SignalView | None
     moved: list[Moved]
+    values: Mapping[str, float]
     similar: list[SimilarView]
     past: list[PastView]
     siblings: list[SiblingView]
@@ -128,6 +130,7 @@ class Surroundings:
             alert=alert,
             signal=None if signal is None else _shown(signal, [one.name for one in moved]),
             moved=moved,
+            values={} if signal else dict(zip(case.names, case.features.tolist(), strict=True)),
             similar=[
                 SimilarView(one.item, one.asset, moment(one.row_time), one.distance, one.label)
                 for one in case.similar
@@ -211,7 +214,17 @@ def _shown(signal: Signal, first: Sequence[str]) -> SignalView:
 def _evidence(view: CaseView) -> EvidenceView:
     parts = ["item"] + [
         name
-        for name in ("explain", "alert", "signal", "moved", "similar", "past", "siblings", "decisions")
+        for name in (
+            "explain",
+            "alert",
+            "signal",
+            "moved",
+            "values",
+            "similar",
+            "past",
+            "siblings",
+            "decisions",
+        )
         if getattr(view, name)
     ]
     if not view.blind:

@@ -7,6 +7,7 @@ from datetime import datetime
 from mesh.alerts import Severity
 from mesh.review.items import Decision, Item
 from mesh.review.priority import Urgency
+from mesh.review.rules import QueueRules
 from mesh.review.values import Action, Label, Source, State
 from mesh.review.view import QueuePage
 from serve.api.alert_views import moment
@@ -93,6 +94,26 @@ class DecisionView:
 
 
 @dataclass(frozen=True, slots=True)
+class ReasonView:
+    """Why a person may say otherwise than the mesh: `code` is what is sent, `note` whether one must say more."""
+
+    code: str
+    meaning: str
+    note: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RulesView:
+    """What an override may give as its reason, and the limits of the queue."""
+
+    reasons: list[ReasonView]
+    lease_seconds: float
+    audit_share: float
+    per_asset: int
+    bulk: int
+
+
+@dataclass(frozen=True, slots=True)
 class DecidedView:
     """A decision and the item after it."""
 
@@ -130,6 +151,12 @@ def item_view(item: Item, now: int, *, blind: bool, urgency: Urgency) -> ItemVie
         record=None if item.place is None else str(item.place),
         inclusion=None if blind else item.inclusion,  # it differs between flagged rows and others
     )
+
+
+def rules_view(rules: QueueRules) -> RulesView:
+    """The rules as they are shown."""
+    reasons = [ReasonView(one.code, one.meaning, one.note) for one in rules.reasons]
+    return RulesView(reasons, rules.lease_ms / 1_000, rules.audit_share, rules.per_asset, rules.bulk)
 
 
 def queue_view(page: QueuePage, now: int, urgency: Urgency) -> QueueView:

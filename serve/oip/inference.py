@@ -12,6 +12,7 @@ from serve.oip.failures import whole_failure
 from serve.oip.identifiers import Identifiers
 from serve.oip.ports import (
     Admission,
+    AnswerTap,
     EdgeProtocol,
     EndpointFacts,
     Limits,
@@ -42,8 +43,9 @@ class Inference:
         observer: RequestObserver | None = None,
         admission: Admission | None = None,
         tracer: Tracer | None = None,
+        tap: AnswerTap | None = None,
     ) -> None:
-        """Without an `admission` everybody is answered."""
+        """Without an `admission` everybody is answered. `tap` sees each answer."""
         self.mesh = mesh
         self.server = server
         self.limits = limits or Limits()
@@ -51,6 +53,7 @@ class Inference:
         self.identifiers = Identifiers()
         self._observer: RequestObserver = observer or NoObserver()
         self._tracer = tracer
+        self._tap = tap
         self.admission = admission
         self._under_way = 0
 
@@ -139,6 +142,8 @@ class Inference:
         failure = whole_failure(request.endpoint, answer, partial=request.partial)
         if failure is not None:
             raise failure
+        if self._tap is not None:
+            self._tap.look(request.endpoint, request.batch, answer)
         return answer
 
     def answered(

@@ -23,6 +23,14 @@ class InferenceEngine(Protocol):
         ...
 
 
+class AnswerTap(Protocol):
+    """Looks at answers on their way out; must return at once."""
+
+    def look(self, endpoint: str, batch: Batch, answer: Answer) -> None:
+        """These rows were answered."""
+        ...
+
+
 class Endpoints(Protocol):
     """What can be asked, and what each takes."""
 

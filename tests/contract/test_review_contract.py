@@ -12,14 +12,19 @@ from mesh.alerts import Place
 from mesh.errors import Forbidden, InvalidInput, NotFound, WrongState
 from mesh.records.database import open_database
 from mesh.records.entry import Actor
+from mesh.records.transactions import Transactions
 from mesh.review.facts import FactReader
 from mesh.review.intake import AlertTimes
 from mesh.review.labels import DatabaseLabels
+from mesh.review.metering import ReviewGauges, ReviewMetering
 from mesh.review.quality import quality
 from mesh.review.queue import NothingWaits
+from mesh.review.reasons import ReasonCode
+from mesh.review.reviewing import reviewing
 from mesh.review.rules import MINUTE_MS, QueueRules
 from mesh.review.values import Prediction, Said
 from mesh.review.view import QueueQuery
+from mesh.telemetry.recorder import Recorder
 from tests.fakes.reviewing import ANN, BEN, NOW, OLU, VIC, Desk, candidate, key
 
 HOUR = 60 * MINUTE_MS
@@ -322,6 +327,7 @@ def test_figures_come_from_the_records(desk):
         desk.take_and_decide(key(n, "audit"), BEN, "judge", label="normal")
     desk.alerts(AlertTimes("alert-1", NOW + 5_000, NOW + 65_000))
     told = quality(FactReader(desk.database).read(0, 2 * NOW, NOW + HOUR * 48), 1)
+    assert told.rates_by_model == {"anomaly": told.rates}
     # flagged: 2 drawn at 0.5, one right; unflagged: 5 at 0.01, of 4 judged one wrong, each stands for 125 rows
     assert told.rates.tpr.value == pytest.approx(2 / 127)
     assert told.rates.fpr.value == pytest.approx(2 / 377)
@@ -370,3 +376,75 @@ def test_an_alerts_item_is_told_what_became_of_it(desk):
     desk.alerts(AlertTimes("a1", acknowledged_at=NOW + 5), AlertTimes("unknown", NOW, NOW))
     item = desk.cases.get(key(1), ANN).item
     assert (item.acknowledged_at, item.resolved_at) == (NOW + 5, None)
+
+
+def test_voices_that_come_later_raise_the_urgency_of_an_open_item(desk):
+    first = candidate(1, prediction=Prediction(True, 0.9, 0.8, 0.95, "anomaly", "3", voices={"anomaly": 0.9}))
+    heard = replace(first, prediction=replace(first.prediction, voices={"degrader": 0.2}))
+    desk.add(first, candidate(2, prediction=Prediction(True, 0.9, 0.8, 0.8)))
+    assert shown(desk) == [key(2), key(1)]
+    assert desk.add(heard) == 0
+    assert shown(desk) == [key(1), key(2)]
+    item = desk.cases.get(key(1), ANN).item
+    assert dict(item.prediction.voices) == {"anomaly": 0.9, "degrader": 0.2}
+    desk.take_and_decide(key(1), OLU)
+    desk.add(replace(first, prediction=replace(first.prediction, voices={"third": 0.1})))
+    assert "third" not in desk.cases.get(key(1), ANN).item.prediction.voices
+
+
+def test_the_view_holds_few_of_an_asset_on_every_page_and_under_every_filter(database):
+    desk = Desk(database, QueueRules(per_asset=2, incident_ms=0))
+    desk.add(*(candidate(n, asset="pump-x") for n in range(5)))
+    desk.add(*(candidate(n, asset="pump-y", severity="info") for n in range(5, 8)))
+    desk.add(*(candidate(n, "audit", asset="pump-x") for n in range(3)))
+    first = desk.view.page(QueueQuery(limit=3))
+    rest = desk.view.page(QueueQuery(limit=3, cursor=first.cursor))
+    seen = [(item.asset, item.source) for item in (*first.items, *rest.items)]
+    assert seen == [("pump-x", "alert")] * 2 + [("pump-y", "alert")] * 2
+    assert (first.waiting, rest.cursor) == (11, None)
+    assert [item.source for item in desk.view.page(QueueQuery(source="audit")).items] == ["audit"] * 2
+    assert len(shown(desk, asset="pump-x")) == 8
+    assert len(shown(desk, asset="pump-x", source="alert", state="open")) == 5
+
+
+def test_reasons_and_limits_are_those_of_the_rules(database):
+    rules = QueueRules(reasons=(ReasonCode("noise", "Noise", note=True),), bulk=2, incident_ms=HOUR)
+    desk = Desk(database, rules)
+    desk.add(*(candidate(n, asset="pump-x") for n in range(4)))
+    with pytest.raises(InvalidInput, match="reason: 'missed' is none; there are: noise"):
+        desk.take_and_decide(key(0), ANN, "override", reason="missed")
+    with pytest.raises(InvalidInput, match="note: say what it is"):
+        desk.take_and_decide(key(0), ANN, "override", reason="noise")
+    incident = desk.cases.get(key(0), ANN).item.incident
+    assert len(desk.bulk(incident, BEN).decided) + len(desk.bulk(incident, OLU).left_out) >= 2
+
+
+async def test_what_people_do_and_how_the_queue_stands_are_metrics(desk):
+    recorder = Recorder()
+    metering = ReviewMetering(recorder)
+    desk.add(*(candidate(n) for n in range(4)), candidate(9, "audit", twice=True))
+    desk.lease(key(0), ANN)
+    desk.now += 7_000
+    made = [
+        desk.decide(key(0), ANN, "override", reason="sensor-fault"),
+        desk.take_and_decide(key(1), OLU, "confirm"),
+        desk.take_and_decide(key(9, "audit"), ANN, "judge", label="anomaly"),
+        desk.take_and_decide(key(9, "audit"), BEN, "judge", label="anomaly"),
+    ]
+    metering.decided(made)
+    transactions = Transactions(desk.database)
+    parts = reviewing(desk.database)
+    gauges = ReviewGauges(parts, transactions, metering)
+    await gauges.look(figures=False)
+    metering.figures(quality(parts.facts.read(0, 2 * NOW, NOW), 1))
+    await transactions.close()
+    told = recorder.snapshot()
+    assert told.counters["mesh_review_decisions_total"] == {
+        ("override", "anomaly"): 1, ("confirm", "anomaly"): 3,
+    }  # fmt: skip
+    assert told.counters["mesh_review_overrides_total"] == {("sensor-fault", "anomaly"): 1}
+    assert told.histograms["mesh_review_decision_seconds"][()].total == 7.0
+    assert told.gauges["mesh_review_items"] == {("open",): 3, ("escalated",): 0, ("disputed",): 0}
+    assert told.gauges["mesh_review_overdue_items"][()] == 3
+    assert told.gauges["mesh_review_override_ratio"][()] == 0.5
+    assert told.gauges["mesh_review_agreement_ratio"] == {("ac1",): 1.0}

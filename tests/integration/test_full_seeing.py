@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -42,6 +43,10 @@ rules:
     clear_when: "z < 5"
     clear_for: 10s
     summary: "{asset}: {sensor} is {z:.0f} deviations from usual"
+"""
+REVIEW = """
+audit: {least_per_hour: 1000000}
+unsure: {disagreement: 0.000001, per_hour: 1000, quiet: 0s}
 """
 SCENARIO = """
 description: One flow shifts far.
@@ -74,6 +79,7 @@ def config_in(folder: Path) -> Path:
     for name in ("routing.yaml", "telemetry.yaml"):
         shutil.copy(ROOT / "config" / name, config)
     (config / "alerts.yaml").write_text(ALERTS)
+    (config / "review.yaml").write_text(REVIEW)
     (config / "pipeline.yaml").write_text("snapshot_ms: 500\n")
     (folder / "shift.yaml").write_text(SCENARIO)
     return config
@@ -171,6 +177,25 @@ def test_every_panel_of_every_dashboard_has_data(seen: Seen) -> None:
                 if not seen.prometheus.query(expr):
                     empty.append(f"{dashboard.title}, {panel.title}: {expr}")
     assert not empty, "\n".join(empty)
+
+
+def test_people_are_asked_about_rows_of_every_way_in_with_what_each_model_said(seen: Seen) -> None:
+    def found(source: str) -> list[dict[str, Any]]:
+        reply = httpx.get(f"{API}/review/queue", params={"source": source, "limit": 200}, timeout=10)
+        items: list[dict[str, Any]] = reply.json()["items"]
+        return items
+
+    def ways() -> set[str]:
+        return {(item["record"] or "request").partition("-")[0] for item in found("audit")}
+
+    until(lambda: {"request", TOPIC, "hyperstream.raw"} <= ways(), 20)
+    assert {item["prediction"] for item in found("audit")} == {None}
+    voices = [item["prediction"]["voices"] for item in found("unsure")]
+    assert any({"rules", "anomaly", "degrader"} <= set(said) for said in voices), voices[:5]
+    told = page()
+    offered = ("mesh_review_offered_rows_total", "offered", "audit")
+    until(lambda: page().get(offered, 0) >= 3, 20)
+    assert any(key[0] == "mesh_review_items" for key in told)
 
 
 def test_one_scrape_shows_all_processes(seen: Seen) -> None:

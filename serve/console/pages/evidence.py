@@ -75,6 +75,14 @@ def _explain(case: Json) -> None:
 
 
 def _moved(case: Json) -> None:
+    if not case["moved"] and case["values"]:
+        st.caption("The past is not known; these are the row's own numbers.")
+        table(
+            ("input", "value"),
+            [[text(name), number(value)] for name, value in case["values"].items()],
+            numbers=(1,),
+        )
+        return
     if not case["moved"]:
         st.caption("Nothing is known of the time before, so no feature can be said to have moved.")
         return

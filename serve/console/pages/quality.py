@@ -29,7 +29,7 @@ def show(mesh: Mesh) -> None:
     _numbers(figures)
     left, right = st.columns(2, gap="medium")
     with left:
-        _rates(figures["rates"])
+        _rates(figures["rates"], figures["rates_by_model"])
     with right:
         _overrides(figures)
     _delays(figures)
@@ -62,7 +62,7 @@ def _numbers(figures: Json) -> None:
         place.caption(beside)
 
 
-def _rates(rates: Json) -> None:
+def _rates(rates: Json, by_model: Json) -> None:
     st.subheader("Rates, from the random audit alone")
     named = {words: rates[key] for words, key in _RATES.items()}
     if all(one["value"] is None for one in named.values()):
@@ -74,6 +74,28 @@ def _rates(rates: Json) -> None:
     st.plotly_chart(estimates_plot(named), config=CONFIG, key="rates", alt="Rates with intervals of 95 %")
     st.caption(
         f"{rates['judged']:,} of {rates['drawn']:,} drawn rows judged; intervals of 95 % (docs/hil-ops.md has the formulas)"
+    )
+    if len(by_model) > 1:
+        table(
+            ("model", "true positives", "false positives", "judged of drawn"),
+            [
+                [
+                    text(name),
+                    _interval(one["tpr"]),
+                    _interval(one["fpr"]),
+                    f"{one['judged']:,} of {one['drawn']:,}",
+                ]
+                for name, one in by_model.items()
+            ],
+            numbers=(1, 2, 3),
+        )
+
+
+def _interval(one: Json) -> str:
+    return (
+        share(one["value"])
+        if one["value"] is None
+        else (f"{share(one['value'])} ({share(one['low'])} to {share(one['high'])})")
     )
 
 

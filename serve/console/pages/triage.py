@@ -12,11 +12,6 @@ from serve.console.pages.evidence import surroundings
 from serve.console.times import left, parsed, span
 
 REFRESH_S: Final = 5.0
-REASONS: Final = {
-    "sensor-fault": "Sensor fault", "maintenance": "Maintenance", "known-behaviour": "Known behaviour",
-    "too-sensitive": "Too sensitive",
-    "missed": "Missed by the model", "wrong-asset": "Wrong asset", "other": "Other (write a note)",
-}  # fmt: skip
 _KINDS: Final = {"alert": "alert", "unsure": "unsure answer", "audit": "random audit"}
 
 
@@ -74,7 +69,7 @@ def _head(case: Json) -> None:
 
 def _decisions(mesh: Mesh, desk: Desk, case: Json) -> None:
     if desk.overriding:
-        _reasons(desk, case)
+        _reasons(mesh, desk, case)
     elif case["blind"]:
         one, two = st.columns(2)
         one.button(
@@ -119,16 +114,28 @@ def _decisions(mesh: Mesh, desk: Desk, case: Json) -> None:
     words.text_input("Tags", key=f"tags-{item}", placeholder="bearing, night shift")
     button.button("Tag", shortcut="T", on_click=desk.decide, args=("tag",), width="stretch")
     if case["incident_items"] > 1 and mesh.may(actions.BULK):
-        _incident(desk, case)
+        _incident(mesh, desk, case)
 
 
-def _reasons(desk: Desk, case: Json) -> None:
+def reasons(mesh: Mesh) -> dict[str, str]:
+    """What an override may give as its reason, by code; asked once in a session."""
+    if "reasons" not in st.session_state:
+        found = mesh.get("/review/rules")["reasons"]
+        st.session_state["reasons"] = {
+            one["code"]: f"{one['meaning']} (write a note)" if one["note"] else one["meaning"]
+            for one in found
+        }
+    known: dict[str, str] = st.session_state["reasons"]
+    return known
+
+
+def _reasons(mesh: Mesh, desk: Desk, case: Json) -> None:
     other = "normal" if case["item"]["prediction"]["label"] == "anomaly" else "anomaly"
     st.markdown(f"**It is {other}, because**")
-    for at, (reason, words) in enumerate(REASONS.items(), 1):
+    for at, (reason, words) in enumerate(reasons(mesh).items(), 1):
         st.button(
             words,
-            shortcut=str(at),
+            shortcut=str(at) if at < 10 else None,
             key=f"reason-{reason}",
             on_click=desk.decide,
             args=("override",),
@@ -146,7 +153,7 @@ def _undo(desk: Desk) -> None:
     )  # fmt: skip
 
 
-def _incident(desk: Desk, case: Json) -> None:
+def _incident(mesh: Mesh, desk: Desk, case: Json) -> None:
     count = case["incident_items"]
     with st.expander(f"Incident of {count} items"):
         table(
@@ -163,8 +170,9 @@ def _incident(desk: Desk, case: Json) -> None:
             args=("confirm",),
             width="stretch",
         )
+        known = reasons(mesh)
         reason = st.selectbox(
-            "Reason to override all", list(REASONS), format_func=REASONS.__getitem__, key="bulk-reason"
+            "Reason to override all", list(known), format_func=known.__getitem__, key="bulk-reason"
         )
         st.button(
             f"Override all {count}",

@@ -198,3 +198,17 @@ def test_the_openapi_document_names_every_route(api):
         assert status in paths[path]["post"]["responses"]
     assert "/review/queue" in paths
     assert "/labels" in paths
+
+
+def test_the_rules_tell_what_may_be_said(api):
+    rules = api.by(role="viewer").get("/review/rules").json()
+    assert [one["code"] for one in rules["reasons"]][:2] == ["sensor-fault", "maintenance"]
+    assert rules["reasons"][-1] == {"code": "other", "meaning": "Other", "note": True}
+    assert (rules["lease_seconds"], rules["audit_share"], rules["bulk"]) == (300.0, 0.08, 500)
+
+
+def test_a_row_whose_past_is_not_known_shows_its_own_numbers(api):
+    api.add(candidate(1, alert="", names=("x.0", "x.1"), features=(1.5, -2.0)))
+    shown = api.by().post("/review/next").json()
+    assert (shown["signal"], shown["moved"], shown["values"]) == (None, [], {"x.0": 1.5, "x.1": -2.0})
+    assert "values" in shown["evidence"]["parts"]

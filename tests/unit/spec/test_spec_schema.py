@@ -26,6 +26,7 @@ def test_published_schemas_are_up_to_date(name: str) -> None:
         ("config/alerts.yaml", "alerts.json"),
         ("config/telemetry.yaml", "telemetry.json"),
         ("config/learning.yaml", "learning.json"),
+        ("config/review.yaml", "review.json"),
         ("benchmarks/config/models.yaml", "models.json"),
         ("benchmarks/config/routing.yaml", "routing.json"),
     ],
