@@ -18,7 +18,10 @@ NEAR_MS: Final = 60_000
 
 @dataclass(frozen=True, slots=True)
 class AlertReading:
-    """What makes an alert a candidate: conditions of rules by name, who answered, how critical assets are, names of features."""
+    """What makes an alert a candidate: conditions of rules by name, who answers, how critical assets are, names of features.
+
+    `origin` is who answers as far as the files say; an alert that names the model and version of its row knows better.
+    """
 
     conditions: Mapping[str, str]
     origin: Origin
@@ -43,8 +46,8 @@ class AlertReading:
                 score=_number(opened.values.get("score")),
                 threshold=threshold_of(self.conditions.get(opened.rule, "")),
                 confidence=_number(opened.values.get("confidence")),
-                model=self.origin.model,
-                version=self.origin.version,
+                model=_text(opened.values.get("model")) or self.origin.model,
+                version=_text(opened.values.get("version")) or self.origin.version,
                 rules=self.origin.rules,
             ),
             severity=opened.severity,
@@ -65,6 +68,10 @@ def times_of(alert: Alert) -> AlertTimes:
     acknowledged = None if alert.acknowledged is None else alert.acknowledged.at
     resolved = alert.cleared_at if alert.resolved is None else alert.resolved.at
     return AlertTimes(alert.id, acknowledged, resolved)
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _number(value: object) -> float | None:
