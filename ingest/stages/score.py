@@ -112,7 +112,7 @@ def columns_of(answer: Answer) -> dict[str, np.ndarray]:
 
 
 def _origins(answer: Answer) -> dict[str, np.ndarray]:
-    """`model` and `version`, text [M]: who answered each row, as rules may read it and reviews keep it. Empty for a failed row."""
+    """`model` and `version`, text [M]: who answered each row, for rules and reviews. Empty for a failed row."""
     if not answer.origins:
         return {}
     names = np.array([*((one.model, one.version) for one in answer.origins), ("", "")], np.object_)

@@ -108,6 +108,15 @@ class ChainState:
 
 
 @dataclass(frozen=True, slots=True)
+class DriftState:
+    """A stream that is watched for change: its mean over the last whole stretch of time, and its alarms so far."""
+
+    stream: str
+    mean: float
+    alarms: int
+
+
+@dataclass(frozen=True, slots=True)
 class TopicState:
     """One topic that is read: records, and those all of whose consequences are written."""
 
@@ -143,6 +152,7 @@ class Summary:
     processes: tuple[ProcessState, ...]
     topics: tuple[TopicState, ...] = ()
     chain: ChainState | None = None
+    drift: tuple[DriftState, ...] = ()
 
 
 def summarise(before: Instant, now: Instant) -> Summary:
@@ -176,6 +186,7 @@ def summarise(before: Instant, now: Instant) -> Summary:
         processes=_processes(change),
         topics=_topics(change),
         chain=_chain(change),
+        drift=_drift(change),
     )
 
 
@@ -291,6 +302,14 @@ def _chain(change: _Change) -> ChainState | None:
             for stage in stages
         ),
         alerts=_alerts(change),
+    )
+
+
+def _drift(change: _Change) -> tuple[DriftState, ...]:
+    alarms = change.by_label(names.DRIFT_ALARMS, "stream")
+    return tuple(
+        DriftState(stream, mean, alarms[stream].total if stream in alarms else 0)
+        for (stream,), mean in sorted(change.gauge(names.DRIFT_MEAN).items())
     )
 
 

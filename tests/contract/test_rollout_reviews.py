@@ -31,7 +31,8 @@ async def looking(database):
 
 def counts(seen: Observations) -> dict[str, dict[str, tuple[int, int]]]:
     return {
-        kind: {arm: (one.hits, one.trials) for arm, one in arms.items()} for kind, arms in seen.counted.items()
+        kind: {arm: (one.hits, one.trials) for arm, one in arms.items()}
+        for kind, arms in seen.counted.items()
     }
 
 

@@ -237,7 +237,11 @@ def test_where_every_row_failed_there_is_no_output() -> None:
 def test_each_row_says_which_version_answered_it_and_a_failed_one_none() -> None:
     origins = (Origin("m", "1", "main", "primary"), Origin("m@2", "2", "main", "canary"))
     found = columns_of(
-        replace(answer(3, failed={1: RowFailure("m", "raised", "no")}), origins=origins, origin_of=np.array([1, -1, 0]))
+        replace(
+            answer(3, failed={1: RowFailure("m", "raised", "no")}),
+            origins=origins,
+            origin_of=np.array([1, -1, 0]),
+        )
     )
     assert (found["model"].tolist(), found["version"].tolist()) == (["m@2", "", "m"], ["2", "", "1"])
 
