@@ -52,7 +52,9 @@ async def test_only_what_a_plan_names_is_asked_and_counts() -> None:
 
 
 async def test_what_nobody_watches_holds() -> None:
-    assert await Set().holding("slo_burn") == {"slo_burn": "nobody here can tell; leave it out of freeze_when"}
+    assert await Set().holding("slo_burn") == {
+        "slo_burn": "nobody here can tell; leave it out of freeze_when"
+    }
 
 
 async def test_a_source_that_is_away_for_a_moment_changes_nothing_and_for_long_holds() -> None:
@@ -92,7 +94,9 @@ async def test_none_begins_while_a_guard_holds_and_nothing_was_hosted_for_it() -
     desk = Desk(stage.book, stage.book, stage.routes, stage.clock, stage.guards, hosts)
     guarded = plan(*FULL.steps, freeze_when=("drift",))
     stage.guards.now = {"drift": "score drifts", "degraded": "not of this plan"}
-    with pytest.raises(WrongState, match="rollout 'try' is held back by drift: score drifts: it takes no 'start'"):
+    with pytest.raises(
+        WrongState, match="rollout 'try' is held back by drift: score drifts: it takes no 'start'"
+    ):
         await desk.start(guarded, "ann")
     assert (hosts.hosted, await stage.book.all()) == ([], [])
     stage.guards.now = {}

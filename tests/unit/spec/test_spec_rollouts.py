@@ -118,7 +118,10 @@ METRIC = GOOD["metrics"][0]
         (changed(alpha=0.9), "alpha: must be at most 0.5"),
         (changed(candidate="old@challenger"), "'old@challenger' is a name of the registry: give `model`"),
         (changed(candidate="old@challenger", model="new"), "give `model`, and the same name"),
-        (changed(primary="other@champion"), "primary: the routes of endpoint 'default' must send rows to one version of 'other'"),
+        (
+            changed(primary="other@champion"),
+            "primary: the routes of endpoint 'default' must send rows to one version of 'other'",
+        ),
         (changed(freeze_when=["gates"]), "freeze_when: gates are of a version in the registry: give `model`"),
         (changed(freeze_when=["weather"]), "freeze_when[0]: "),
         (changed(candidate="nwe@2"), "candidate: there is no model 'nwe@2'"),
@@ -185,7 +188,9 @@ def test_rules_as_data_are_checked_like_the_file(tmp_path: Path) -> None:
         check({"routes": [{"name": "main", "when": "always", "send": ["odl"]}]})
 
 
-def test_a_version_of_the_primary_may_be_hosted_later_and_its_gates_are_always_looked_at(tmp_path: Path) -> None:
+def test_a_version_of_the_primary_may_be_hosted_later_and_its_gates_are_always_looked_at(
+    tmp_path: Path,
+) -> None:
     plan = checked(tmp_path, changed(candidate="old@2"))["try"]
     assert (plan.candidate, plan.freeze_when) == ("old@2", ())
     names = {"primary": "old@champion", "candidate": "old@challenger", "model": "old"}
@@ -196,7 +201,9 @@ def test_a_version_of_the_primary_may_be_hosted_later_and_its_gates_are_always_l
 
 def test_the_champion_is_the_version_that_the_routes_send_rows_to(tmp_path: Path) -> None:
     (tmp_path / "rollouts").mkdir()
-    (tmp_path / "models.yaml").write_text("models:\n  pump@3: {runtime: identity}\n  pump@4: {runtime: identity}\n")
+    (tmp_path / "models.yaml").write_text(
+        "models:\n  pump@3: {runtime: identity}\n  pump@4: {runtime: identity}\n"
+    )
     (tmp_path / "routing.yaml").write_text(ROUTING.replace("old", "pump@3"))
     names = {"primary": "pump@champion", "candidate": "pump@challenger", "model": "pump"}
     (tmp_path / "rollouts" / "try.yaml").write_text(yaml.safe_dump(changed(**names)))
