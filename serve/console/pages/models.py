@@ -1,4 +1,4 @@
-"""Models: replicas, versions, latency, breakers, and how often people override them."""
+"""Models: replicas, versions, latency, breakers, what drifts, and how often people override them."""
 
 from typing import Final
 
@@ -15,6 +15,7 @@ def show(mesh: Mesh) -> None:
     """The page."""
     st.title("Models")
     live(REFRESH_S, lambda: _models(mesh))
+    _drift(mesh)
     _overrides(mesh)
 
 
@@ -77,6 +78,39 @@ def _row(name: str, model: Json, told: Json | None) -> list[str]:
         *(number(None if one is None else one * 1e3, 3) for one in (call["p50"], call["p95"])),
         f"{told['failed_calls']['total']:,}", tag(word, kind), nodes,
     ]  # fmt: skip
+
+
+def _drift(mesh: Mesh) -> None:
+    """Inputs and scores that are watched; what changed lately comes first."""
+    st.subheader("Drift of inputs and scores")
+    try:
+        found = mesh.get("/mesh/drift")
+    except Refused as refused:
+        st.caption(f"Not known: {refused.message}")
+        return
+    for one in found["drifting"]:
+        st.warning(f"{one['summary']} (resolve its alert once it is looked into)")
+    watched = found["watched"]
+    if watched is None:
+        st.caption("The scoreboard does not answer: alarms are known, means are not.")
+        return
+    if not watched:
+        st.caption("Nothing is watched: the telemetry chain watches its sensors and scores once it runs.")
+        return
+    drifting = {one["stream"] for one in found["drifting"]}
+    table(
+        ("stream", "", "mean now", "alarms"),
+        [
+            [
+                text(one["stream"]),
+                tag("drifts", "warning") if one["stream"] in drifting else tag("steady", "good"),
+                number(one["mean"], 4),
+                f"{one['alarms']:,}",
+            ]
+            for one in sorted(watched, key=lambda one: (one["stream"] not in drifting, one["stream"]))
+        ],
+        numbers=(2, 3),
+    )
 
 
 def _overrides(mesh: Mesh) -> None:
