@@ -141,12 +141,14 @@ class Loop:
         )
         return self.detail()
 
-    def start(self) -> None:
-        """Start the rollout, once the one before has let go of its old model."""
-        until(lambda: httpx.get(f"{self.mesh.lane}/rollouts", timeout=10).status_code == 200, 20)
-        known = httpx.get(f"{self.mesh.lane}/rollouts", timeout=10).json()["rollouts"]
-        if known:
+    def settled(self) -> None:
+        """Wait for the mesh to have its Redis, and for the rollout before to let go of its old model."""
+        rollouts = f"{self.mesh.lane}/rollouts"
+        until(lambda: httpx.get(rollouts, timeout=10).status_code == 200, 20)
+        if httpx.get(rollouts, timeout=10).json()["rollouts"]:
             until(lambda: not self.detail()["rollout"]["warm"], 20)
+
+    def start(self) -> None:
         assert "Pending" in self.command("rollout", "start", "pumps", "--as", "olu", "--url", self.mesh.lane)
 
     def routes(self) -> str:
@@ -233,6 +235,7 @@ def test_what_people_decided_becomes_a_model_that_answers_all_rows_unattended(
     assert len(made.lineage.labels) == 28  # of forty; the newest three in ten are the gate's
     assert {one.gate for one in made.gates} >= {"feedback", "labels", "benchmark-found", "parity-flips"}
     old, new = f"pumps@{made.lineage.parent}", f"pumps@{made.number}"
+    loop.settled()
     loop.start()
     until(lambda: loop.detail()["rollout"]["state"] == "Progressing", 60, lambda: str(loop.detail())[:3000])
     seen = [window(loop.plant.bad, row, arm, flagged=True, twice=False) for row, arm in ((1, old), (2, new))]
@@ -268,6 +271,7 @@ def test_what_people_decided_becomes_a_model_that_answers_all_rows_unattended(
 def test_a_model_that_learned_from_flipped_labels_is_rolled_back_and_says_why(
     loop: Loop, traffic: Traffic
 ) -> None:
+    loop.settled()
     champion = loop.registry.aliases("pumps").points["champion"]
     before = loop.routes()
     turned = [label_of(loop.plant.bad, row, n, "anomalous") for n, row in enumerate(BAD)]
@@ -286,7 +290,7 @@ def test_a_model_that_learned_from_flipped_labels_is_rolled_back_and_says_why(
     moves = {move["action"]: datetime.fromisoformat(move["at"]) for move in after["history"]}
     assert (moves["rolled_back"] - moves["fail"]).total_seconds() < 10
     until(lambda: traffic.recent() == {f"pumps@{champion}"}, 10)
-    assert json.dumps(loop.routes()) == json.dumps(before)
+    assert loop.routes() == before
     assert traffic.failed == []
     assert loop.registry.aliases("pumps").points["champion"] == champion
     assert ("mesh", "rollout.rolled_back rollout:pumps") in loop.logged()
