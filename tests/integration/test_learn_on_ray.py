@@ -4,13 +4,12 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import ray
 from learning_plant import joined, label_of, planted
+from ray_mesh import RunningMesh
 from typer.testing import CliRunner, Result
 
 from mesh.cli.app import app
@@ -57,13 +56,6 @@ def command(project: Path, *words: str) -> Result:
     return CliRunner().invoke(app, [*words], env=environment)
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[None]:
-    ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False)
-    yield
-    ray.shutdown()
-
-
 def test_the_commands_take_labels_to_a_champion(project: Path) -> None:
     done = command(project, "learn", "anomaly")
     assert done.exit_code == 0, done.output
@@ -85,7 +77,7 @@ def test_the_commands_take_labels_to_a_champion(project: Path) -> None:
 
 @pytest.mark.ray
 def test_a_ray_task_trains_with_little_of_the_machine_and_gives_the_same_model(
-    project: Path, cluster: None
+    project: Path, mesh_on_ray: RunningMesh
 ) -> None:
     config = project / "config"
     policy = load_learning(config).schedule
@@ -101,7 +93,7 @@ def test_a_ray_task_trains_with_little_of_the_machine_and_gives_the_same_model(
 
 
 @pytest.mark.ray
-def test_a_task_that_takes_too_long_is_ended(project: Path, cluster: None) -> None:
+def test_a_task_that_takes_too_long_is_ended(project: Path, mesh_on_ray: RunningMesh) -> None:
     config = project / "config"
     policy = replace(load_learning(config).schedule, timeout_ms=300)
     before = open_registry(config).numbers("pumps")
