@@ -88,29 +88,31 @@ def _drift(mesh: Mesh) -> None:
     except Refused as refused:
         st.caption(f"Not known: {refused.message}")
         return
-    for one in found["drifting"]:
-        st.warning(f"{one['summary']} (resolve its alert once it is looked into)")
-    watched = found["watched"]
-    if watched is None:
-        st.caption("The scoreboard does not answer: alarms are known, means are not.")
-        return
-    if not watched:
+    drifting = {one["stream"]: one for one in found["drifting"]}
+    watched = {one["stream"]: one for one in found["watched"] or ()}
+    if not (drifting or watched):
         st.caption("Nothing is watched: the telemetry chain watches its sensors and scores once it runs.")
         return
-    drifting = {one["stream"] for one in found["drifting"]}
     table(
-        ("stream", "", "mean now", "alarms"),
+        ("stream", "", "mean now", "alarms", "what changed"),
         [
-            [
-                text(one["stream"]),
-                tag("drifts", "warning") if one["stream"] in drifting else tag("steady", "good"),
-                number(one["mean"], 4),
-                f"{one['alarms']:,}",
-            ]
-            for one in sorted(watched, key=lambda one: (one["stream"] not in drifting, one["stream"]))
+            _stream(one, watched.get(one), drifting.get(one))
+            for one in [*drifting, *sorted(watched.keys() - drifting)]
         ],
         numbers=(2, 3),
     )
+    if drifting:
+        st.caption("Resolve an alarm's alert once it is looked into: rollouts that name drift wait for that.")
+
+
+def _stream(name: str, watched: Json | None, alarm: Json | None) -> list[str]:
+    return [
+        text(name),
+        tag("drifts", "warning") if alarm else tag("steady", "good"),
+        number(None if watched is None else watched["mean"], 4),
+        "—" if watched is None else f"{watched['alarms']:,}",
+        text(alarm["summary"]) if alarm else "",
+    ]
 
 
 def _overrides(mesh: Mesh) -> None:
