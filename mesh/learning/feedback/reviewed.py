@@ -68,8 +68,8 @@ class ReviewedLabels:
         with self._database.read() as session:
             for at in range(0, len(ids), _PAGE):
                 rows = session.execute(said.where(DecisionRow.item.in_(ids[at : at + _PAGE])))
-                for item, *decision in rows:
-                    found[item].append(_Decision(*decision))
+                for item, key, actor, after, when in rows:
+                    found[item].append(_Decision(key, actor, after or "", when))
         return found
 
 
