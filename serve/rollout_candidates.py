@@ -67,6 +67,8 @@ def declared(text: str, plan: Plan, version: ModelVersion) -> str:
     """`models.yaml` with the candidate declared as the primary is, but for its file. What is there stays as it was written."""
     models = parse_document("models.yaml", text).data
     known: Mapping[str, Any] = models.get("models", {}) if isinstance(models, Mapping) else {}
+    if plan.candidate in known:  # declared meanwhile, and this process has not taken it yet
+        return text
     entry = known.get(plan.primary)
     if not isinstance(entry, Mapping) or entry.get("runtime") != "onnx":
         reason = f"'{plan.primary}' is no onnx model of models.yaml: host '{plan.candidate}' there yourself"

@@ -34,14 +34,14 @@ def every_guard(
     read_summary: Callable[[], Awaitable[Summary]],
     prometheus_url: str | None,
 ) -> EveryGuard:
-    """All that this mesh can tell. Without a Prometheus nobody watches `alerts` and `slo_burn`."""
+    """All that this mesh can tell. Without a Prometheus `alerts` and `slo_burn` hold, and say so."""
     sources = [
         Watched(frozenset({"gates"}), GateGuard(versions, config)),
         Watched(frozenset({"drift"}), DriftGuard(drift)),
         Watched(frozenset({"degraded", "breaker"}), SummaryGuards(read_summary)),
     ]
-    if prometheus_url is not None:
-        sources.append(Watched(frozenset({"alerts", "slo_burn"}), PrometheusGuards(prometheus_url)))
+    fires = NoPrometheus() if prometheus_url is None else PrometheusGuards(prometheus_url)
+    sources.append(Watched(frozenset({"alerts", "slo_burn"}), fires))
     return EveryGuard(sources)
 
 
@@ -136,6 +136,16 @@ class _Alerts(msgspec.Struct):
 
 class _Reply(msgspec.Struct):
     data: _Alerts
+
+
+class NoPrometheus:
+    """`slo_burn` and `alerts` where nobody said which Prometheus watches."""
+
+    async def holding(self, plan: Plan) -> Mapping[Guard, str]:
+        """As `Guards.holding`."""
+        del plan
+        told = "nobody can tell: set MESH_PROMETHEUS_URL, or leave it out of freeze_when"
+        return {"alerts": told, "slo_burn": told}
 
 
 class PrometheusGuards:

@@ -10,7 +10,7 @@ import pytest
 from mesh.errors import InvalidConfig, StoreAway
 from mesh.rollouts.plan import AlertRule, Plan, Step
 from mesh.settings import Settings
-from serve.rollout_guards import PrometheusGuards
+from serve.rollout_guards import NoPrometheus, PrometheusGuards
 
 PLAN = Plan(
     "try", "default", "old", "new", AlertRule(0.8), (Step("promote"),), (), freeze_when=("alerts", "slo_burn")
@@ -85,6 +85,11 @@ async def test_what_is_no_answer_of_prometheus_is_a_store_that_is_away(
     answers.status, answers.body = status, body
     with pytest.raises(StoreAway, match="MESH_PROMETHEUS_URL"):
         await PrometheusGuards(url).holding(PLAN)
+
+
+async def test_without_an_address_both_hold_and_say_what_to_do() -> None:
+    assert set(held := await NoPrometheus().holding(PLAN)) == {"alerts", "slo_burn"}
+    assert "set MESH_PROMETHEUS_URL, or leave it out of freeze_when" in held["alerts"]
 
 
 async def test_nobody_at_the_address_is_told_and_no_address_is_refused() -> None:

@@ -69,6 +69,11 @@ def test_it_is_declared_as_the_primary_is_but_for_its_file_and_nothing_else_chan
     }
 
 
+def test_what_is_declared_already_stays_as_it_is(registry: Registry) -> None:
+    once = declared(MODELS, PLAN, registry.get("pump", 2))
+    assert declared(once, PLAN, registry.get("pump", 2)) == once
+
+
 @pytest.mark.parametrize(
     "text",
     [
