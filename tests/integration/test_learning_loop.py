@@ -29,7 +29,7 @@ from mesh.records.database import database_url, open_database
 from mesh.registry.configured import open_registry
 from mesh.review.labels import DatabaseLabels
 
-pytestmark = [pytest.mark.ray, pytest.mark.redis, pytest.mark.slow]
+pytestmark = [pytest.mark.ray, pytest.mark.redis, pytest.mark.slow, pytest.mark.timeout(300)]
 
 ROUTING = "routes:\n  - {name: main, when: always, send: [pumps@1]}\nkey: asset\n"
 PUMPS = """
