@@ -47,6 +47,8 @@ class Settings:
     """Whoever starts the mesh says that strangers may reach it."""
     rate_limit: float | None = None
     """Requests a second of one token, over all routers; None is no limit."""
+    prometheus_url: str | None = None
+    """The Prometheus that watches this mesh by its shipped rules: what fires there can hold up rollouts."""
 
     @property
     def guards(self) -> Guards:
@@ -96,6 +98,7 @@ class Settings:
             tls=tls_files(environ),
             insecure=_yes(environ, "MESH_INSECURE"),
             rate_limit=_rate(environ, "MESH_RATE_LIMIT"),
+            prometheus_url=_address(environ, "MESH_PROMETHEUS_URL"),
         )
 
 
@@ -124,6 +127,14 @@ def _count(environ: Mapping[str, str], name: str, default: int) -> int:
     if not (text.isascii() and text.isdigit()) or not 0 < int(text) < 1000:
         raise InvalidConfig("environment", 0, name, f"'{text}' is not a number of replicas (1-999)")
     return int(text)
+
+
+def _address(environ: Mapping[str, str], name: str) -> str | None:
+    """An http or https address without its last slash; unset or empty is none."""
+    text = environ.get(name, "").strip()
+    if text and not text.startswith(("http://", "https://")):
+        raise InvalidConfig("environment", 0, name, f"'{text}' is no http:// or https:// address")
+    return text.rstrip("/") or None
 
 
 def _yes(environ: Mapping[str, str], name: str) -> bool:

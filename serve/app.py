@@ -12,7 +12,7 @@ from mesh.records.database import check_url
 from mesh.rules.opening import newest_rules
 from mesh.security.own_ports import check_own_ports
 from mesh.settings import Settings
-from mesh.spec import ModelSpec, load_alerts, load_features
+from mesh.spec import ModelSpec, load_alerts, load_features, load_learning
 from serve.model_host import ModelHost
 from serve.router import Router
 
@@ -44,7 +44,8 @@ def build(args: dict[str, object]) -> serve.Application:
     config = newest_rules(folder, settings)
     load_alerts(folder)  # what is wrong with it is said here, not by routers
     check_url(settings.database_url)
-    load_features(folder)  # read again by each router; its mistakes stop the start
+    load_features(folder)  # read again by each router, as is the next; their mistakes stop the start
+    load_learning(folder)
     if ROUTER in config.models:
         file = str(folder / "models.yaml")
         raise InvalidConfig(file, 0, f"models.{ROUTER}", "is the router's name; take another")

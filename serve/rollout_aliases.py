@@ -37,7 +37,7 @@ class RegistryAliases:
             raise WrongState(f"{name}@{alias}", f"version {present}", "move")
         try:
             await asyncio.to_thread(
-                self._opened().move,
+                self.registry().move,
                 name,
                 alias,
                 self._number(to),
@@ -49,10 +49,11 @@ class RegistryAliases:
             raise WrongState(f"{name}@{alias}", str(error), "move") from None
 
     async def _points(self, name: str, alias: str) -> int | None:
-        aliases = await asyncio.to_thread(self._opened().aliases, name)
+        aliases = await asyncio.to_thread(self.registry().aliases, name)
         return next((number for one, number in aliases.points.items() if one == alias), None)
 
-    def _opened(self) -> Registry:
+    def registry(self) -> Registry:
+        """The registry, opened at the first call, which may read files."""
         if self._registry is None:
             self._registry = open_registry(self._folder)
         return self._registry

@@ -11,28 +11,36 @@ from pathlib import Path
 
 from fastapi import APIRouter
 
+from mesh.cluster.scoreboard import read_summary
 from mesh.errors import InvalidConfig, InvalidInput
-from mesh.records.ledger import Ledger
+from mesh.records.opened import Records
 from mesh.records.room_audits import RoomAudit
+from mesh.review.heard import HeardDecisions
 from mesh.rollouts.accepted_rules import BookRoutes
 from mesh.rollouts.controller import Controller, World
 from mesh.rollouts.desk import Desk
-from mesh.rollouts.guards import NoGuards
 from mesh.rollouts.plan import Plan
+from mesh.rollouts.ports import Aliases
 from mesh.rules import RuleBook
 from mesh.settings import Settings
 from mesh.spec import MeshConfig, load_rollout, rollout_fits, rollout_names
 from mesh.stores.rollouts import RedisFeed, RedisLease, RedisRollouts
 from serve.api.rollouts import rollouts_router
+from serve.drift import DriftNow
 from serve.rollout_aliases import RegistryAliases
+from serve.rollout_candidates import RegistryHosts, named
+from serve.rollout_guards import every_guard
+from serve.rollout_reviews import ReviewFeed
 
 
 class FilePlans:
     """The plans of `config/rollouts`, read when they are asked for, and tried on the rules in force."""
 
-    def __init__(self, folder: Path, config: Callable[[], MeshConfig], routes: BookRoutes) -> None:
-        """`config` gives the models and rules in force."""
-        self._folder, self._config, self._routes = folder, config, routes
+    def __init__(
+        self, folder: Path, config: Callable[[], MeshConfig], routes: BookRoutes, aliases: Aliases
+    ) -> None:
+        """`config` gives the models and rules in force, `aliases` the version that is challenger."""
+        self._folder, self._config, self._routes, self._aliases = folder, config, routes, aliases
 
     async def names(self) -> Sequence[str]:
         """As `Plans.names`."""
@@ -43,7 +51,9 @@ class FilePlans:
         config = self._config()
         rules = await self._routes.current()
         try:
-            plan = await asyncio.to_thread(load_rollout, self._folder, name, config)
+            plan = await named(
+                await asyncio.to_thread(load_rollout, self._folder, name, config), self._aliases
+            )
             await asyncio.to_thread(rollout_fits, plan, rules.document, config)
         except InvalidConfig as error:  # the file's mistake, which whoever asks can mend
             raise InvalidInput("name", str(error)) from None
@@ -55,28 +65,35 @@ async def open_rollouts(
     settings: Settings,
     book: RuleBook,
     config: Callable[[], MeshConfig],
-    ledger: Ledger,
+    records: Records,
+    drift: DriftNow,
     owner: str,
     parts: AsyncExitStack,
 ) -> APIRouter:
-    """Start this router's controller, which `parts` ends; the routes of the API. Moves and requests are logged by `ledger`."""
+    """Start this router's controller, which `parts` ends; the routes of the API. Moves and requests are logged in `records`."""
     rollouts, feed = RedisRollouts(settings.redis_url), RedisFeed(settings.redis_url)
     lease = RedisLease(settings.redis_url, owner)
     for store in (rollouts, feed, lease):
         parts.push_async_callback(store.close)
-    routes = BookRoutes(book)
+    routes, aliases = BookRoutes(book), RegistryAliases(folder, config)
+    guards = every_guard(
+        aliases.registry, config, drift, lambda: read_summary(settings), settings.prometheus_url
+    )
+    reviews = ReviewFeed(records.transactions, HeardDecisions(records.database))
     world = World(
         rollouts,
         rollouts,
         routes,
-        RegistryAliases(folder, config),
-        RoomAudit(ledger),
-        NoGuards(),
-        {"engines": feed},
+        aliases,
+        RoomAudit(records.ledger),
+        guards,
+        {"engines": feed, "reviews": reviews},
     )
     task = asyncio.get_running_loop().create_task(Controller(world, lease).run())
     parts.push_async_callback(_ended, task)
-    return rollouts_router(Desk(rollouts, rollouts, routes), FilePlans(folder, config, routes), ledger)
+    hosts = RegistryHosts(book, config, aliases.registry)
+    desk = Desk(rollouts, rollouts, routes, guards=guards, hosts=hosts)
+    return rollouts_router(desk, FilePlans(folder, config, routes, aliases), records.ledger)
 
 
 async def _ended(task: asyncio.Task[None]) -> None:

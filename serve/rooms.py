@@ -14,18 +14,20 @@ from mesh.cluster.scoreboard import read_exposition, read_summary
 from mesh.engine.engine import Engine
 from mesh.records.opened import Records
 from mesh.settings import Settings
-from mesh.spec import MeshConfig, load_alerts, load_features, load_prices
+from mesh.spec import MeshConfig, load_alerts, load_features, load_learning, load_prices
 from mesh.stores.alerts import RedisAlerts
 from mesh.stores.predictions import RedisLog
 from mesh.stores.redis_online import RedisOnlineStore
 from mesh.telemetry.recorder import Recorder
 from serve.api.alerts import alerts_router
 from serve.api.costs import costs_router
+from serve.api.drift import drift_router
 from serve.api.features import features_router
 from serve.api.predictions import predictions_router
 from serve.api.rules import rules_router
 from serve.api.shadows import shadows_router
 from serve.costs import MeasuredCosts
+from serve.drift import DriftNow
 from serve.review import open_review
 from serve.rollouts import open_rollouts
 from serve.status import Status, status_router
@@ -60,6 +62,8 @@ async def open_rooms(
     )
     parts.push_async_callback(review.close)
     views = (await asyncio.to_thread(load_features, folder)).views
+    quiet_ms = (await asyncio.to_thread(load_learning, folder)).drift.quiet_ms
+    drift = DriftNow(alerts, quiet_ms, lambda: read_summary(settings))
     desk, ledger = DeskClient(folder, settings), records.ledger
     return [
         status_router(Status(live, settings, engine, lambda: read_summary(settings))),
@@ -70,7 +74,8 @@ async def open_rooms(
         shadows_router(desk),
         costs_router(await measured_costs(folder, settings, live.config)),
         review.router,
-        await open_rollouts(folder, settings, desk, lambda: live.config, ledger, ground.owner, parts),
+        drift_router(drift),
+        await open_rollouts(folder, settings, desk, lambda: live.config, records, drift, ground.owner, parts),
     ]
 
 

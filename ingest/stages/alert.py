@@ -7,7 +7,7 @@ import numpy as np
 
 from ingest.record import Polled
 from ingest.stages.rows import Rows
-from mesh.alerts import AlertStage, Judged, Rule, ScoredRows
+from mesh.alerts import ORIGIN, AlertStage, Judged, Rule, ScoredRows
 from mesh.pipeline.plan import Level
 from mesh.routing.masks import Column
 from mesh.signals.sensors import Telemetry
@@ -76,7 +76,7 @@ class Alert:
         """What the rules read: columns of earlier stages, features, the level and the asset's criticality."""
         flat = rows.flat
         found: dict[str, Column] = {}
-        for name in self._reads:
+        for name in (*self._reads, *ORIGIN):
             if name in rows.columns:
                 found[name] = rows.columns[name]
             elif name in self._places:

@@ -97,7 +97,7 @@ class Score:
 def columns_of(answer: Answer) -> dict[str, np.ndarray]:
     """Outputs of one value a row under their own names, wider ones as `name.0`, `name.1`; confidence where there is one.
 
-    Rows that failed hold NaN.
+    Rows that failed hold NaN. `model` and `version` say who answered.
     """
     columns: dict[str, np.ndarray] = {}
     outputs = dict(answer.outputs)
@@ -108,7 +108,16 @@ def columns_of(answer: Answer) -> dict[str, np.ndarray]:
         for at in range(flat.shape[1]):
             columns[name if flat.shape[1] == 1 else f"{name}.{at}"] = _without(flat[:, at], answer.failed)
     columns["degraded"] = answer.degraded
-    return columns
+    return columns | _origins(answer)
+
+
+def _origins(answer: Answer) -> dict[str, np.ndarray]:
+    """`model` and `version`, text [M]: who answered each row, for rules and reviews. Empty for a failed row."""
+    if not answer.origins:
+        return {}
+    names = np.array([*((one.model, one.version) for one in answer.origins), ("", "")], np.object_)
+    of_row = names[answer.origin_of]  # -1, a failed row, is the last
+    return {"model": of_row[:, 0], "version": of_row[:, 1]}
 
 
 def _without(values: np.ndarray, failed: Mapping[int, object]) -> np.ndarray:

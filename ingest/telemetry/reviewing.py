@@ -89,8 +89,8 @@ class ReviewSampling:
                     _value(rows, "score", row),
                     self._threshold,
                     _value(rows, "confidence", row),
-                    self._origin.model,
-                    self._origin.version,
+                    _text(rows, "model", row) or self._origin.model,
+                    _text(rows, "version", row) or self._origin.version,
                     rules=self._origin.rules,
                     voices={} if rows.voices is None else dict(rows.voices.of(row)),
                 ),
@@ -129,6 +129,11 @@ class CountedAlerts:
     async def budget_left(self, at: int) -> int:
         """As `AlertWriter.budget_left`."""
         return await self._inner.budget_left(at)
+
+
+def _text(rows: Rows, name: str, row: int) -> str:
+    column = rows.columns.get(name)
+    return "" if column is None else str(column[row])
 
 
 def _value(rows: Rows, name: str, row: int) -> float | None:

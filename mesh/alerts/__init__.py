@@ -9,10 +9,11 @@ from mesh.alerts.events import AlertEvent, Place
 from mesh.alerts.lifecycle import ACTIONS, STATES, Action, State
 from mesh.alerts.rows import ScoredRows
 from mesh.alerts.rules import Budget, Policy, Retention, Rule, Severity
-from mesh.alerts.stage import AlertStage, Judged
+from mesh.alerts.stage import ORIGIN, AlertStage, Judged
 
 __all__ = [
     "ACTIONS",
+    "ORIGIN",
     "STATES",
     "Action",
     "Alert",

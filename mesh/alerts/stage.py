@@ -16,6 +16,8 @@ from mesh.alerts.watchlist import Watchlist
 from mesh.routing.masks import Column
 from mesh.routing.sticky import key_text
 
+ORIGIN: Final = ("model", "version")
+"""Columns that say who scored a row. An alert carries them where there are any: feedback on it is feedback on them."""
 _MAX_TEXT: Final = 200
 _MAX_KEY: Final = 128
 _MAX_WHOLE: Final = 2**53
@@ -144,7 +146,7 @@ class _Judge:
     ) -> AlertEvent:
         rule, first = self._rule, condition.first or rows.place(row)
         opened = condition.last if condition.opened is None else condition.opened
-        values = _values(rows, row, self._shows)
+        values = {**_origin(rows, row), **_values(rows, row, self._shows)}
         return AlertEvent(
             kind=kind,
             id=alert_id(rule.name, key, first),
@@ -185,6 +187,10 @@ def _key(asset: str, value: object) -> str:
 
 def _values(rows: ScoredRows, row: int, names: Sequence[str]) -> Values:
     return {name: _plain(rows.column(name), row) for name in names}
+
+
+def _origin(rows: ScoredRows, row: int) -> Values:
+    return {name: value for name in ORIGIN if (value := _plain(rows.column(name), row))}
 
 
 def _plain(column: Column, row: int) -> bool | float | str | None:

@@ -70,7 +70,7 @@ def check(
     if scenarios:
         console.print(scenarios_table(scenarios.values()))
     if rollouts:
-        console.print(rollouts_table(rollouts.values()))
+        console.print(rollouts_table(rollouts.values(), mesh))
 
 
 def overview(mesh: MeshConfig) -> Table:
@@ -87,8 +87,8 @@ def overview(mesh: MeshConfig) -> Table:
     return table
 
 
-def rollouts_table(plans: Iterable[Plan]) -> Table:
-    """The rollouts of a valid configuration."""
+def rollouts_table(plans: Iterable[Plan], mesh: MeshConfig) -> Table:
+    """The rollouts of a valid configuration; a candidate may be one that is not hosted yet."""
     table = Table(title="rollouts", title_justify="left", box=None, padding=(0, 2))
     for name in ("rollout", "endpoint", "from", "to", "steps", "metrics"):
         table.add_column(name)
@@ -98,7 +98,8 @@ def rollouts_table(plans: Iterable[Plan]) -> Table:
             for step in plan.steps
         )
         metrics = ", ".join(metric.name for metric in plan.metrics)
-        table.add_row(plan.name, plan.endpoint, plan.primary, plan.candidate, steps, metrics)
+        to = plan.candidate if plan.candidate in mesh.models else f"{plan.candidate} (not hosted yet)"
+        table.add_row(plan.name, plan.endpoint, plan.primary, to, steps, metrics)
     return table
 
 

@@ -7,6 +7,7 @@ import typer
 
 from mesh.cli.api import api_at, asking
 from mesh.cli.rollout_client import RolloutClient, ShownDetail, ShownRollout
+from mesh.cli.rules_client import CHANGE_S
 
 app = typer.Typer(rich_markup_mode="markdown", no_args_is_help=True)
 
@@ -26,13 +27,14 @@ def rollout() -> None:
 
 @app.command()
 def start(name: Name, *, actor: Actor = None, json: Json = False, url: Url = None) -> None:
-    """Start the rollout that `config/rollouts/NAME.yaml` declares.
+    """Start the rollout that `config/rollouts/NAME.yaml` declares; a candidate from the registry is hosted first.
 
     For example:
 
     - `hyperstream rollout start pump`
     """
-    text, shown = _client(url).start(name, asking(actor))
+    # What hosts a model answers when it serves, here as with `apply`.
+    text, shown = RolloutClient(api_at(url, CHANGE_S)).start(name, asking(actor))
     _print(text if json else line(shown))
 
 

@@ -21,7 +21,10 @@ NEAR_MS: Final = 60_000
 
 @dataclass(frozen=True, slots=True)
 class AlertReading:
-    """What makes an alert a candidate: conditions of rules by name, who answered, how critical assets are, names of features."""
+    """What makes an alert a candidate: conditions of rules by name, who answers, how critical assets are, names of features.
+
+    `origin` is who answers as far as the files say; an alert that names the model and version of its row knows better.
+    """
 
     conditions: Mapping[str, str]
     origin: Origin
@@ -46,8 +49,8 @@ class AlertReading:
                 score=_number(opened.values.get("score")),
                 threshold=threshold_of(self.conditions.get(opened.rule, "")),
                 confidence=_number(opened.values.get("confidence")),
-                model=self.origin.model,
-                version=self.origin.version,
+                model=_text(opened.values.get("model")) or self.origin.model,
+                version=_text(opened.values.get("version")) or self.origin.version,
                 rules=self.origin.rules,
                 voices=_voices(opened.values),
             ),
@@ -74,6 +77,10 @@ def times_of(alert: Alert) -> AlertTimes:
 def _voices(values: Values) -> dict[str, float]:
     said = {name: _number(value) for name, value in values.items() if name.startswith(VOICE)}
     return {name.removeprefix(VOICE): score for name, score in said.items() if score is not None}
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _number(value: object) -> float | None:

@@ -102,7 +102,7 @@ def quality(facts: Facts, allowance: int) -> Quality:
         rates_by_model=_rates_by_model(facts.audit),
         agreement=agreement(facts.twice),
         overrides=_share(spoken),
-        overrides_by_model=_by([(f"{one.model or 'unknown'}@{one.version or '?'}", one) for one in spoken]),
+        overrides_by_model=_by([(_version(one), one) for one in spoken]),
         overrides_by_person=_by([(one.actor, one) for one in spoken]),
         detection=_detection(facts.faults),
         repair=_repair(facts.faults),
@@ -154,6 +154,11 @@ def _repair(faults: Iterable[Fault]) -> Delay:
 
 def _share(spoken: Sequence[Spoken]) -> Estimate:
     return simple_share(sum(one.overrides for one in spoken), len(spoken))
+
+
+def _version(one: Spoken) -> str:
+    """A version that is hosted beside others says so in its name already."""
+    return one.model if "@" in one.model else f"{one.model or 'unknown'}@{one.version or '?'}"
 
 
 def _by(named: Iterable[tuple[str, Spoken]]) -> dict[str, Estimate]:

@@ -39,7 +39,7 @@ class BookRoutes:
         text = yaml.dump(dict(document), Dumper=_Plain, sort_keys=False, allow_unicode=True, width=120)
         said = await self._book.propose(Proposal(routing=text, source=SOURCE), int(expected), actor)
         if isinstance(said, Refused):
-            raise _error(said)
+            raise refusal(said)
         return str(said.revision.version)
 
 
@@ -49,7 +49,8 @@ def rules_in(text: str) -> Mapping[str, Any]:
     return data if isinstance(data, Mapping) else {}
 
 
-def _error(refused: Refused) -> MeshError:
+def refusal(refused: Refused) -> MeshError:
+    """Why a proposal was not taken, as an error."""
     first = refused.problems[0]
     if refused.reason == "conflict":
         return WrongState("the rules", f"changed meanwhile ({first.reason})", "propose")

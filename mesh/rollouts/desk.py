@@ -6,9 +6,10 @@ from typing import Final, Literal
 
 from mesh.errors import StoreAway, WrongState
 from mesh.rollouts.controller import wall_ms
+from mesh.rollouts.guards import NoGuards
 from mesh.rollouts.machine import Situation, aborted, approved, missing_in, paused, resumed
 from mesh.rollouts.plan import Plan
-from mesh.rollouts.ports import EvidenceBook, RolloutBook, Routes
+from mesh.rollouts.ports import EvidenceBook, Guards, Hosts, RolloutBook, Routes
 from mesh.rollouts.record import Evidence
 from mesh.rollouts.staging import Stage, refuse_known, staged
 from mesh.rollouts.states import Rollout, begun
@@ -35,12 +36,22 @@ class Desk:
         evidence: EvidenceBook,
         routes: Routes,
         now_ms: Callable[[], int] = wall_ms,
+        guards: Guards | None = None,
+        hosts: Hosts | None = None,
     ) -> None:
-        """`routes` are asked whether a rollout could begin at all."""
+        """`routes` and `guards` are asked whether a rollout could begin at all; `hosts` brings the candidate up before it does.
+
+        Without `hosts` candidates are taken to serve.
+        """
         self._book, self._evidence, self._routes, self._now_ms = book, evidence, routes, now_ms
+        self._guards, self._hosts = guards or NoGuards(), hosts
 
     async def start(self, plan: Plan, actor: str) -> Rollout:
-        """Begin. `InvalidInput` where the rules give it no place, `WrongState` where one is under way there already."""
+        """Begin, with a candidate that serves.
+
+        `InvalidInput` where the rules give it no place; `WrongState` where one is under way there already or a guard of
+        `freeze_when` holds; whatever keeps the candidate from being hosted.
+        """
         rules = await self._routes.current()
         refuse_known(rules.document, plan)
         staged(rules.document, plan, Stage("shadow", shadow=100.0))
@@ -50,6 +61,12 @@ class Desk:
                 raise WrongState(
                     f"rollout '{other.name}' of endpoint '{plan.endpoint}'", other.state, "start"
                 )
+        held = await self._guards.holding(plan)
+        if held:
+            reasons = "; ".join(f"{name}: {says}" for name, says in sorted(held.items()))
+            raise WrongState(f"rollout '{plan.name}'", f"held back by {reasons}", "start")
+        if self._hosts is not None:
+            await self._hosts.host(plan, actor)
         rollout = begun(plan, actor, self._now_ms())
         if not await self._book.write(rollout, None):
             raise WrongState(f"rollout '{plan.name}'", "under way", "start")

@@ -96,8 +96,7 @@ class MemoryGuards:
 
     async def holding(self, plan: Plan) -> Mapping[Guard, str]:
         """As `Guards.holding`."""
-        del plan
-        return dict(self.now)
+        return {guard: says for guard, says in self.now.items() if guard in plan.freeze_when}
 
 
 class MemoryLease:

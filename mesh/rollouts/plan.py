@@ -11,7 +11,7 @@ MetricKind = Literal[
 Direction = Literal["increase", "decrease", "either"]
 Due = Literal["shadow", "canary", "promote"]
 OnTimeout = Literal["pause", "rollback"]
-Guard = Literal["slo_burn", "degraded", "drift"]
+Guard = Literal["gates", "drift", "degraded", "breaker", "alerts", "slo_burn"]
 
 STEP_KINDS: Final[tuple[StepKind, ...]] = get_args(StepKind)
 METRIC_KINDS: Final[tuple[MetricKind, ...]] = get_args(MetricKind)

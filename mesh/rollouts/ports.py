@@ -67,7 +67,15 @@ class Guards(Protocol):
     """What speaks against going on, whatever the candidate does."""
 
     async def holding(self, plan: Plan) -> Mapping[Guard, str]:
-        """Each guard that holds now, and why."""
+        """Each guard of the plan's `freeze_when` that holds now, and why."""
+        ...
+
+
+class Hosts(Protocol):
+    """Who hosts candidates."""
+
+    async def host(self, plan: Plan, actor: str) -> None:
+        """Return when the candidate serves, at once where it does. Raises a `MeshError` that says why it does not."""
         ...
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from mesh.errors import ArtifactError, InvalidConfig
+from mesh.registry.reference import is_reference
 from mesh.rules.values import Proposal, Revision
 from mesh.runtimes.digest import check_digest
 from mesh.settings import Settings
@@ -121,8 +122,8 @@ def _fixed(document: Document, before: MeshConfig, after: MeshConfig) -> Iterato
 
 def _artifact_problem(document: Document, spec: ModelSpec) -> InvalidConfig | None:
     """A new model's file must be there, and be the one that is declared."""
-    if spec.path is None or spec.runtime not in FILE_KINDS:
-        return None
+    if spec.path is None or spec.runtime not in FILE_KINDS or is_reference(spec.path):
+        return None  # a registry is asked by the replica, whose failure to start refuses the change
     if not Path(spec.path).exists():
         return problem_at(document, ("models", spec.name, "path"), f"{spec.path} does not exist")
     try:

@@ -23,6 +23,8 @@ Whole = Annotated[int, Field(strict=True, ge=0)]
 Alpha = Annotated[float, Field(strict=True, gt=0, le=0.5)]
 Inside = Annotated[float, Field(strict=True, gt=0, lt=1)]
 
+AT_CHAMPION: Final = "@champion"
+AT_CHALLENGER: Final = "@challenger"
 _PAIRED: Final = frozenset({"alert_disagreement", "discordance"})
 
 
@@ -196,9 +198,10 @@ class RolloutFile(Strict):
     endpoint: Name = "default"
     """The endpoint whose rules change."""
     primary: Text
-    """The model that answers now."""
+    """The model that answers now; `NAME@champion` is the one version of NAME that the endpoint's routes send rows to."""
     candidate: Text
-    """The model that is to take its place; `models.yaml` hosts it beside the primary."""
+    """The model that is to take its place, hosted beside the primary: by `models.yaml`, or where `model` is given by the start
+    of the rollout, from the registry. `NAME@challenger` is the version that is challenger then."""
     model: Name | None = None
     """The name in the registry whose alias the promote step moves; no alias moves where it is not given."""
     alert: AlertEntry
@@ -214,7 +217,8 @@ class RolloutFile(Strict):
     exclude: Text | None = None
     """Rows that never go to the canary, an expression as in `when`."""
     freeze_when: tuple[Guard, ...] = ()
-    """The guards that stop it from going on: slo_burn, degraded, drift."""
+    """The guards that keep it from beginning and from going on: drift, degraded, breaker, alerts, slo_burn, gates. With `model`
+    gates is always one of them."""
     retries: Count = 3
     """Tries to change the rules before a person is asked."""
 
@@ -233,6 +237,12 @@ class RolloutFile(Strict):
             raise ValueError("steps must begin with shadow or canary: nothing was seen before")
         if self.primary == self.candidate:
             raise ValueError("primary and candidate are the same model")
+        if self.candidate.endswith(AT_CHALLENGER) and self.candidate != f"{self.model}{AT_CHALLENGER}":
+            raise ValueError(
+                f"candidate: '{self.candidate}' is a name of the registry: give `model`, and the same name"
+            )
+        if "gates" in self.freeze_when and self.model is None:
+            raise ValueError("freeze_when: gates are of a version in the registry: give `model`")
         shares = [step.canary.percent for step in self.steps if step.canary is not None]
         if shares != sorted(shares):
             raise ValueError("the percents of canary must not fall from step to step")
@@ -251,7 +261,12 @@ class RolloutFile(Strict):
             alpha=self.alpha,
             window_ms=self.window,
             exclude=self.exclude,
-            freeze_when=self.freeze_when,
+            freeze_when=self._guards(),
             retries=self.retries,
             model=self.model or "",
         )
+
+    def _guards(self) -> tuple[Guard, ...]:
+        """A version of the registry gets no traffic before its gates have passed, whatever the file says."""
+        implied: tuple[Guard, ...] = ("gates",) if self.model is not None else ()
+        return tuple(dict.fromkeys((*implied, *self.freeze_when)))

@@ -9,6 +9,7 @@ from mesh.telemetry.snapshot import LabelValues
 from mesh.telemetry.summary import (
     AlertFlow,
     ChainState,
+    DriftState,
     Flow,
     ModelState,
     ProcessState,
@@ -52,6 +53,7 @@ def summarise(before: Instant, now: Instant) -> Summary:
         processes=_processes(change),
         topics=_topics(change),
         chain=_chain(change),
+        drift=_drift(change),
     )
 
 
@@ -100,6 +102,14 @@ def _chain(change: Change) -> ChainState | None:
             for stage in stages
         ),
         alerts=_alerts(change),
+    )
+
+
+def _drift(change: Change) -> tuple[DriftState, ...]:
+    alarms = change.by_label(names.DRIFT_ALARMS, "stream")
+    return tuple(
+        DriftState(stream, mean, alarms[stream].total if stream in alarms else 0)
+        for (stream,), mean in sorted(change.gauge(names.DRIFT_MEAN).items())
     )
 
 

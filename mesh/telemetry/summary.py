@@ -91,6 +91,15 @@ class ChainState:
 
 
 @dataclass(frozen=True, slots=True)
+class DriftState:
+    """A stream that is watched for change: its mean over the last whole stretch of time, and its alarms so far."""
+
+    stream: str
+    mean: float
+    alarms: int
+
+
+@dataclass(frozen=True, slots=True)
 class TopicState:
     """One topic that is read: records, and those all of whose consequences are written."""
 
@@ -126,3 +135,4 @@ class Summary:
     processes: tuple[ProcessState, ...]
     topics: tuple[TopicState, ...] = ()
     chain: ChainState | None = None
+    drift: tuple[DriftState, ...] = ()

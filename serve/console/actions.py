@@ -11,12 +11,13 @@ ROLES: Final = ("viewer", "analyst", "operator", "admin")
 class Action:
     """A POST to `path`, whose `{}` is the id of what it acts on, by somebody with `role` or more.
 
-    `audit` is the name in the audit log; an ending * stands for what was chosen.
+    `audit` is the name in the audit log; an ending * stands for what was chosen. `patience_s` is how long the answer may take.
     """
 
     path: str
     role: str
     audit: str
+    patience_s: float = 10.0
 
 
 NEXT: Final = Action("/review/next", "analyst", "review.lease")
@@ -28,7 +29,8 @@ BULK: Final = Action("/review/bulk", "analyst", "review.bulk")
 UNDO_BULK: Final = Action("/review/bulk/{}/undo", "analyst", "review.undo_bulk")
 ACKNOWLEDGE: Final = Action("/alerts/{}/ack", "analyst", "alerts.acknowledge")
 RESOLVE: Final = Action("/alerts/{}/resolve", "analyst", "alerts.resolve")
-START: Final = Action("/rollouts", "operator", "rollouts.start")
+START: Final = Action("/rollouts", "operator", "rollouts.start", patience_s=200.0)
+"""It answers once the candidate serves."""
 PAUSE: Final = Action("/rollouts/{}/pause", "operator", "rollouts.pause")
 RESUME: Final = Action("/rollouts/{}/resume", "operator", "rollouts.resume")
 APPROVE: Final = Action("/rollouts/{}/approve", "analyst", "rollouts.approve")

@@ -63,16 +63,15 @@ class Mesh:
 
     def act(self, action: Action, target: str = "", /, **body: object) -> Json:
         """Do something, in the caller's name; None where the API has nothing to say."""
-        return self._ask(
-            "POST", action.path.format(quote(target, safe="")), json={"actor": self.caller.name, **body}
-        )
+        path = action.path.format(quote(target, safe=""))
+        return self._ask("POST", path, action.patience_s, json={"actor": self.caller.name, **body})
 
-    def _ask(self, method: str, path: str, **how: Any) -> Json:
+    def _ask(self, method: str, path: str, timeout_s: float = TIMEOUT_S, **how: Any) -> Json:
         headers = {"authorization": f"Bearer {self.caller.token}"} if self.caller.token else {}
         try:
-            reply = self._http.request(method, path, headers=headers, **how)
+            reply = self._http.request(method, path, headers=headers, timeout=timeout_s, **how)
         except httpx.TimeoutException:
-            raise Refused(0, f"the mesh did not answer {method} {path} within {TIMEOUT_S:.0f} s") from None
+            raise Refused(0, f"the mesh did not answer {method} {path} within {timeout_s:.0f} s") from None
         except httpx.HTTPError as error:
             where = f"{self._http.base_url}"
             raise Refused(0, f"the mesh is not reached at {where}: {error}. Is it running?") from None

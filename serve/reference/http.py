@@ -8,6 +8,7 @@ from serve.access.whoami import whoami_router
 from serve.api.alerts import alerts_router
 from serve.api.audit import audit_router
 from serve.api.costs import costs_router
+from serve.api.drift import drift_router
 from serve.api.features import features_router
 from serve.api.predictions import predictions_router
 from serve.api.review import review_router
@@ -62,6 +63,7 @@ def openapi_document() -> dict[str, Any]:
         review_router(_UNASKED, _UNASKED, _UNASKED, _UNASKED),
         rollouts_router(_UNASKED, _UNASKED, _UNASKED),
         costs_router(_UNASKED),
+        drift_router(_UNASKED),
     ]
     facts = ServerFacts("hyperstream-mesh", "any", {})
     return build_api(Inference(_NoEndpoints(), facts), routers).openapi()

@@ -28,6 +28,20 @@ def test_a_label_has_the_vote_of_everybody_it_rests_on_and_an_override_alone_is_
     assert (one.shown_ms, one.decided_ms) == (began, began + 5_000)
 
 
+def test_whoever_was_overruled_has_a_vote_too_and_one_that_was_taken_back_has_none(desk):
+    desk.add(candidate(1, twice=True))
+    desk.take_and_decide(key(1), ANN)
+    began = desk.now
+    desk.now += 1_000
+    desk.take_and_decide(key(1), OLU, "override", reason="too-sensitive")
+    (one,) = ReviewedLabels(desk.database).decided(0, 1 << 62)
+    assert (one.verdict, one.votes) == ("normal", (Vote("ann", "anomalous"), Vote("olu", "normal")))
+    assert (one.carriers, one.actors, one.shown_ms) == (("olu",), ("ann", "olu"), began + 1_000)
+    desk.undo(key(1), ANN)
+    (one,) = ReviewedLabels(desk.database).decided(0, 1 << 62)
+    assert one.votes == (Vote("olu", "normal"),)
+
+
 def test_the_random_audit_carries_its_weight_and_an_undone_label_is_gone(desk):
     desk.add(candidate(1, "audit", inclusion=0.02))
     desk.take_and_decide(key(1, "audit"), OLU, action="judge", label="anomaly")

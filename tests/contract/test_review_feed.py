@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -125,7 +126,8 @@ async def test_the_follower_fills_the_queue_from_alerts_and_candidates(database)
     reading = AlertReading({"hot": "score >= 0.8"}, Origin("m", "7", "5f1c"), {"pump-1": 4.0}, VIEW.columns)
     transactions = Transactions(database)
     follower = ReviewFollower(transactions, desk.intake, alerts, alerts, reading, source, (VIEW, online))
-    await alerts.write([opened(1)])
+    first = opened(1)
+    await alerts.write([replace(first, values={**first.values, "model": "m@8", "version": "8"})])
     follower.start()
     try:
         await source.offer([candidate(5, "audit")])
@@ -135,7 +137,8 @@ async def test_the_follower_fills_the_queue_from_alerts_and_candidates(database)
         )  # the budget lets two stand alone; a digest is no item
         items = await waited(lambda: len(found := desk.view.page(QueueQuery()).items) == 4 and found)
         (mine,) = [item for item in items if item.alert == opened(1).id]
-        assert (mine.asset, mine.criticality, mine.prediction.model) == ("pump-1", 4.0, "m")
+        assert (mine.asset, mine.criticality, mine.prediction.model) == ("pump-1", 4.0, "m@8")
+        assert {item.prediction.version for item in items if item.source == "alert"} == {"8", "7"}
         assert (mine.prediction.score, mine.prediction.threshold) == (0.9, 0.8)
         assert desk.cases.get(mine.id, ANN).features.tolist() == [7.0, 2.0]
         await alerts.act(opened(1).id, "acknowledge", "ann", BEGAN + 5_000)

@@ -40,18 +40,21 @@ from mesh.shadows.values import Disagreement, ShadowCounts, ShadowReport, Side
 from mesh.spec import load_prices
 from mesh.stores.alerts import MemoryAlerts
 from mesh.stores.online import MemoryOnlineStore
+from mesh.telemetry.summary import DriftState
 from serve.access.gate import Gate
 from serve.access.guard import Guard
 from serve.access.whoami import whoami_router
 from serve.api.alerts import alerts_router
 from serve.api.audit import audit_router
 from serve.api.costs import costs_router
+from serve.api.drift import drift_router
 from serve.api.features import features_router
 from serve.api.review import review_router
 from serve.api.review_case import Surroundings
 from serve.api.rollouts import rollouts_router
 from serve.api.rules import rules_router
 from serve.api.shadows import shadows_router
+from serve.drift import Drifting
 from serve.http.app import MeshApp
 from serve.oip.inference import Inference
 from serve.oip.ports import ServerFacts
@@ -162,6 +165,26 @@ class Costs:
             )
         )
         return bill(Usage(300.0, used, 0.21, 148_000, 9, 0, stored_gb={"warm": 14.0}), self.prices)
+
+
+class Drifts:
+    """Two sensors and the score are watched; one of the sensors has changed."""
+
+    quiet_ms = 3_600_000
+
+    def __init__(self, now: int) -> None:
+        self._now = now
+
+    async def drifting(self) -> list[Drifting]:
+        said = "input.flow drifts: 0.6113 where it was 0.5420 (adwin); training is proposed"
+        return [Drifting("input.flow", self._now - 600_000, said, "5f1c9a")]
+
+    async def watched(self) -> list[DriftState]:
+        return [
+            DriftState("input.flow", 0.6113, 1),
+            DriftState("input.vibration_axial", 0.1204, 0),
+            DriftState("score", 0.4871, 0),
+        ]
 
 
 @dataclass
@@ -361,6 +384,7 @@ async def _routers(records, alerts, online, rollouts, settings, now, many) -> li
         rules_router(book, book, records.ledger),
         shadows_router(Shadows(now)),
         costs_router(Costs()),
+        drift_router(Drifts(now)),
         whoami_router(),
         audit_router(records.audit, records.transactions),
         review_router(parts, around, records.ledger, records.transactions),

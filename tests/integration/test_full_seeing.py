@@ -2,6 +2,7 @@
 a record's header to the models and Redis, a flood of names leaves no series, and a dead replica takes none away.
 """
 
+import asyncio
 import json
 import os
 import shutil
@@ -21,12 +22,15 @@ from confluent_kafka import Producer
 from full_stack import LANE_GRPC, LANE_HTTP, METRICS, ROOT, TOPIC, FullStack, full_stack
 from otlp_receiver import OtlpReceiver, Received
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_server import PORT as PROMETHEUS
 from prometheus_server import LivePrometheus
 from ray_mesh import until
 
 from mesh.dashboards.__main__ import dashboards
 from mesh.dashboards.panel import WINDOW
+from mesh.rollouts.plan import AlertRule, Plan, Step
 from mesh.spec import load_prices
+from serve.rollout_guards import PrometheusGuards
 
 pytestmark = [pytest.mark.ray, pytest.mark.kafka, pytest.mark.redis, pytest.mark.slow]
 
@@ -56,6 +60,9 @@ faults:
 """
 TRACES = {"http": "1" * 32, "grpc": "2" * 32, "kafka": "3" * 32}
 SENDER = "00f067aa0ba902b7"
+ROLLOUT = Plan(
+    "try", "default", "anomaly", "degrader", AlertRule(0.8), (Step("promote"),), (), freeze_when=("alerts",)
+)
 
 
 @dataclass(frozen=True)
@@ -287,6 +294,8 @@ def test_alerts_fire_while_a_model_hangs_and_end_when_it_is_back(seen: Seen) -> 
         for thread in asking:
             thread.start()
         until(lambda: {"MeshErrorsHigh", "MeshBreakerOpen"} <= seen.prometheus.firing(), 45)
+        held = asyncio.run(PrometheusGuards(f"http://127.0.0.1:{PROMETHEUS}").holding(ROLLOUT))
+        assert "MeshBreakerOpen: anomaly: its breaker opens again and again" in held["alerts"]
     finally:
         os.kill(hung.pid, signal.SIGCONT)
     until(lambda: not {"MeshErrorsHigh", "MeshBreakerOpen"} & seen.prometheus.firing(), 60)

@@ -40,13 +40,13 @@ def trusted(labels: Sequence[AdjudicatedLabel], policy: FeedbackPolicy) -> Trust
     """Judge labels. None at all are no problem: there is then nothing to learn from people."""
     distrusted = _distrusted(labels, policy)
     left_out = {
-        one.id: f"rests on {', '.join(one.actors)} alone: {distrusted[one.actors[0]]}"
+        one.id: f"rests on {', '.join(one.carriers)} alone: {distrusted[one.carriers[0]]}"
         for one in labels
-        if all(actor in distrusted for actor in one.actors)
+        if one.carriers and all(actor in distrusted for actor in one.carriers)
     }
     kept = tuple(one for one in labels if one.id not in left_out)
     agreement = ac1(labels, policy.shared, frozenset(distrusted))
-    people = {actor for one in kept for actor in one.actors}
+    people = {actor for one in kept for actor in one.carriers}
     problems = []
     if len(kept) >= _LEAST:
         if len(people) < policy.people:
@@ -113,7 +113,7 @@ def _most(verdicts: Sequence[Verdict]) -> Verdict | None:
 
 
 def _alone(labels: Sequence[AdjudicatedLabel], policy: FeedbackPolicy) -> list[str]:
-    alone = Counter(one.actors[0] for one in labels if len(one.actors) == 1)
+    alone = Counter(one.carriers[0] for one in labels if len(one.carriers) == 1)
     return [
         f"{count} of {len(labels)} labels rest on {actor} alone: {count / len(labels):.0%}, "
         f"{count / len(labels) - policy.most_of_one:.0%} more than allowed"

@@ -23,7 +23,7 @@ class AdjudicatedLabel:
     the item was chosen to be shown (1 for alerts, which all are; D. Horvitz, D. Thompson, JASA 1952); `audit` marks those of
     the random audit. `votes` are what each person said. `topic`, `partition` and `offset` are the record that closed the
     window. The features that were known at `shown_ms` are those that were judged; `decided_ms` is when it was settled. All
-    times are milliseconds since 1970.
+    times are milliseconds since 1970. Votes may contradict the verdict: who settled it may have overruled others.
     """
 
     id: str
@@ -44,6 +44,11 @@ class AdjudicatedLabel:
     def actors(self) -> tuple[str, ...]:
         """Who voted, each once."""
         return tuple(dict.fromkeys(vote.actor for vote in self.votes))
+
+    @property
+    def carriers(self) -> tuple[str, ...]:
+        """Those on whom the verdict rests: who said so themselves, each once."""
+        return tuple(dict.fromkeys(vote.actor for vote in self.votes if vote.verdict == self.verdict))
 
 
 class AdjudicatedLabels(Protocol):

@@ -1,10 +1,15 @@
-"""Adjudicated labels of the mesh's own reviews, with the vote of every person that a label rests on."""
+"""Adjudicated labels of the mesh's own reviews, with the vote of every person who judged the item, overruled ones too.
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+Whoever may settle an item alone could else never be seen to contradict the others.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import select
+from sqlalchemy.orm import aliased
 
 from mesh.alerts import Place
 from mesh.learning.feedback.labels import AdjudicatedLabel, Verdict, Vote
@@ -14,13 +19,15 @@ from mesh.review.labels import DatabaseLabels
 from mesh.review.tables import DecisionRow
 
 _PAGE: Final = 500
+_LABELLING: Final = ("confirm", "override")
 _NOWHERE: Final = Place("", 0, -1)
 
 
 @dataclass(frozen=True, slots=True)
 class _Decision:
+    id: str
     actor: str
-    after: str | None
+    after: str
     at: int
 
 
@@ -31,10 +38,10 @@ class ReviewedLabels:
         self._database, self._labels = database, DatabaseLabels(database)
 
     def decided(self, start_ms: int, end_ms: int) -> Sequence[AdjudicatedLabel]:
-        """See `AdjudicatedLabels`. What was judged is what was known when the first of its people decided."""
+        """See `AdjudicatedLabels`. What was judged is what was known when the first of those whom it rests on decided."""
         found = list(self._settled(start_ms, end_ms))
-        decisions = self._decisions(one for label in found for one in label.decisions)
-        return [_learned(label, decisions) for label in found]
+        decisions = self._standing({label.item for label in found})
+        return [_learned(label, decisions[label.item]) for label in found]
 
     def _settled(self, start_ms: int, end_ms: int) -> Iterator[reviews.AdjudicatedLabel]:
         cursor: str | None = None
@@ -48,19 +55,26 @@ class ReviewedLabels:
             if cursor is None:
                 return
 
-    def _decisions(self, wanted: Iterable[str]) -> Mapping[str, _Decision]:
-        ids = list(wanted)
-        found: dict[str, _Decision] = {}
+    def _standing(self, items: Collection[str]) -> Mapping[str, list[_Decision]]:
+        """By item what people said of it and did not take back, oldest first."""
+        ids, undo = sorted(items), aliased(DecisionRow)
+        found: defaultdict[str, list[_Decision]] = defaultdict(list)
+        said = (
+            select(DecisionRow.item, DecisionRow.id, DecisionRow.actor, DecisionRow.after, DecisionRow.at)
+            .outerjoin(undo, undo.undo_of == DecisionRow.id)
+            .where(DecisionRow.action.in_(_LABELLING), DecisionRow.after.is_not(None), undo.id.is_(None))
+            .order_by(DecisionRow.at, DecisionRow.id)
+        )
         with self._database.read() as session:
             for at in range(0, len(ids), _PAGE):
-                some = select(DecisionRow.id, DecisionRow.actor, DecisionRow.after, DecisionRow.at)
-                rows = session.execute(some.where(DecisionRow.id.in_(ids[at : at + _PAGE])))
-                found |= {key: _Decision(actor, after, when) for key, actor, after, when in rows}
+                rows = session.execute(said.where(DecisionRow.item.in_(ids[at : at + _PAGE])))
+                for item, key, actor, after, when in rows:
+                    found[item].append(_Decision(key, actor, after or "", when))
         return found
 
 
-def _learned(label: reviews.AdjudicatedLabel, decisions: Mapping[str, _Decision]) -> AdjudicatedLabel:
-    said = [decisions[one] for one in label.decisions if one in decisions]
+def _learned(label: reviews.AdjudicatedLabel, said: Sequence[_Decision]) -> AdjudicatedLabel:
+    shown = [one.at for one in said if one.id in label.decisions]
     place = label.place or _NOWHERE
     return AdjudicatedLabel(
         id=label.id,
@@ -69,11 +83,11 @@ def _learned(label: reviews.AdjudicatedLabel, decisions: Mapping[str, _Decision]
         end_ms=label.row_time,
         verdict=_verdict(label.label),
         weight=label.weight,
-        votes=tuple(Vote(one.actor, _verdict(one.after)) for one in said if one.after is not None),
+        votes=tuple(Vote(one.actor, _verdict(one.after)) for one in said),
         topic=place.topic,
         partition=place.partition,
         offset=place.offset,
-        shown_ms=min((one.at for one in said), default=label.at),
+        shown_ms=min(shown, default=label.at),
         decided_ms=label.at,
         audit=label.weight > 1,
     )

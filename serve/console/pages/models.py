@@ -1,4 +1,4 @@
-"""Models: replicas, versions, latency, breakers, and how often people override them."""
+"""Models: replicas, versions, latency, breakers, what drifts, and how often people override them."""
 
 from typing import Final
 
@@ -15,6 +15,7 @@ def show(mesh: Mesh) -> None:
     """The page."""
     st.title("Models")
     live(REFRESH_S, lambda: _models(mesh))
+    _drift(mesh)
     _overrides(mesh)
 
 
@@ -77,6 +78,41 @@ def _row(name: str, model: Json, told: Json | None) -> list[str]:
         *(number(None if one is None else one * 1e3, 3) for one in (call["p50"], call["p95"])),
         f"{told['failed_calls']['total']:,}", tag(word, kind), nodes,
     ]  # fmt: skip
+
+
+def _drift(mesh: Mesh) -> None:
+    """Inputs and scores that are watched; what changed lately comes first."""
+    st.subheader("Drift of inputs and scores")
+    try:
+        found = mesh.get("/mesh/drift")
+    except Refused as refused:
+        st.caption(f"Not known: {refused.message}")
+        return
+    drifting = {one["stream"]: one for one in found["drifting"]}
+    watched = {one["stream"]: one for one in found["watched"] or ()}
+    if not (drifting or watched):
+        st.caption("Nothing is watched: the telemetry chain watches its sensors and scores once it runs.")
+        return
+    table(
+        ("stream", "", "mean now", "alarms", "what changed"),
+        [
+            _stream(one, watched.get(one), drifting.get(one))
+            for one in [*drifting, *sorted(watched.keys() - drifting)]
+        ],
+        numbers=(2, 3),
+    )
+    if drifting:
+        st.caption("Resolve an alarm's alert once it is looked into: rollouts that name drift wait for that.")
+
+
+def _stream(name: str, watched: Json | None, alarm: Json | None) -> list[str]:
+    return [
+        text(name),
+        tag("drifts", "warning") if alarm else tag("steady", "good"),
+        number(None if watched is None else watched["mean"], 4),
+        "—" if watched is None else f"{watched['alarms']:,}",
+        text(alarm["summary"]) if alarm else "",
+    ]
 
 
 def _overrides(mesh: Mesh) -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mesh.alerts import AlertStage, Place, Rule
+from mesh.alerts import ORIGIN, AlertStage, Place, Rule
 from mesh.alerts.summary import read_summary
 from mesh.routing.when import compile_when
 from tests.fakes.scored_rows import rows
@@ -104,6 +104,13 @@ def test_an_event_says_what_caused_it():
     assert event.summary == "a at north: 0.75 -"
     assert event.values == {"asset": "a", "gone": None, "score": 0.75, "site": "north"}
     assert (event.rule, event.severity, event.runbook) == ("hot", "warning", "r.md")
+
+
+def test_an_alert_says_who_scored_its_row_where_that_is_known():
+    columns = {"score": np.array([0.9, 0.9]), "model": ["m@2", ""], "version": ["2", ""]}
+    known, unknown = AlertStage([rule()]).take(rows(["a", "b"], [1, 1], columns)).events
+    assert {name: known.values.get(name) for name in ORIGIN} == {"model": "m@2", "version": "2"}
+    assert not set(ORIGIN) & set(unknown.values)
 
 
 def test_ids_are_of_rule_key_and_first_record_alone():

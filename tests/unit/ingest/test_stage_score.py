@@ -77,6 +77,8 @@ async def test_the_answer_comes_as_columns_beside_those_there_were() -> None:
         "score": [0.0, 1.0],
         "confidence": [0.25, 0.5],
         "degraded": [False, False],
+        "model": ["m", "m"],
+        "version": ["1", "1"],
     }
 
 
@@ -214,6 +216,8 @@ def test_outputs_become_columns_by_their_width() -> None:
         "grid.3": [3, 7],
         "label": [b"ok", b"bad"],
         "degraded": [False, False],
+        "model": ["m", "m"],
+        "version": ["1", "1"],
     }
 
 
@@ -227,7 +231,19 @@ def test_rows_that_failed_hold_nothing_that_a_rule_could_believe() -> None:
 
 def test_where_every_row_failed_there_is_no_output() -> None:
     failed = dict.fromkeys(range(2), RowFailure("m", "raised", "ValueError: no"))
-    assert set(columns_of(answer(outputs={}, failed=failed))) == {"degraded"}
+    assert set(columns_of(replace(answer(outputs={}, failed=failed), origins=()))) == {"degraded"}
+
+
+def test_each_row_says_which_version_answered_it_and_a_failed_one_none() -> None:
+    origins = (Origin("m", "1", "main", "primary"), Origin("m@2", "2", "main", "canary"))
+    found = columns_of(
+        replace(
+            answer(3, failed={1: RowFailure("m", "raised", "no")}),
+            origins=origins,
+            origin_of=np.array([1, -1, 0]),
+        )
+    )
+    assert (found["model"].tolist(), found["version"].tolist()) == (["m@2", "", "m"], ["2", "", "1"])
 
 
 def test_joined_rows_have_the_columns_of_all_later_parts_winning() -> None:

@@ -58,7 +58,7 @@ async def test_rules_see_the_columns_of_every_stage_that_the_alert_waits_for() -
     bench = Bench(plan=plan(), engine=Gated(answer(2)))
     await bench.judging.turn(*computed(bench, "a", 0), Level.FULL, [])
     ((_, rows, level),) = bench.alerts.decided
-    assert set(rows.columns) == {"z", "sensor", "feature", "score", "degraded"}
+    assert set(rows.columns) == {"z", "sensor", "feature", "score", "degraded", "model", "version"}
     assert (rows.assets, level) == (["a", "a"], Level.FULL)
 
 

@@ -54,6 +54,27 @@ def test_people_who_disagree_altogether_stop_a_training():
     )
 
 
+def test_one_who_overrules_everybody_is_left_out_with_all_that_rests_on_that_one():
+    """An operator may settle an item alone; the votes of those who were overruled tell on it."""
+    agreed = [replace(one, votes=(Vote("ann", one.verdict), Vote("bob", one.verdict))) for one in LABELS[:20]]
+    overruled = [
+        replace(
+            one,
+            votes=(
+                Vote("ann", "normal" if one.verdict == "anomalous" else "anomalous"),
+                Vote("eve", one.verdict),
+            ),
+        )
+        for one in LABELS[20:30]
+    ]
+    alone = [replace(one, votes=(Vote("eve", one.verdict),)) for one in LABELS[30:50]]
+    judged = trusted([*agreed, *overruled, *alone], POLICY)
+    assert judged.labels == tuple(agreed)
+    assert set(judged.left_out) == {one.id for one in (*overruled, *alone)}
+    assert set(judged.left_out.values()) == {"rests on eve alone: agrees with the others on 0 of 10 items"}
+    assert (judged.problems, judged.people) == ((), 2)
+
+
 def test_the_order_of_offers_and_repeats_do_not_matter():
     rows = HISTORY.rows
     whole, parts = ReplayBuffer(100, 3), ReplayBuffer(100, 3)

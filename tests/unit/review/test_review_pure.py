@@ -191,11 +191,11 @@ def test_figures_without_facts_are_none_and_not_zero():
 
 def test_delays_count_what_was_missed():
     faults = [Fault(0, 30_000, 40_000, 100_000), Fault(0, 90_000), Fault(5_000, None)]
-    spoken = [Spoken("m", "1", "ann", True, 4.0), Spoken("m", "2", "ben", False, 8.0)]
+    spoken = [Spoken("m", "1", "ann", True, 4.0), Spoken("m@2", "2", "ben", False, 8.0)]
     told = quality(Facts([], [], spoken, faults, [60_000], {1: 3, 2: 1}, 0, 0), 2)
     assert (told.detection.mean, told.detection.count, told.detection.missed) == (60.0, 2, 1)
     assert (told.repair.mean, told.repair.missed) == (60.0, 1)
-    assert told.overrides_by_model["m@1"].value == 1.0
+    assert {name: one.value for name, one in told.overrides_by_model.items()} == {"m@1": 1.0, "m@2": 0.0}
     assert told.overrides_by_person["ben"].value == 0.0
     assert (told.budget.exceeded, told.budget.windows, told.budget.most) == (1, 2, 3)
     assert (told.turnaround.median, told.seconds.count) == (60.0, 2)

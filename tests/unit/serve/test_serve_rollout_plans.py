@@ -6,6 +6,7 @@ import pytest
 
 from mesh.errors import InvalidInput, NotFound
 from mesh.rollouts.accepted_rules import BookRoutes
+from mesh.rollouts.memory import MemoryAliases
 from mesh.rules.memory import memory_book
 from mesh.settings import Settings
 from mesh.spec import load_mesh
@@ -29,7 +30,7 @@ def plans(tmp_path: Path) -> FilePlans:
     (folder / "good.yaml").write_text(ROLLOUT.format(candidate="new"))
     (folder / "wrong.yaml").write_text(ROLLOUT.format(candidate="nwe"))
     config = load_mesh(tmp_path, Settings())
-    return FilePlans(tmp_path, lambda: config, BookRoutes(memory_book(tmp_path)))
+    return FilePlans(tmp_path, lambda: config, BookRoutes(memory_book(tmp_path)), MemoryAliases())
 
 
 async def test_a_plan_is_read_when_it_is_asked_for(plans: FilePlans) -> None:

@@ -116,6 +116,15 @@ METRIC = GOOD["metrics"][0]
         (changed(exclude="criticality >="), "exclude: "),
         (changed(exclude="a == 1 && false"), "exclude: can never hold"),
         (changed(alpha=0.9), "alpha: must be at most 0.5"),
+        (changed(candidate="old@challenger"), "'old@challenger' is a name of the registry: give `model`"),
+        (changed(candidate="old@challenger", model="new"), "give `model`, and the same name"),
+        (
+            changed(primary="other@champion"),
+            "primary: the routes of endpoint 'default' must send rows to one version of 'other'",
+        ),
+        (changed(freeze_when=["gates"]), "freeze_when: gates are of a version in the registry: give `model`"),
+        (changed(freeze_when=["weather"]), "freeze_when[0]: "),
+        (changed(candidate="nwe@2"), "candidate: there is no model 'nwe@2'"),
     ],
 )
 def test_mistakes_are_said_with_line_and_key(tmp_path: Path, rollout: dict[str, Any], says: str) -> None:
@@ -177,3 +186,43 @@ def test_rules_as_data_are_checked_like_the_file(tmp_path: Path) -> None:
     check({"routes": [{"name": "main", "when": "always", "send": ["old"]}]})
     with pytest.raises(InvalidConfig, match="odl"):
         check({"routes": [{"name": "main", "when": "always", "send": ["odl"]}]})
+
+
+def test_a_version_of_the_primary_may_be_hosted_later_and_its_gates_are_always_looked_at(
+    tmp_path: Path,
+) -> None:
+    plan = checked(tmp_path, changed(candidate="old@2"))["try"]
+    assert (plan.candidate, plan.freeze_when) == ("old@2", ())
+    names = {"primary": "old@champion", "candidate": "old@challenger", "model": "old"}
+    plan = checked(tmp_path, changed(**names, freeze_when=["drift"]))["try"]
+    assert (plan.primary, plan.candidate) == ("old", "old@challenger")
+    assert plan.freeze_when == ("gates", "drift")
+
+
+def test_the_champion_is_the_version_that_the_routes_send_rows_to(tmp_path: Path) -> None:
+    (tmp_path / "rollouts").mkdir()
+    (tmp_path / "models.yaml").write_text(
+        "models:\n  pump@3: {runtime: identity}\n  pump@4: {runtime: identity}\n"
+    )
+    (tmp_path / "routing.yaml").write_text(ROUTING.replace("old", "pump@3"))
+    names = {"primary": "pump@champion", "candidate": "pump@challenger", "model": "pump"}
+    (tmp_path / "rollouts" / "try.yaml").write_text(yaml.safe_dump(changed(**names)))
+    assert check_rollouts(tmp_path, load_mesh(tmp_path, Settings()))["try"].primary == "pump@3"
+
+
+def test_a_model_that_is_hosted_from_an_alias_cannot_be_rolled_out_by_it(tmp_path: Path) -> None:
+    (tmp_path / "rollouts").mkdir()
+    entry = "{runtime: onnx, path: 'registry:pump@champion', score: {output: score}}"
+    (tmp_path / "models.yaml").write_text(f"models:\n  pump: {entry}\n")
+    (tmp_path / "routing.yaml").write_text(ROUTING.replace("old", "pump"))
+    names = {"primary": "pump", "candidate": "pump@challenger", "model": "pump"}
+    (tmp_path / "rollouts" / "try.yaml").write_text(yaml.safe_dump(changed(**names)))
+    with pytest.raises(InvalidConfig, match="an alias that the rollout moves: host a number, such as pump@3"):
+        check_rollouts(tmp_path, load_mesh(tmp_path, Settings()))
+
+
+def test_the_shipped_example_fits_the_shipped_rules() -> None:
+    mesh = load_mesh(ROOT / "config", Settings())
+    plan = check_rollouts(ROOT / "config", mesh)["anomaly"]
+    assert plan.candidate not in mesh.models
+    assert [step.kind for step in plan.steps] == ["shadow", "canary", "canary", "approval", "promote"]
