@@ -11,6 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 Address = tuple[str, int]
+AGAIN_S = 0.05
+"""How long a client waits before it tries again, as well-made ones do. A process that dies lets go of its connections one by
+one: whoever is back within the same millisecond may still meet its port, where another process listens there too."""
 
 
 @dataclass
@@ -40,6 +43,7 @@ class SteadyClient:
             if error := self._ask(row):
                 self.tries.append(error)
                 self._move()
+                time.sleep(AGAIN_S)
                 if again := self._ask(row):
                     self.failures.append(f"{error}, {again}")
                     self._move()
