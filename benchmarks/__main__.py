@@ -22,6 +22,7 @@ from benchmarks import (
     review,
     rollouts,
     routing,
+    scaling,
     stream,
     telemetry,
     telemetry_live,
@@ -53,6 +54,7 @@ PARTS = (
     "quality",
     "tracing",
     "rollouts",
+    "scaling",
 )
 DEFAULT = (
     "routing",
@@ -73,6 +75,7 @@ DEFAULT = (
     "quality",
     "tracing",
     "rollouts",
+    "scaling",
 )
 
 
@@ -98,6 +101,7 @@ def run_part(part: str, rounds: int, seconds: int, console: Console) -> list[Row
         "quality": lambda: quality.measure(console),
         "tracing": lambda: tracing.rows(console),
         "rollouts": lambda: rollouts.measure(console),
+        "scaling": scaling.rows,
     }
     return parts[part]()
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import Callable
 from typing import Any, Final
@@ -86,7 +87,9 @@ class Scoreboard:
 def _port(settings: Settings, exposition: Callable[[], bytes]) -> MetricsPort:
     port, tls = settings.prometheus_port or 0, settings.tls
     context = None if tls is None else server_context(tls)
-    return MetricsPort(settings.mesh_host, port, exposition, scrapers(settings), context)
+    # Whoever came first has started this actor, perhaps from another machine, whose address is not to be had here.
+    host = os.environ.get("MESH_HOST") or settings.mesh_host
+    return MetricsPort(host, port, exposition, scrapers(settings), context)
 
 
 class Reporter:
@@ -166,9 +169,7 @@ async def read_summary(settings: Settings, window_s: float = 5.0) -> Summary:
 
 async def read_exposition(settings: Settings) -> bytes:
     """All metrics in Prometheus' text format, from any process of the cluster; raises as `read_summary`."""
-    scoreboard = await find_or_start(
-        NAME, Scoreboard, settings.mesh_host, settings.prometheus_port, on_head=True
-    )
+    scoreboard = await find_or_start(NAME, Scoreboard, settings, on_head=True)
     page: bytes = await within(_CALL_TIMEOUT_S, scoreboard.exposition.remote())
     return page
 

@@ -43,9 +43,10 @@ class Links:
 
     def free_slots(self) -> int | None:
         """Calls that may go out now; None where no link is open."""
+        taken = self.slots.get  # a Counter's own lookup of what is not in it costs more than all else here
         free = [
-            max(0, self._max_inflight - self.slots[link.replica.replica_id])
-            for link in self._links.values()
+            max(0, self._max_inflight - taken(replica_id, 0))
+            for replica_id, link in self._links.items()
             if not link.going_away
         ]
         return sum(free) if free else None
@@ -59,11 +60,12 @@ class Links:
         """One with a free slot, on this node, with the least rows in flight: in this order of weight."""
         best: Link | None = None
         best_load = (True, True, 0)
+        taken = self.slots.get
         for replica_id, link in self._links.items():
             if link.going_away or replica_id in tried:
                 continue
             load = (
-                self.slots[replica_id] >= self._max_inflight,
+                taken(replica_id, 0) >= self._max_inflight,
                 link.replica.node != self._node,
                 link.rows_in_flight,
             )

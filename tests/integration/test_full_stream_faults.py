@@ -5,9 +5,11 @@ import threading
 import time
 from collections.abc import Iterator
 
+import psutil
 import pytest
-from full_stack import LOG, TOPIC, FullStack, echo_config, full_stack
+from full_stack import HTTP, LANE_HTTP, LOG, TOPIC, FullStack, echo_config, full_stack
 from ray_mesh import until
+from steady_clients import SteadyClient, asking, told
 from stream_checker import Numbering, judge
 
 pytestmark = [pytest.mark.ray, pytest.mark.kafka, pytest.mark.redis, pytest.mark.slow]
@@ -20,6 +22,7 @@ GOOD = RECORDS - RECORDS // POISON_EVERY
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FullStack]:
     folder = tmp_path_factory.mktemp("faults")
     readers = {
+        "MESH_ROUTERS": "2",
         "INGEST_MIN_READERS": "2",
         "INGEST_MAX_READERS": "2",
         "INGEST_LOG_RECORDS": "1000000",
@@ -91,6 +94,42 @@ def test_killed_readers_models_and_brokers_lose_no_record(stack: FullStack) -> N
     assert verdict.repeated < RECORDS / 4, "a death repeats what was not committed, and no more"
     assert reader.pid not in [one.pid for one in stack.up.actors("ServeReplica:ingest")]
     assert model.pid != stack.up.actor("ServeReplica:mesh:echo").pid
+
+
+def test_one_of_two_routers_is_killed_and_the_other_answers(stack: FullStack) -> None:
+    lane = [
+        SteadyClient(
+            [("127.0.0.1", LANE_HTTP)] * 2,
+        )
+        for _ in range(12)
+    ]
+    proxied = [SteadyClient([("127.0.0.1", HTTP)] * 2) for _ in range(2)]
+    with asking(lane, proxied):
+        until(lambda: min(connections(one) for one in routers(stack)) > 0, 10)
+        time.sleep(1)
+        victim = routers(stack)[0]
+        reached = connections(victim)
+        victim.kill()
+        until(lambda: len(routers(stack)) == 2 and victim not in routers(stack), 60)
+    for name, group in (("fast lane", lane), ("through Serve", proxied)):
+        print(told(name, group))
+        assert sum(one.wrong for one in group) == 0
+        assert [one.failures for one in group if one.failures] == [], "who tries again once notices nothing"
+    # Each client has one request under way, and only those that were connected to it can lose theirs.
+    assert sum(len(one.tries) for one in lane) <= reached < len(lane)
+    assert sum(len(one.tries) for one in proxied) <= len(proxied)
+
+
+def routers(stack: FullStack) -> list[psutil.Process]:
+    return stack.up.actors("ServeReplica:mesh:router")
+
+
+def connections(router: psutil.Process) -> int:
+    """Clients that a router has on its own port."""
+    return sum(
+        one.status == psutil.CONN_ESTABLISHED and one.laddr.port == LANE_HTTP
+        for one in router.net_connections("tcp")
+    )
 
 
 def test_the_mesh_drains_after_all_that(stack: FullStack) -> None:

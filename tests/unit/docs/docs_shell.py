@@ -20,6 +20,7 @@ from serve.reference.http import openapi_document
 OTHERS = {
     "kubectl": "needs a cluster; the overlays that it is given are built by tests/unit/k8s",
     "docker": "needs an engine; what follows the image's name is checked as a command of ours",
+    "ray": "Ray's own; the options of its nodes are those that tests/integration/ray_nodes.py starts them with",
     "kcat": "a viewer of Kafka that is not ours",
     "prometheus": "not ours; tests/integration/test_prometheus_live.py starts it with our files",
     "source": "the shell's",

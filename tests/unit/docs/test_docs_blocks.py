@@ -11,6 +11,7 @@ import pytest
 from docs_fences import EVERY, PAGES, ROOT, Block, prose
 from docs_shell import call, commands, known, wrong
 from graphql import build_schema, parse, validate
+from ray.serve.schema import ServeDeploySchema
 
 from mesh.spec.document import parse_document
 from mesh.spec.schema import FILES
@@ -50,6 +51,9 @@ def test_shell_programs_are_ones(block: Block) -> None:
 def test_yaml_is_what_its_file_may_hold(block: Block) -> None:
     document = parse_document(block.place, block.text).data
     if block.title in OTHER_FILES:
+        return
+    if block.title == "serve_config.yaml":
+        ServeDeploySchema.model_validate(document)
         return
     schema = schema_of(block.title)
     assert schema, f'{block.place}: say which file it is, such as ```yaml title="config/routing.yaml"'
