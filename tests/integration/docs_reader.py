@@ -109,19 +109,17 @@ class Ids:
         if VERSION in text:
             text = text.replace(VERSION, f'"expected_version": {asked("/mesh/rules")["version"]}')
         if ITEM in text:
-            text = text.replace(ITEM, self._decided[-1] if " undo " in text else self._next_item(text))
+            text = text.replace(ITEM, self._decided.pop() if " undo " in text else self._next_item())
         if ALERT in text:
             text = text.replace(ALERT, self._alert if " resolve " in text else self._next_alert())
         return text.replace(TOKEN, self._token)
 
-    def _next_item(self, command: str) -> str:
-        """One that is not decided yet; only who judges does not need to see what was predicted."""
-        hidden = " judge " in command
+    def _next_item(self) -> str:
+        """One that is not decided yet, and that a reader may pick: those of the random audit are dealt out."""
 
         def fits(item: dict[str, Any]) -> bool:
-            return item["id"] not in self._decided and (hidden or item["source"] != "audit")
+            return item["id"] not in self._decided and item["source"] != "audit"
 
-        # Those that `review next` holds come first: they are whose who asked.
         self._decided.append(str(first("/review/queue?limit=200", "items", fits)["id"]))
         return self._decided[-1]
 
@@ -131,7 +129,15 @@ class Ids:
 
 
 def asked(path: str) -> dict[str, Any]:
-    found: dict[str, Any] = httpx.get(API + path, timeout=10).json()
+    """What the API answers; a mesh that takes in a change may say 503 first."""
+    replies: list[httpx.Response] = []
+
+    def answered() -> bool:
+        replies.append(httpx.get(API + path, timeout=10))
+        return replies[-1].status_code == 200
+
+    until(answered, 30, lambda: f"{path}: {replies[-1].text[:300]}")
+    found: dict[str, Any] = replies[-1].json()
     return found
 
 
@@ -143,5 +149,5 @@ def first(path: str, key: str, fits: Callable[[dict[str, Any]], bool]) -> dict[s
         found[:] = [one for one in asked(path)[key] if fits(one)]
         return bool(found)
 
-    until(there, 60, lambda: f"nothing of {path} fits")
+    until(there, 30, lambda: f"nothing of {path} fits")
     return found[0]
