@@ -107,7 +107,7 @@ class Ids:
         for day, offset in DAYS.items():
             text = text.replace(day, (datetime.now(UTC) + timedelta(days=offset)).date().isoformat())
         if VERSION in text:
-            text = text.replace(VERSION, f'"expected_version": {asked("/mesh/rules")["version"]}')
+            text = text.replace(VERSION, f'"expected_version": {asked("/mesh/rules")["revision"]["version"]}')
         if ITEM in text:
             text = text.replace(ITEM, self._decided.pop() if " undo " in text else self._next_item())
         if ALERT in text:

@@ -22,6 +22,8 @@ FOLLOWS = re.compile(
 """Commands that go on until Ctrl-C."""
 GOES_ON = re.compile(r"make run-sim|hyperstream (cost|replay)\b")
 """Commands that take their time while the reader goes on in another shell."""
+ONCE = re.compile(rf"{GOES_ON.pattern}|hyperstream (doctor|simulate --list)")
+"""Commands that several pages tell to run, and that are the same every time."""
 ONLY_READS = re.compile(r"curl (?!.*(-d|-X))")
 """What may be asked again while the mesh takes in what was written."""
 SHELL = re.compile(r"(source|export) ")
@@ -58,6 +60,7 @@ class Session:
         self._ids = Ids()
         self._lines: list[str] = []
         self._going: list[tuple[str, str, subprocess.Popen[str]]] = []
+        self._known: set[str] = set()
         self.took: dict[str, float] = {}
 
     def page(self, blocks: list[Block]) -> list[str]:
@@ -100,6 +103,10 @@ class Session:
         if SHELL.match(command):
             self._lines.append(command)
             return []
+        alike = command.split("#", maxsplit=1)[0].removeprefix(".venv/bin/").strip()
+        if ONCE.match(alike) and alike in self._known:
+            return []
+        self._known.add(alike)
         began = time.monotonic()
         try:
             command = self._ids.in_(command)
