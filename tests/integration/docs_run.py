@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import threading
@@ -27,7 +26,7 @@ ONCE = re.compile(rf"{GOES_ON.pattern}|hyperstream (doctor|simulate --list)")
 ONLY_READS = re.compile(r"curl (?!.*(-d|-X))")
 """What may be asked again while the mesh takes in what was written."""
 SHELL = re.compile(r"(source|export) ")
-COMMAND_S, AGAIN_S, FOLLOW_S, END_S = 60.0, 40.0, 6.0, 10.0
+COMMAND_S, AGAIN_S, FOLLOW_S, END_S = 90.0, 40.0, 6.0, 20.0
 INTERRUPTED = (0, 130, -signal.SIGINT)
 
 
@@ -55,7 +54,7 @@ class Session:
             "CURL_HOME": str(folder),
             "COLUMNS": "200",
             "NO_COLOR": "1",
-            "SPEED": "40x",  # of `make run-sim`: a minute and a half would do, too
+            "SPEED": "20x",  # of `make run-sim`: sooner over
         }
         self._ids = Ids()
         self._lines: list[str] = []
@@ -184,14 +183,6 @@ class Session:
             wrong += self._judged(Ran(place, command, process.returncode, said), [])
         self._going.clear()
         return wrong
-
-    def put_back(self, name: str) -> None:
-        """A file or folder of the project as it is shipped."""
-        copy = self.folder / name
-        if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, copy, dirs_exist_ok=True)
-        else:
-            shutil.copy2(ROOT / name, copy)
 
 
 _TOKENS = re.compile(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from docs_reader import lay_out
+from docs_reader import lay_out, put_back
 from docs_run import Session
 from full_stack import (
     CHANNEL,
@@ -218,7 +218,7 @@ def test_what_a_page_tells_to_run_runs(sessions: tuple[Session, Session], page: 
     if page.startswith("docs/how-to/") and not any("hyperstream apply" in block.text for block in blocks):
         mine = apart
     if page not in ("docs/rollouts.md", "docs/live-changes.md"):  # they go on from where a canary is
-        mine.put_back("config")
+        put_back(mine.folder)
     wrong = mine.page(blocks)
     assert not wrong, "\n\n".join(wrong)
 
