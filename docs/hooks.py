@@ -9,6 +9,7 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 _BESIDE = {"CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md"}
+_MARK = re.compile(r'^( *```+[^\n]*?) notest="[^"]*"', re.MULTILINE)
 _NAMED_BY_FILE = re.compile(r"\[(?P<name>[\w/-]+\.md)\]\((?P<target>[^)#]+\.md)(?P<anchor>#[^)]*)?\)")
 
 
@@ -22,7 +23,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:  # noqa: ARG001
-    """A link that is named by its file, as is usual in a repository, is named by its page's title here."""
+    """A link that is named by its file, as is usual in a repository, is named by its page's title here; marks for tests go."""
     here = Path(page.file.src_uri).parent
 
     def titled(link: re.Match[str]) -> str:
@@ -31,4 +32,9 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         title = first.removeprefix("# ") if first.startswith("# ") else link["name"]
         return f"[{title}]({link['target']}{link['anchor'] or ''})"
 
-    return _NAMED_BY_FILE.sub(titled, markdown)
+    return _NAMED_BY_FILE.sub(titled, without_marks(markdown))
+
+
+def without_marks(markdown: str) -> str:
+    """Without what fences say to tests: why a block is not run by one."""
+    return _MARK.sub(r"\1", markdown)

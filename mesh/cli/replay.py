@@ -77,7 +77,7 @@ def replay(
     - `hyperstream replay data/cmapss_fd001_sample.csv.gz --key unit --attributes unit,cycle --rate 500`
     - `hyperstream replay temperature.csv --timestamp timestamp --features value --speed 50x`
     - `hyperstream replay readings.csv --model identity --set tenant=blue --set rollout=true:30%`
-    - `hyperstream replay delta: --from 2026-01-02 --to 2026-01-03 --speed 100x --model anomaly`
+    - `hyperstream replay delta: --from 2026-01-02 --to 2026-01-03 --speed 100x --model telemetry-anomaly`
     """
     settings = environment.settings()
     columns = Columns(_names(features), timestamp, key, _names(attributes))

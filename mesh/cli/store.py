@@ -23,7 +23,10 @@ Keep = Annotated[
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
 
+app = typer.Typer(no_args_is_help=True, help="Age the history of features.")
 
+
+@app.command()
 def compact(*, view: View = "telemetry", keep: Keep = None, dry_run: DryRun = False) -> None:
     """Join the files of warm days, and thin out cold ones, a day at a time.
 
@@ -35,6 +38,7 @@ def compact(*, view: View = "telemetry", keep: Keep = None, dry_run: DryRun = Fa
     _show(tiers.compact(_now(), windows, dry_run=dry_run), dry_run=dry_run)
 
 
+@app.command()
 def expire(*, view: View = "telemetry", keep: Keep = None, dry_run: DryRun = False) -> None:
     """Drop days past retention, but for windows that stay; then delete files that nothing has needed for a week.
 

@@ -1,4 +1,4 @@
-"""`hyperstream up` from the first line to the last: time to the first prediction, draining, ports, sockets."""
+"""`hyperstream up` from the first line to the last: the first prediction, what the docs say of it, draining, ports, sockets."""
 
 import ipaddress
 import json
@@ -10,6 +10,8 @@ from pathlib import Path
 
 import psutil
 import pytest
+from docs_reader import lay_out, put_back
+from docs_run import Session
 from full_stack import (
     CHANNEL,
     DASHBOARD,
@@ -26,9 +28,27 @@ from full_stack import (
 )
 from stream_servers import ROOT, RealKafka, RealRedis
 
+from tests.unit.docs.docs_fences import EVERY, RUN, Block
+
 pytestmark = [pytest.mark.ray, pytest.mark.kafka, pytest.mark.redis, pytest.mark.slow]
 
 FEED = ("--rate", "500")
+TOPICS = (
+    "hyperstream.raw",
+    "hyperstream.features",
+    "hyperstream.alerts",
+    "hyperstream.truth",
+    "hyperstream.audit",
+)
+FIRST = (
+    "docs/tutorials/first-mesh.md",
+    "docs/tutorials/first-shift.md",
+    "docs/tutorials/own-model.md",
+    "docs/how-to/canary.md",
+    "docs/rollouts.md",
+    "docs/live-changes.md",
+)
+"""Pages that build upon each other; the others come after them."""
 LAST = re.compile(r"drained: read ([\d,]+), answered ([\d,]+), dead-lettered 0, left uncommitted: 0")
 
 
@@ -70,12 +90,18 @@ def test_a_taken_port_is_named_with_what_changes_it(folder: Path, port: int, sai
 def serving(
     backing: tuple[RealKafka, RealRedis], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Up, float]]:
-    """The whole mesh with its feed, and the seconds to its first prediction; on the ports that were taken before."""
-    _, redis = backing
+    """The whole mesh with its feed, and the seconds to its first prediction; on the ports that were taken before.
+
+    It runs in a copy of the project, as a reader of the docs has it: models of theirs are found there.
+    """
+    kafka, redis = backing
+    kafka.create(*TOPICS, *(f"{topic}.dlq" for topic in TOPICS[:1]))
+    project = tmp_path_factory.mktemp("launch") / "project"
+    lay_out(project)
     with redis.client.pubsub(ignore_subscribe_messages=True) as subscription:
         subscription.subscribe(CHANNEL)
         subscription.get_message(timeout=2)
-        up = Up(tmp_path_factory.mktemp("launch") / "up", *FEED)
+        up = Up(project, *FEED, config=project / "config", PYTHONPATH=f"{project}:{ROOT}")
         try:
             yield up, first(subscription, up)
         finally:
@@ -153,6 +179,53 @@ def is_loopback(address: str) -> bool:
     ip = ipaddress.ip_address(address)
     mapped = getattr(ip, "ipv4_mapped", None)
     return (mapped or ip).is_loopback
+
+
+@pytest.fixture(scope="module")
+def sessions(
+    serving: tuple[Up, float], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Session, Session]]:
+    """A reader in the mesh's own folder, and one who tries out elsewhere what the mesh shall not take in."""
+    up, _ = serving
+    apart = tmp_path_factory.mktemp("apart")
+    lay_out(apart)
+    environ = {name: value for name, value in up.environ.items() if name not in ("MESH_CONFIG", "PYTHONPATH")}
+    readers = Session(project_of(up), environ), Session(apart, environ)
+    yield readers
+    for reader in readers:
+        reader.end()
+
+
+def project_of(up: Up) -> Path:
+    return Path(up.environ["MESH_CONFIG"]).parent
+
+
+PAGES = {
+    page: [block for block in EVERY if block.page == page]
+    for page in dict.fromkeys((*FIRST, *(one.page for one in EVERY)))
+}
+
+
+def has_commands(blocks: list[Block]) -> bool:
+    return any(block.language in RUN and not block.notest for block in blocks)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("page", [page for page, blocks in PAGES.items() if has_commands(blocks)])
+def test_what_a_page_tells_to_run_runs(sessions: tuple[Session, Session], page: str) -> None:
+    mine, apart = sessions
+    blocks = PAGES[page]
+    if page.startswith("docs/how-to/") and not any("hyperstream apply" in block.text for block in blocks):
+        mine = apart
+    if page not in ("docs/rollouts.md", "docs/live-changes.md"):  # they go on from where a canary is
+        put_back(mine.folder)
+    wrong = mine.page(blocks)
+    assert not wrong, "\n\n".join(wrong)
+
+
+def test_what_pages_leave_running_ends_well(sessions: tuple[Session, Session]) -> None:
+    wrong = [*sessions[0].end(), *sessions[1].end()]
+    assert not wrong, "\n\n".join(wrong)
 
 
 def test_up_serves_soon_and_drains_fully(serving: tuple[Up, float]) -> None:

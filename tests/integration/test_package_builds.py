@@ -76,3 +76,5 @@ def test_it_installs_into_an_empty_environment_and_runs(wheel, tmp_path):
     version = wheel.name.split("-")[1]
     command = environment / "bin" / "hyperstream"
     assert run(command, "--version", cwd=tmp_path) == f"hyperstream-mesh {version}\n"
+    assert "evaluate" in run(command, "--help", cwd=tmp_path), "its short helps come from every module"
+    assert "identity" in run(command, "check", cwd=tmp_path), "the model that there is without any YAML"

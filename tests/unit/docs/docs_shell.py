@@ -22,7 +22,7 @@ OTHERS = {
     "docker": "needs an engine; what follows the image's name is checked as a command of ours",
     "ray": "Ray's own; the options of its nodes are those that tests/integration/ray_nodes.py starts them with",
     "kcat": "a viewer of Kafka that is not ours",
-    "prometheus": "not ours; tests/integration/test_prometheus_live.py starts it with our files",
+    "prometheus": "not ours; tests/integration/test_full_seeing.py starts it with our files",
     "source": "the shell's",
     "export": "the shell's; what is in $(…) is checked",
 }
@@ -33,28 +33,6 @@ _MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 _EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
     "optional-dependencies"
 ]
-
-
-def commands(text: str, *, console: bool) -> list[str]:
-    """The command lines of a block, continued lines joined; of a console only what follows `$ `."""
-    found: list[str] = []
-    quoted = ""
-    for line in text.split("\n"):
-        if quoted:
-            quoted += "\n" + line
-        elif console and not line.startswith("$ "):
-            continue
-        elif line.strip() and not line.startswith("#"):
-            quoted = line.removeprefix("$ ") if console else line
-        if quoted:
-            try:
-                shlex.split(quoted, comments=True)
-            except ValueError:
-                continue  # a quote that ends on a later line
-            found.append(quoted)
-            quoted = ""
-    assert not quoted, f"a quote that never ends: {quoted[:80]}"
-    return found
 
 
 def wrong(line: str) -> str | None:

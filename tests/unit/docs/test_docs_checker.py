@@ -1,7 +1,8 @@
 """The checker finds what it is for: commands, options, targets, calls and bodies that are not there."""
 
 import pytest
-from docs_shell import commands, known, wrong
+from docs_fences import shown, typed
+from docs_shell import known, wrong
 
 
 @pytest.mark.parametrize(
@@ -44,11 +45,8 @@ def test_what_is_right_passes(line: str) -> None:
 
 
 def test_lines_of_a_console_and_quotes_over_lines() -> None:
-    assert commands("$ make run\nstarted\n$ make test", console=True) == ["make run", "make test"]
-    assert commands("curl x -d '{\n  \"a\": 1}'\nmake run", console=False) == [
-        "curl x -d '{\n  \"a\": 1}'",
-        "make run",
-    ]
+    assert shown("$ make run\nstarted\n$ make test") == [("make run", ["started"]), ("make test", [])]
+    assert typed("# so\ncurl x -d '{\n  \"a\": 1}'\n\nmake run") == ["curl x -d '{\n  \"a\": 1}'", "make run"]
 
 
 def test_mentions_in_prose() -> None:
