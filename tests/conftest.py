@@ -7,7 +7,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
+
+# Speed belongs in benchmarks: on a busy machine an example may take long, and is right all the same.
+hypothesis.settings.register_profile("mesh", deadline=None)
+hypothesis.settings.load_profile("mesh")
 
 VERDICT = pytest.StashKey[int]()
 TESTS = Path(__file__).parent

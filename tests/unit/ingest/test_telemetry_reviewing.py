@@ -107,13 +107,12 @@ async def test_a_drawn_row_carries_what_a_person_needs():
 
 
 async def test_a_drawn_row_is_of_the_version_that_answered_it():
-    sink = MemoryCandidates()
-    one = sampling(sink)
+    one = sampling()
     for score, begin, now in ((0.1, 0, 0), (0.9, 20, 1_000), (0.9, 40, 2_000)):
         made, found = rows(score, 0.9, begin)
         arms = np.array(["m@2" if asset == "b" else "" for asset in found.assets], np.object_)
         one.look(found.also({"model": arms, "version": arms}), made, Level.FULL, BEGAN_MS + now)
-    said = {each.asset: (each.prediction.model, each.prediction.version) for each in await offered(one, sink)}
+    said = {each.asset: (each.prediction.model, each.prediction.version) for each in await offered(one)}
     assert said == {"a": ("m", "7"), "b": ("m@2", "m@2")}
 
 
