@@ -87,7 +87,7 @@ class RedisCandidates:
             except ResponseError as error:
                 if "NOGROUP" not in str(error):
                     raise
-                await self._redis.xgroup_create(self._key, GROUP, id="0", mkstream=True)
+                await self._begin()
                 return []
         return await self._read(found)
 
@@ -100,6 +100,13 @@ class RedisCandidates:
     async def close(self) -> None:
         """Let go of the connections."""
         await self._redis.aclose()
+
+    async def _begin(self) -> None:
+        try:
+            await self._redis.xgroup_create(self._key, GROUP, id="0", mkstream=True)
+        except ResponseError as error:
+            if "BUSYGROUP" not in str(error):  # that another reader was quicker
+                raise
 
     async def _new(self, limit: int, wait_s: float) -> list[Any]:
         streams = await self._redis.xreadgroup(

@@ -155,8 +155,24 @@ class ReviewFollower:
 
     async def _take(self) -> None:
         found = await self._source.take(TOGETHER, LOOK_S / 2)
-        await self._keep([one for _, one in found])
+        candidates = [one for _, one in found]
+        try:
+            await self._keep(candidates)
+        except MeshError:
+            raise
+        except Exception:  # noqa: BLE001 - whichever of them it is, it is named one by one
+            await self._keep_each(candidates)
         await self._source.done([ticket for ticket, _ in found])
+
+    async def _keep_each(self, candidates: Sequence[Candidate]) -> None:
+        """One that the database refuses for what it is keeps none of the others waiting."""
+        for one in candidates:
+            try:
+                await self._keep([one])
+            except MeshError:
+                raise
+            except Exception:
+                logger.exception("a row of '%s' cannot be kept, and nobody is asked about it", one.asset)
 
     async def _keep(self, candidates: Sequence[Candidate]) -> None:
         for at in range(0, len(candidates), TOGETHER):

@@ -149,3 +149,46 @@ async def test_the_follower_fills_the_queue_from_alerts_and_candidates(database)
         await follower.stop()
         await transactions.close()
     assert key(5, "audit") in {item.id for item in items}
+
+
+class Picky:
+    """An intake over a database that refuses rows of one asset."""
+
+    def __init__(self, intake) -> None:
+        self._intake = intake
+
+    def add(self, session, candidates, now):
+        if any(one.asset == "pump-3" for one in candidates):
+            raise ValueError("no such text")
+        return self._intake.add(session, candidates, now)
+
+    def __getattr__(self, name):
+        return getattr(self._intake, name)
+
+
+async def test_one_that_the_database_refuses_keeps_no_other_waiting(database):
+    desk, source, alerts = Desk(database), MemoryCandidates(), MemoryAlerts()
+    transactions = Transactions(database)
+    reading = AlertReading({}, Origin("m", "7", "5f1c"), {}, VIEW.columns)
+    follower = ReviewFollower(transactions, Picky(desk.intake), alerts, alerts, reading, source, None)
+    offered = [candidate(n, "audit") for n in (1, 2)] + [replace(candidate(3, "audit"), asset="pump-3")]
+    await source.offer([*offered, candidate(4, "audit")])
+    follower.start()
+    try:
+        items = await waited(lambda: len(found := desk.view.page(QueueQuery()).items) == 3 and found)
+        assert {item.id for item in items} == {key(n, "audit") for n in (1, 2, 4)}
+        await waited(lambda: not source._waiting)
+    finally:
+        await follower.stop()
+        await transactions.close()
+
+
+@pytest.mark.redis
+async def test_two_that_begin_at_once_are_both_heard(server):
+    server.flushall()
+    feeds = [RedisCandidates(f"redis://127.0.0.1:{PORT}/0", name, kept=100) for name in ("one", "two")]
+    for feed in feeds:
+        await feed._begin()
+    assert await feeds[1].take(1, 0.01) == []
+    for feed in feeds:
+        await feed.close()
