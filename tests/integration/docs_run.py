@@ -186,8 +186,8 @@ class Session:
 
 
 _TOKENS = re.compile(
-    r"(?P<any>…)|(?P<alert>(?<=alert:)[0-9a-f]+)|(?P<hex>\b(?=[0-9a-f]*\d)[0-9a-f]{8,}\b)|(?P<number>\d[\d,]*)|(?P<name>\w+(?= \((?:admin|operator|analyst)))"
-    r"|(?P<blank>\s+)"
+    r"(?P<any>…)|(?P<alert>(?<=alert:)[0-9a-f]+)|(?P<hex>\b(?=[0-9a-f]*\d)[0-9a-f]{8,}\b)|(?P<number>\d[\d,]*)"
+    r"|(?P<name>\w+(?= \((?:admin|operator|analyst)))|(?P<blank>\s+)"
 )
 _ANY = {
     "any": ".*",
