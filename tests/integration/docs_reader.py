@@ -43,7 +43,7 @@ SCENARIO = """
 description: Flow is higher all at once.
 duration_s: 400
 faults:
-  - {kind: level_shift, share: 0.2, sensors: [flow], begins_s: 300, lasts_s: 60, size: 40}
+  - {kind: level_shift, share: 0.2, sensors: [flow], begins_s: 300, lasts_s: 200, size: 40}
 """
 DAYS = {"2026-01-02": -1, "2026-01-03": 1}
 """Days of the history that pages ask about, as days from now."""

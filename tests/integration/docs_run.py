@@ -186,10 +186,17 @@ class Session:
 
 
 _TOKENS = re.compile(
-    r"(?P<any>…)|(?P<hex>\b(?=[0-9a-f]*\d)[0-9a-f]{8,}\b)|(?P<number>\d[\d,]*)|(?P<name>\w+(?= \((?:admin|operator|analyst)))"
-    r"|(?P<blank>\s+)"
+    r"(?P<any>…)|(?P<alert>(?<=alert:)[0-9a-f]+)|(?P<hex>\b(?=[0-9a-f]*\d)[0-9a-f]{8,}\b)|(?P<number>\d[\d,]*)"
+    r"|(?P<name>\w+(?= \((?:admin|operator|analyst)))|(?P<blank>\s+)"
 )
-_ANY = {"any": ".*", "hex": "[0-9a-f]+", "number": r"\d[\d,]*", "name": r"[\w.-]+", "blank": r"\s+"}
+_ANY = {
+    "any": ".*",
+    "alert": r"[\w-]+",
+    "hex": "[0-9a-f]+",
+    "number": r"\d[\d,]*",
+    "name": r"[\w.-]+",
+    "blank": r"\s+",
+}
 
 
 def says(said: str, line: str) -> bool:
