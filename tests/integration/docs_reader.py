@@ -4,6 +4,7 @@ import csv
 import re
 import shutil
 import sys
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,7 +16,9 @@ from ray_mesh import until
 from stream_servers import ROOT
 
 from mesh.signals.sensors import Telemetry
-from mesh.spec import load_telemetry
+from mesh.spec import load_alerts, load_telemetry
+from mesh.stores.alerts import RedisAlerts
+from tests.fakes.alert_events import BEGAN, opened
 
 PROJECT = (
     "config",
@@ -102,6 +105,16 @@ def put_back(folder: Path) -> None:
     """
     shutil.copytree(ROOT / "config", folder / "config", dirs_exist_ok=True)
     (folder / "config/scenarios/level-shift.yaml").write_text(SCENARIO)
+
+
+async def open_alerts(redis_url: str, count: int = 12) -> None:
+    """Critical alerts of a shipped rule, as the chain writes them: pages act on some, whatever a busy machine's chain sees."""
+    policy = load_alerts(ROOT / "config")
+    rule = next(one.name for one in policy.rules if one.severity == "critical")
+    now = time.time_ns() // 1_000_000 - BEGAN
+    store = RedisAlerts(redis_url, policy)
+    await store.write([opened(n, "critical", rule, at=now - 60_000 + n) for n in range(1, count + 1)])
+    await store.close()
 
 
 class Ids:

@@ -1,5 +1,6 @@
 """`hyperstream up` from the first line to the last: the first prediction, what the docs say of it, draining, ports, sockets."""
 
+import asyncio
 import ipaddress
 import json
 import re
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from docs_reader import lay_out, put_back
+from docs_reader import lay_out, open_alerts, put_back
 from docs_run import Session
 from full_stack import (
     CHANNEL,
@@ -183,10 +184,11 @@ def is_loopback(address: str) -> bool:
 
 @pytest.fixture(scope="module")
 def sessions(
-    serving: tuple[Up, float], tmp_path_factory: pytest.TempPathFactory
+    serving: tuple[Up, float], backing: tuple[RealKafka, RealRedis], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Session, Session]]:
     """A reader in the mesh's own folder, and one who tries out elsewhere what the mesh shall not take in."""
     up, _ = serving
+    asyncio.run(open_alerts(backing[1].url))
     apart = tmp_path_factory.mktemp("apart")
     lay_out(apart)
     environ = {name: value for name, value in up.environ.items() if name not in ("MESH_CONFIG", "PYTHONPATH")}

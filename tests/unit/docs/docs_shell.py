@@ -23,6 +23,7 @@ OTHERS = {
     "ray": "Ray's own; the options of its nodes are those that tests/integration/ray_nodes.py starts them with",
     "kcat": "a viewer of Kafka that is not ours",
     "prometheus": "not ours; tests/integration/test_full_seeing.py starts it with our files",
+    "rm": "the shell's",
     "source": "the shell's",
     "export": "the shell's; what is in $(…) is checked",
 }
