@@ -1,5 +1,6 @@
 """Every block that no test runs as it stands says why, and the test that it names exists."""
 
+import os
 import re
 import subprocess
 
@@ -27,6 +28,12 @@ def test_what_starts_the_stack_is_the_command_that_the_stack_of_the_tests_is_sta
             done = subprocess.run(
                 ["make", "--dry-run", *words[1:]],
                 cwd=ROOT,
+                # Not as a part of the `make test` that this may be run by.
+                env={
+                    name: value
+                    for name, value in os.environ.items()
+                    if not name.startswith(("MAKE", "MFLAGS"))
+                },
                 capture_output=True,
                 text=True,
                 check=True,
