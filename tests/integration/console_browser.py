@@ -1,5 +1,6 @@
 """A console over `console_world`, and a real Chromium that looks at it."""
 
+import contextlib
 import os
 import shutil
 import socket
@@ -111,6 +112,15 @@ def next_item(page: Page, before: str) -> str:
 def press(page: Page, key: str) -> None:
     """A key, with nothing focused."""
     page.locator("body").press(key)
+
+
+def decide(page: Page, key: str, item: str) -> None:
+    """A key for an item, pressed again where nothing comes of it, as a person does: one may meet a page that is being drawn."""
+    for _ in range(3):
+        press(page, key)
+        with contextlib.suppress(AssertionError):
+            expect(page.locator("[data-item]")).not_to_have_attribute("data-item", item, timeout=5_000)
+            return
 
 
 def quiet(page: Page) -> None:

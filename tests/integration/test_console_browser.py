@@ -5,7 +5,7 @@ import time
 
 import httpx
 import pytest
-from console_browser import Console, begin_browser, item_of, next_item, press, sign_in, visit
+from console_browser import Console, begin_browser, decide, item_of, next_item, press, sign_in, visit
 from playwright.sync_api import expect
 
 from serve.console import actions
@@ -95,8 +95,8 @@ def test_two_people_at_once_never_hold_the_same(console, person):
         a, b = item_of(one), item_of(two)
         assert a != b
         held |= {a, b}
-        press(one, "y")
-        press(two, "y")
+        decide(one, "y", a)
+        decide(two, "y", b)
         next_item(one, a)
         next_item(two, b)
     assert len(held) == 6
