@@ -1,6 +1,5 @@
 """What drifts now, as the alert store has it: alerts of the rule `drift` that opened lately and that nobody resolved."""
 
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -8,7 +7,9 @@ from typing import Final
 from ray.exceptions import RayError
 
 from mesh.alerts import Alert
+from mesh.alerts.rules import DIGEST
 from mesh.learning.proposals import RULE
+from mesh.rollouts.controller import wall_ms
 from mesh.stores.alerts import AlertBook, AlertQuery
 from mesh.stores.alerts.query import MAX_LIMIT
 from mesh.telemetry.summary import DriftState, Summary
@@ -24,11 +25,6 @@ class Drifting:
     at: int
     summary: str
     alert: str
-
-
-def wall_ms() -> int:
-    """Now, in milliseconds since 1970."""
-    return time.time_ns() // 1_000_000
 
 
 class DriftNow:
@@ -59,7 +55,7 @@ class DriftNow:
     async def drifting(self) -> list[Drifting]:
         """Newest first, each stream once; alarms that a digest stands for among them. Raises `StoreAway`."""
         found: dict[str, Drifting] = {}
-        for rule in (RULE, "digest"):
+        for rule in (RULE, DIGEST):
             for alert in await self._lately(rule):
                 for one in _streams(alert):
                     found.setdefault(one.stream, one)

@@ -29,48 +29,24 @@ def cost(prices: Prices) -> Dashboard:
 
 
 def _an_hour(currency: str) -> Row:
+    records = f"sum(rate(mesh_ingest_records_total[{WINDOW}])) * 3600"
+    told = (
+        f"{currency}: processor, memory and bytes read, at the prices above. Not in it: GPUs, storage, "
+        "what is idle, people."
+    )
     return Row(
         "An hour",
         (
-            Panel(
-                "Cost an hour",
-                (Query(_ALL),),
-                "short",
-                f"{currency}: processor, memory and bytes read, at the prices above. Not in it: GPUs, storage, "
-                "what is idle, people.",
-                "stat",
-                6,
-                5,
-            ),
-            Panel(
-                "1,000 records",
-                (Query(f"({_ALL}) / (sum(rate(mesh_ingest_records_total[{WINDOW}])) * 3600 > 0) * 1000"),),
-                "short",
-                currency,
-                "stat",
-                6,
-                5,
-            ),
-            Panel(
-                "Cores in use",
-                (Query(f"sum(rate(mesh_process_cpu_seconds[{WINDOW}]))"),),
-                "short",
-                "",
-                "stat",
-                6,
-                5,
-            ),
-            Panel(
-                "Memory in use",
-                (Query("sum(mesh_process_resident_bytes)"),),
-                "bytes",
-                "",
-                "stat",
-                6,
-                5,
-            ),
+            _number("Cost an hour", _ALL, "short", told),
+            _number("1,000 records", f"({_ALL}) / ({records} > 0) * 1000", "short", currency),
+            _number("Cores in use", f"sum(rate(mesh_process_cpu_seconds[{WINDOW}]))", "short"),
+            _number("Memory in use", "sum(mesh_process_resident_bytes)", "bytes"),
         ),
     )
+
+
+def _number(title: str, expr: str, unit: str, description: str = "") -> Panel:
+    return Panel(title, (Query(expr),), unit, description, "stat", 6, 5)
 
 
 def _by_process(currency: str) -> Row:

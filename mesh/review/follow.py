@@ -73,9 +73,7 @@ class ReviewFollower:
         """End the tasks; what they had not finished is done by whoever starts next."""
         for task in self._tasks:
             task.cancel()
-        for task in self._tasks:
-            with suppress(asyncio.CancelledError):
-                await task
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _for_ever(self, work: Callable[[], Awaitable[None]]) -> None:
         """Whatever does not answer is asked again."""

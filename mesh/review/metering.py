@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Final
 
 from sqlalchemy import func, select
@@ -85,8 +84,7 @@ class ReviewGauges:
         """Look no more."""
         if self._task is not None:
             self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            await asyncio.gather(self._task, return_exceptions=True)
 
     async def look(self, *, figures: bool) -> None:
         """Read what is so now. Raises `StoreAway`."""
@@ -110,6 +108,8 @@ class ReviewGauges:
             except MeshError as error:
                 logger.log(logging.DEBUG if away else logging.WARNING, "review is not metered: %s", error)
                 away = True
+            except Exception:  # figures that fail must not end the looking
+                logger.exception("review is not metered")
             turn += 1
             await asyncio.sleep(LOOK_S)
 

@@ -73,8 +73,7 @@ class Offering:
         """Offer what waits, once, and end."""
         if self._task is not None:
             self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            await asyncio.gather(self._task, return_exceptions=True)
         with suppress(MeshError):
             await self.flush(whole=True)
 
@@ -132,9 +131,9 @@ class Offering:
     async def _run(self) -> None:
         while True:
             await asyncio.sleep(FLUSH_S)
-            for tick in self._ticks:
-                tick(time.time_ns() // 1_000_000)
             try:
+                for tick in self._ticks:
+                    tick(time.time_ns() // 1_000_000)
                 await self.flush()
             except MeshError as error:
                 logger.warning("%d rows wait to be offered for review: %s", len(self._waiting), error)
