@@ -48,7 +48,8 @@ class _Reading:
 
     cursor: str
     task: asyncio.Task[None] | None = None
-    listeners: int = 0
+    wanted: int = 0
+    """Subscriptions that are open, those that still catch up among them."""
     by_model: dict[str, set[_Subscriber]] = field(default_factory=lambda: defaultdict(set))
 
 
@@ -64,8 +65,8 @@ class PredictionFeed:
 
     @property
     def listeners(self) -> int:
-        """Subscriptions that are open."""
-        return self._reading.listeners
+        """Subscriptions that are given what comes from now on."""
+        return sum(len(subscribers) for subscribers in self._reading.by_model.values())
 
     async def follow(self, model_id: str, after: str | None = None) -> AsyncGenerator[Placed, None]:
         """Predictions of one endpoint: from now on, or after a cursor or an inference's id.
@@ -74,7 +75,7 @@ class PredictionFeed:
         Redis does not answer at the start.
         """
         reading = self._reading
-        reading.listeners += 1
+        reading.wanted += 1
         subscriber: _Subscriber | None = None
         try:
             await self._start()
@@ -101,7 +102,7 @@ class PredictionFeed:
                     yield placed
             raise SlowReader(self._size, subscriber.gave)
         finally:
-            reading.listeners -= 1
+            reading.wanted -= 1
             if subscriber is not None:
                 reading.by_model[model_id].discard(subscriber)
                 if not reading.by_model[model_id]:
@@ -131,7 +132,7 @@ class PredictionFeed:
 
     async def _read_on(self) -> None:
         reading, wait = self._reading, _RETRY_S[0]
-        while reading.listeners:
+        while reading.wanted:
             try:
                 found = await self._tail.read(reading.cursor)
             except StoreAway as error:

@@ -114,13 +114,18 @@ def press(page: Page, key: str) -> None:
     page.locator("body").press(key)
 
 
-def decide(page: Page, key: str, item: str) -> None:
-    """A key for an item, pressed again where nothing comes of it, as a person does: one may meet a page that is being drawn."""
+def decide(page: Page, key: str, item: str) -> str:
+    """A key for an item; the item that comes next.
+
+    Pressed again where nothing comes of it and the page is at rest, as a person does: a key may meet a page that is being drawn.
+    """
     for _ in range(3):
         press(page, key)
         with contextlib.suppress(AssertionError):
             expect(page.locator("[data-item]")).not_to_have_attribute("data-item", item, timeout=5_000)
-            return
+            return item_of(page)
+        quiet(page)
+    raise AssertionError(f"{key!r} did nothing to {item}: {page.inner_text('body')[:3000]}")
 
 
 def quiet(page: Page) -> None:
