@@ -38,6 +38,8 @@ class Settings:
     """Where records are kept; None is SQLite in the project's folder (`mesh.records.database`)."""
     features_history: str | None = None
     """Where the history of features is kept; None leaves that to `features.yaml`."""
+    rollouts: str | None = None
+    """The folder of rollout plans; None is `rollouts` in `config_dir` (`mesh.spec.rollouts_folder`)."""
     access: Access = "local"
     """What needs a token: `changes`, `all` calls, or, with `local`, changes by whoever is not on this machine."""
     rules_store: str = ""
@@ -93,6 +95,7 @@ class Settings:
             trace_ratio=_share(environ, "MESH_TRACE_RATIO"),
             database_url=environ.get("MESH_DATABASE_URL", "").strip() or None,
             features_history=environ.get("MESH_FEATURES_HISTORY", "").strip() or None,
+            rollouts=environ.get("MESH_ROLLOUTS", "").strip() or None,
             access=cast("Access", access),
             rules_store=environ.get("MESH_RULES_STORE") or cls_default("rules_store"),
             tls=tls_files(environ),

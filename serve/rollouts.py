@@ -23,7 +23,7 @@ from mesh.rollouts.plan import Plan
 from mesh.rollouts.ports import Aliases
 from mesh.rules import RuleBook
 from mesh.settings import Settings
-from mesh.spec import MeshConfig, load_rollout, rollout_fits, rollout_names
+from mesh.spec import MeshConfig, load_rollout, rollout_fits, rollout_names, rollouts_folder
 from mesh.stores.rollouts import RedisFeed, RedisLease, RedisRollouts
 from serve.api.rollouts import rollouts_router
 from serve.drift import DriftNow
@@ -39,7 +39,7 @@ class FilePlans:
     def __init__(
         self, folder: Path, config: Callable[[], MeshConfig], routes: BookRoutes, aliases: Aliases
     ) -> None:
-        """`config` gives the models and rules in force, `aliases` the version that is challenger."""
+        """`folder` holds the plans; `config` gives the models and rules in force, `aliases` the version that is challenger."""
         self._folder, self._config, self._routes, self._aliases = folder, config, routes, aliases
 
     async def names(self) -> Sequence[str]:
@@ -92,8 +92,9 @@ async def open_rollouts(
     task = asyncio.get_running_loop().create_task(Controller(world, lease).run())
     parts.push_async_callback(_ended, task)
     hosts = RegistryHosts(book, config, aliases.registry)
+    plans = rollouts_folder(folder, settings)
     desk = Desk(rollouts, rollouts, routes, guards=guards, hosts=hosts)
-    return rollouts_router(desk, FilePlans(folder, config, routes, aliases), records.ledger)
+    return rollouts_router(desk, FilePlans(plans, config, routes, aliases), records.ledger)
 
 
 async def _ended(task: asyncio.Task[None]) -> None:

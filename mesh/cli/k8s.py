@@ -12,7 +12,15 @@ from mesh.cli.ray_variables import RAY_VARIABLES
 from mesh.errors import InvalidConfig, MeshError
 from mesh.kubernetes import Project, rendered
 from mesh.settings import Settings
-from mesh.spec import load_alerts, load_features, load_mesh, load_pipeline, load_telemetry
+from mesh.spec import (
+    check_rollouts,
+    load_alerts,
+    load_features,
+    load_mesh,
+    load_pipeline,
+    load_telemetry,
+    rollouts_folder,
+)
 
 app = typer.Typer(help="What Kubernetes must be told of the mesh.", no_args_is_help=True)
 
@@ -81,17 +89,23 @@ def read_project(root: Path) -> Project:
     plan, telemetry = load_pipeline(folder, mesh), load_telemetry(folder)
     load_alerts(folder)
     load_features(folder)
+    check_rollouts(rollouts_folder(folder, settings), folder, mesh)
     late = (plan.late_topic,) if plan.late_topic else ()
     return Project(
         serve_document=serve_document(
             root / "serve_config.yaml", stream=True, telemetry=bool(telemetry.sensors)
         ),
-        settings={path.name: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.y*ml"))},
+        settings=_texts(folder),
+        rollouts=_texts(rollouts_folder(folder, settings)),
         ray_variables={name: value for name, value in RAY_VARIABLES.items() if name not in _ONE_MACHINE},
         topics=(settings.kafka_inference_topic, *mesh.topics.values(), *late),
         dead_letter_suffix=_DEAD_LETTER_SUFFIX,
         alert_rules=_rule_files(root / "observability" / "prometheus"),
     )
+
+
+def _texts(folder: Path) -> dict[str, str]:
+    return {path.name: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.y*ml"))}
 
 
 def differing(files: Mapping[str, str], out: Path) -> list[str]:

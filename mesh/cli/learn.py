@@ -10,6 +10,9 @@ import typer
 from rich.console import Console
 
 from mesh.cli import environment
+from mesh.cli.api import api_at
+from mesh.cli.rollout_client import RolloutClient
+from mesh.cli.rules_client import CHANGE_S
 from mesh.errors import MeshError
 from mesh.registry.version import GateResult
 
@@ -56,12 +59,18 @@ def schedule(
         float, typer.Option(min=1, help="How often it looks whether something is due.")
     ] = 60.0,
     once: Annotated[bool, typer.Option(help="Look once, do what is due, and end.")] = False,
+    url: Annotated[
+        str | None, typer.Option(help="The mesh that rolls out [default: http://MESH_HOST:MESH_HTTP_PORT]")
+    ] = None,
 ) -> None:
     """Train and update whenever learning.yaml says that it is due: by time, by drift, by labels. Ctrl-C ends it.
 
+    With `schedule.rollout` in learning.yaml a version that became challenger is rolled out by that plan.
+
     Example: `hyperstream learn schedule --address auto`
     """
-    _extra("mesh.cli.learn_schedule").follow(_config(), _actor(actor), address, every_s, once=once)
+    rollouts = RolloutClient(api_at(url, CHANGE_S))
+    _extra("mesh.cli.learn_schedule").follow(_config(), _actor(actor), address, every_s, rollouts, once=once)
 
 
 def _learn(kind: str, actor: str | None, address: str | None) -> None:

@@ -9,8 +9,10 @@ from pathlib import Path
 from rich.console import Console
 
 from mesh.cli import environment, interrupts
+from mesh.cli.api import ApiFailed
 from mesh.cli.learn import tell
 from mesh.cli.local_ray import local_ray
+from mesh.cli.rollout_client import RolloutClient
 from mesh.errors import MeshError, StoreAway
 from mesh.learning.bench import Bench
 from mesh.learning.learn import Learned, update_due
@@ -29,8 +31,13 @@ def on_ray(kind: Kind, config: Path, actor: str, now_ms: int, address: str) -> L
         return run_on_ray(Job(kind, str(config.resolve()), actor, now_ms, policy.nice), policy)
 
 
-def follow(config: Path, actor: str, address: str, every_s: float, *, once: bool) -> None:
-    """Look every so often whether something is due, and do it. A work that fails is told, and waits for its next time."""
+def follow(
+    config: Path, actor: str, address: str, every_s: float, rollouts: RolloutClient, *, once: bool
+) -> None:
+    """Look every so often whether something is due, and do it. A work that fails is told, and waits for its next time.
+
+    A new challenger is rolled out where learning.yaml says by which plan.
+    """
     stop, console = threading.Event(), Console(stderr=True)
     policy = load_learning(config).schedule
     with local_ray(None if address == "local" else address):
@@ -44,13 +51,26 @@ def follow(config: Path, actor: str, address: str, every_s: float, *, once: bool
                 console.print(f"{found.work}: {found.reason}", highlight=False)
                 job = Job(found.work, str(config.resolve()), actor, now, policy.nice)
                 try:
-                    tell(console, found.work, run_on_ray(job, policy))
+                    learned = run_on_ray(job, policy)
+                    tell(console, found.work, learned)
+                    if learned.challenger and policy.rollout is not None:
+                        _roll_out(policy.rollout, actor, rollouts, console)
                 except MeshError as error:
                     console.print(f"the {found.work} failed: {error}", highlight=False, markup=False)
                 failed[found.work] = now
             if once:
                 return
             stop.wait(every_s)
+
+
+def _roll_out(plan: str, actor: str, rollouts: RolloutClient, console: Console) -> None:
+    try:
+        _, started = rollouts.start(plan, actor)
+    except ApiFailed as error:
+        again = f"`hyperstream rollout start {plan}` tries again"
+        console.print(f"rollout {plan} was not started: {error}; {again}", highlight=False, markup=False)
+        return
+    console.print(f"rollout {plan}: {started.candidate} for {started.primary}", highlight=False, markup=False)
 
 
 def _due(bench: Bench, now: int, tried: dict[str, int], console: Console) -> Due | None:

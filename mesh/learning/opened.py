@@ -21,7 +21,14 @@ from mesh.registry.configured import open_registry
 from mesh.registry.reference import is_reference
 from mesh.settings import Settings
 from mesh.signals.sensors import Telemetry
-from mesh.spec import load_features, load_learning, load_mesh, load_scenarios, load_telemetry
+from mesh.spec import (
+    load_features,
+    load_learning,
+    load_mesh,
+    load_scenarios,
+    load_telemetry,
+    load_topics,
+)
 from mesh.stores.delta_reader import DeltaReader
 from mesh.stores.errors import StoreFailed
 from mesh.stores.views import FeatureView
@@ -43,7 +50,7 @@ def open_bench(
     return Bench(
         plan=plan,
         layout=layout,
-        labels=labels or _labels(root, plan.labels),
+        labels=labels or _labels(config_dir, root, plan.labels),
         history=_history(config_dir, root, plan, layout),
         registry=open_registry(config_dir, audit),
         benchmark=partial(
@@ -58,11 +65,12 @@ def open_bench(
     )
 
 
-def _labels(root: Path, source: str) -> AdjudicatedLabels:
+def _labels(config_dir: Path, root: Path, source: str) -> AdjudicatedLabels:
     if source != REVIEW:
         return read_labels(root / source)
     settings = Settings.from_environ(os.environ)
-    return ReviewedLabels(late_database(database_url(settings.database_url, root)))
+    database = late_database(database_url(settings.database_url, root))
+    return ReviewedLabels(database, load_topics(config_dir)["raw"])
 
 
 def _simulated(telemetry: Telemetry, plan: LearningPlan) -> WindowSet | None:

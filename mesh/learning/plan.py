@@ -83,7 +83,10 @@ class UpdatePolicy:
 
 @dataclass(frozen=True, slots=True)
 class SchedulePolicy:
-    """When it retrains, and with how much of a machine: a claim of `cpus`, niceness `nice`, ended after `timeout_ms`."""
+    """When it retrains, and with how much of a machine: a claim of `cpus`, niceness `nice`, ended after `timeout_ms`.
+
+    `rollout` names the rollout that is started for a new challenger; None: a person starts one.
+    """
 
     every_ms: int = DAY_MS
     on_drift: bool = True
@@ -91,6 +94,7 @@ class SchedulePolicy:
     cpus: float = 0.5
     nice: int = 15
     timeout_ms: int = 3_600_000
+    rollout: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
 from mesh.learning.plan import SchedulePolicy
 
@@ -16,29 +16,6 @@ class Proposal:
     stream: str
     at: int
     summary: str
-
-
-class Proposals(Protocol):
-    """Where drift alarms are."""
-
-    def since(self, ms: int) -> Sequence[Proposal]:
-        """Those after this time, oldest first."""
-        ...
-
-
-class MemoryProposals:
-    """Alarms that are here."""
-
-    def __init__(self) -> None:
-        self._kept: list[Proposal] = []
-
-    def add(self, proposal: Proposal) -> None:
-        """One more."""
-        self._kept.append(proposal)
-
-    def since(self, ms: int) -> Sequence[Proposal]:
-        """See `Proposals`."""
-        return sorted((one for one in self._kept if one.at > ms), key=lambda one: one.at)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,14 @@ from mesh.spec.load import (
 from mesh.spec.mesh_config import MeshConfig
 from mesh.spec.model_file import ModelSpec
 from mesh.spec.problems import InvalidConfigs
-from mesh.spec.rollouts import check_rollouts, load_rollout, rollout_fits, rollout_names, rules_check
+from mesh.spec.rollouts import (
+    check_rollouts,
+    load_rollout,
+    rollout_fits,
+    rollout_names,
+    rollouts_folder,
+    rules_check,
+)
 from mesh.spec.scenarios import load_scenario, load_scenarios
 
 __all__ = [
@@ -48,5 +55,6 @@ __all__ = [
     "read_telemetry",
     "rollout_fits",
     "rollout_names",
+    "rollouts_folder",
     "rules_check",
 ]

@@ -123,6 +123,8 @@ class ScheduleEntry(Strict):
     """The niceness it runs at."""
     timeout: LongerThanZero = 3_600_000
     """After which it is ended."""
+    rollout: Name | None = None
+    """The file of config/rollouts that a new challenger is rolled out by; without it a person starts one."""
 
 
 class DriftEntry(Strict):
@@ -200,6 +202,7 @@ class LearningFile(Strict):
                 cpus=schedule.cpus,
                 nice=schedule.nice,
                 timeout_ms=schedule.timeout,
+                rollout=schedule.rollout,
             ),
             drift=DriftPolicy(
                 period_ms=drift.period,

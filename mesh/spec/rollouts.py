@@ -12,6 +12,7 @@ from mesh.rollouts.staging import Stage, refuse_known, staged
 from mesh.routing.errors import RuleSyntaxError
 from mesh.routing.problems import KeyPath, nearest
 from mesh.routing.when import compile_when
+from mesh.settings import Settings
 from mesh.spec.document import Document, parse_document, read_document
 from mesh.spec.mesh_config import MeshConfig
 from mesh.spec.model_file import version_in
@@ -24,26 +25,30 @@ FOLDER: Final = "rollouts"
 _SUFFIX: Final = ".yaml"
 
 
-def load_rollouts(config_dir: Path, mesh: MeshConfig) -> dict[str, Plan]:
-    """Every file of `rollouts/` in `config_dir`, by name; there may be none. `InvalidConfig` as `load_mesh` raises it."""
-    folder = config_dir / FOLDER
+def rollouts_folder(config_dir: Path, settings: Settings) -> Path:
+    """Where the plans are."""
+    return config_dir / FOLDER if settings.rollouts is None else Path(settings.rollouts)
+
+
+def load_rollouts(folder: Path, mesh: MeshConfig) -> dict[str, Plan]:
+    """Every file of the folder, by name; there may be none. `InvalidConfig` as `load_mesh` raises it."""
     for path in sorted(folder.glob("*.yml")):
         raise InvalidConfig(str(path), 0, "", f"is not read: name it {path.stem}{_SUFFIX}")
     return {path.stem: read_rollout(path, mesh) for path in sorted(folder.glob(f"*{_SUFFIX}"))}
 
 
-def rollout_names(config_dir: Path) -> tuple[str, ...]:
+def rollout_names(folder: Path) -> tuple[str, ...]:
     """The rollouts that have a file, in order."""
-    return tuple(sorted(path.stem for path in (config_dir / FOLDER).glob(f"*{_SUFFIX}")))
+    return tuple(sorted(path.stem for path in folder.glob(f"*{_SUFFIX}")))
 
 
-def load_rollout(config_dir: Path, name: str, mesh: MeshConfig) -> Plan:
+def load_rollout(folder: Path, name: str, mesh: MeshConfig) -> Plan:
     """The file of one rollout. `NotFound` says which there are."""
-    known = rollout_names(config_dir)
+    known = rollout_names(folder)
     if name not in known:
         there = f"; there are: {', '.join(known)}" if known else "; there are none"
-        raise NotFound(f"no rollout '{name[:80]}' in {config_dir / FOLDER}{nearest(name, known)}{there}")
-    return read_rollout(config_dir / FOLDER / f"{name}{_SUFFIX}", mesh)
+        raise NotFound(f"no rollout '{name[:80]}' in {folder}{nearest(name, known)}{there}")
+    return read_rollout(folder / f"{name}{_SUFFIX}", mesh)
 
 
 def read_rollout(path: Path, mesh: MeshConfig) -> Plan:
@@ -86,13 +91,13 @@ def rollout_fits(plan: Plan, rules: Mapping[str, Any], mesh: MeshConfig) -> None
         check(staged(rules, plan, stage))
 
 
-def check_rollouts(config_dir: Path, mesh: MeshConfig) -> dict[str, Plan]:
-    """As `load_rollouts`, and each tried on the rules of `routing.yaml`."""
-    plans = load_rollouts(config_dir, mesh)
+def check_rollouts(folder: Path, config_dir: Path, mesh: MeshConfig) -> dict[str, Plan]:
+    """As `load_rollouts`, and each tried on the rules of `routing.yaml` in `config_dir`."""
+    plans = load_rollouts(folder, mesh)
     routing = config_dir / "routing.yaml"
     rules = read_document(routing).data if plans and routing.exists() else {}
     for name, plan in plans.items():
-        document = read_document(config_dir / FOLDER / f"{name}{_SUFFIX}")
+        document = read_document(folder / f"{name}{_SUFFIX}")
         try:
             rollout_fits(plan, rules if isinstance(rules, Mapping) else {}, mesh)
         except InvalidInput as error:

@@ -44,6 +44,12 @@ def offers_organisation() -> bool:
         return False
 
 
+def by_organisation(context: Context) -> bool:
+    """Whether it is OIDC that says who is there, not a token's session."""
+    signed_in = context.sessions.token(st.context.cookies.get(COOKIE)) is not None
+    return not signed_in and offers_organisation() and bool(st.user.is_logged_in)
+
+
 def token_of(user: Mapping[str, Any], people: Mapping[str, Any]) -> str | None:
     """The token of whoever OIDC says is there: by e-mail address, which the provider must have verified."""
     email = user.get("email")

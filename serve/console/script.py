@@ -1,16 +1,21 @@
 """The script that Streamlit runs for each visit and each click."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 import streamlit as st
+from streamlit.navigation.page import StreamlitPage
 
 from serve.console.api import Caller, Mesh, Refused
-from serve.console.context import current
-from serve.console.identity import caller_of, offers_organisation
+from serve.console.context import Context, current
+from serve.console.identity import by_organisation, caller_of, offers_organisation
 from serve.console.look import CSS, empty, failed
 from serve.console.pages import alerts, assets, audit, cost, models, quality, rollouts, routes, triage
 
-PAGES = (
+Show = Callable[[Mesh], None]
+
+PAGES: Final[tuple[tuple[str, str, Show], ...]] = (
     ("Triage", ":material/inbox:", triage.show),
     ("Alerts", ":material/notifications:", alerts.show),
     ("Assets", ":material/sensors:", assets.show),
@@ -40,7 +45,7 @@ def welcome() -> None:
             st.button("Sign in with your organisation", on_click=st.login)
 
 
-def person(caller: Caller) -> None:
+def person(caller: Caller, context: Context) -> None:
     """Who is signed in; the user of the mesh's own machine may say another name."""
     with st.sidebar:
         st.caption("HyperStream Mesh")
@@ -54,7 +59,45 @@ def person(caller: Caller) -> None:
             st.caption(f"role {caller.role} · this machine")
         else:
             st.markdown(f"**{caller.name}** · {caller.role}")
-            st.markdown('<a href="/signout" target="_self">Sign out</a>', unsafe_allow_html=True)
+            if by_organisation(context):
+                st.button("Sign out", on_click=st.logout, type="tertiary")
+            else:
+                st.markdown('<a href="/signout" target="_self">Sign out</a>', unsafe_allow_html=True)
+
+
+def chosen(of: Callable[[Show], Callable[[], None]], *, signed_in: bool) -> StreamlitPage:
+    """The page that the address names; `of` gives what it holds. The addresses are the same for whoever must sign in first."""
+    pages = [
+        st.Page(of(show), title=title, icon=icon, url_path=title.lower(), default=title == "Triage")
+        for title, icon, show in PAGES
+    ]
+    return st.navigation(pages, position="sidebar" if signed_in else "hidden", expanded=True)
+
+
+def refusable(page: Callable[[], None]) -> Callable[[], None]:
+    """The page, or what the mesh said instead."""
+
+    def shown() -> None:
+        try:
+            page()
+        except Refused as refused:
+            failed(refused.message)
+            st.button("Try again")
+
+    return shown
+
+
+def opened() -> None:
+    """What whoever is there may see."""
+    context = current()
+    caller = caller_of(context)
+    if caller is None:
+        chosen(lambda _: welcome, signed_in=False).run()
+        return
+    mesh = Mesh(context.http, caller)
+    page = chosen(lambda show: refusable(lambda: show(mesh)), signed_in=True)
+    person(caller, context)
+    page.run()
 
 
 def main() -> None:
@@ -63,35 +106,7 @@ def main() -> None:
         page_title="HyperStream Mesh", page_icon=str(Path(__file__).with_name("icon.png")), layout="wide"
     )
     st.html(CSS)
-    context = current()
-    try:
-        caller = caller_of(context)
-    except Refused as refused:
-        failed(refused.message)
-        st.button("Try again")
-        return
-    if caller is None:
-        welcome()
-        return
-    mesh = Mesh(context.http, caller)
-
-    def shown(show: object) -> object:
-        def page() -> None:
-            try:
-                show(mesh)  # type: ignore[operator]
-            except Refused as refused:
-                failed(refused.message)
-                st.button("Try again")
-
-        return page
-
-    pages = [
-        st.Page(shown(show), title=title, icon=icon, url_path=title.lower(), default=title == "Triage")  # type: ignore[arg-type]
-        for title, icon, show in PAGES
-    ]
-    chosen = st.navigation(pages, position="sidebar", expanded=True)
-    person(caller)
-    chosen.run()
+    refusable(opened)()
 
 
 main()

@@ -59,3 +59,12 @@ def test_labels_are_read_by_the_time_of_their_settling_over_pages(desk, monkeypa
         desk.take_and_decide(key(n), OLU, "confirm")
     found = ReviewedLabels(desk.database).decided(NOW + 2, NOW + 5)
     assert [(one.item, one.decided_ms) for one in found] == [(key(n), NOW + n) for n in (2, 3, 4)]
+
+
+def test_labels_of_rows_of_other_topics_and_of_requests_are_about_other_models(desk):
+    places = (Place("hyperstream.raw", 0, 7), Place("hyperstream.inference", 0, 7), None)
+    desk.add(*(candidate(n, place=place) for n, place in enumerate(places, 1)))
+    for n in range(1, 4):
+        desk.take_and_decide(key(n), OLU, "confirm")
+    (one,) = ReviewedLabels(desk.database, "hyperstream.raw").decided(0, 1 << 62)
+    assert one.item == key(1)

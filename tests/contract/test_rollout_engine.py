@@ -127,7 +127,7 @@ class Mesh:
 
     async def ends(self, name: str) -> str:
         """Start it and wait for its end."""
-        await self.desk.start(load_rollout(self._folder, name, self._book.config), "ann")
+        await self.desk.start(load_rollout(self._folder / "rollouts", name, self._book.config), "ann")
         give_up = time.monotonic() + 40
         state = "Pending"
         while state not in ENDED and time.monotonic() < give_up:

@@ -39,8 +39,8 @@ def free_port() -> int:
 class Console:
     """A console in a process of its own, as the launcher starts it."""
 
-    def __init__(self, world: World, log: Path, *more: str) -> None:
-        self.world, self.log, port = world, log, free_port()
+    def __init__(self, world: World, log: Path, *more: str, port: int | None = None) -> None:
+        self.world, self.log, port = world, log, port or free_port()
         self.url = f"http://127.0.0.1:{port}"
         with log.open("wb") as said:
             self.process = subprocess.Popen(
@@ -68,10 +68,10 @@ class Console:
             self.process.kill()
 
 
-def begin_browser():
-    """A browser and what ends it."""
+def begin_browser(*more: str):
+    """A browser, with `more` arguments, and what ends it."""
     playwright = sync_playwright().start()
-    browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
+    browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox", *more])
 
     def end() -> None:
         browser.close()

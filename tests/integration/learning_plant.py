@@ -23,7 +23,7 @@ replay: {{days: 3650, windows: 5000}}
 benchmark: {{seeds: [7], machines: 4, healthy: 6, healthy_s: 300}}
 gates: {{{gates}, latency_ms: 5000, slower: 50, least_labels: 10}}
 update: {{most: 1.1}}
-schedule: {{cpus: 0.2, nice: 0, timeout: 4m}}
+schedule: {{every: 1s, least_gap: 1s, cpus: 0.2, nice: 0, timeout: 4m, rollout: pumps}}
 """
 STRICT = "most_false: 0.05, false_share: 0.05, labels: 0.15"
 BLIND = "found: 1, false_share: 1, labels: 1"

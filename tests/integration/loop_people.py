@@ -20,7 +20,13 @@ def window(rows: FeatureBatch, row: int, model: str, *, flagged: bool, twice: bo
     asset, end = rows.entities[row], int(rows.event_time[row])
     said = Prediction(flagged, 0.999 if flagged else 0.1, 0.998, 0.2, model, model.partition("@")[2])
     return Candidate(
-        "unsure", f"{asset}@{end}/{model}", asset, end, said, place=Place("raw", 0, row), twice=twice
+        "unsure",
+        f"{asset}@{end}/{model}",
+        asset,
+        end,
+        said,
+        place=Place("hyperstream.raw", 0, row),
+        twice=twice,
     )
 
 

@@ -34,8 +34,9 @@ class _Decision:
 class ReviewedLabels:
     """`AdjudicatedLabels` over the records' database. Blocks; raises `StoreAway`."""
 
-    def __init__(self, database: Database) -> None:
-        self._database, self._labels = database, DatabaseLabels(database)
+    def __init__(self, database: Database, topic: str | None = None) -> None:
+        """With a `topic` only labels of its records: what people say of other rows is about another model."""
+        self._database, self._labels, self._topic = database, DatabaseLabels(database), topic
 
     def decided(self, start_ms: int, end_ms: int) -> Sequence[AdjudicatedLabel]:
         """See `AdjudicatedLabels`. What was judged is what was known when the first of those whom it rests on decided."""
@@ -50,7 +51,8 @@ class ReviewedLabels:
             for label in page.labels:
                 if label.at >= end_ms:
                     return
-                yield label
+                if self._topic is None or (label.place is not None and label.place.topic == self._topic):
+                    yield label
             cursor = page.cursor
             if cursor is None:
                 return

@@ -9,7 +9,7 @@ from mesh.alerts.rules import Budget
 from mesh.drift import DriftPolicy
 from mesh.learning.plan import SchedulePolicy
 from mesh.learning.proposals import alerted, overridden
-from mesh.learning.schedule import MemoryProposals, Proposal, due
+from mesh.learning.schedule import Proposal, due
 from mesh.stores.alerts import MemoryAlerts
 from tests.fakes.alert_events import BEGAN, opened
 
@@ -30,14 +30,6 @@ def test_drift_waits_for_the_gap_counts_only_after_the_last_training_and_may_be_
     assert due(POLICY, 6 * HOUR, 5 * HOUR + HOUR // 2, DRIFT, update_due=False) is None
     assert due(POLICY, 8 * HOUR, 6 * HOUR, DRIFT, update_due=False) is None
     assert due(replace(POLICY, on_drift=False), 6 * HOUR, 4 * HOUR, DRIFT, update_due=False) is None
-
-
-def test_proposals_in_memory_are_told_in_order():
-    kept = MemoryProposals()
-    for one in (Proposal("b", 9, ""), Proposal("a", 3, "")):
-        kept.add(one)
-    assert [one.stream for one in kept.since(2)] == ["a", "b"]
-    assert [one.stream for one in kept.since(3)] == ["b"]
 
 
 async def test_drift_alerts_are_proposals_also_inside_a_digest():

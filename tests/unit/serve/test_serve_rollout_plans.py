@@ -30,7 +30,9 @@ def plans(tmp_path: Path) -> FilePlans:
     (folder / "good.yaml").write_text(ROLLOUT.format(candidate="new"))
     (folder / "wrong.yaml").write_text(ROLLOUT.format(candidate="nwe"))
     config = load_mesh(tmp_path, Settings())
-    return FilePlans(tmp_path, lambda: config, BookRoutes(memory_book(tmp_path)), MemoryAliases())
+    return FilePlans(
+        tmp_path / "rollouts", lambda: config, BookRoutes(memory_book(tmp_path)), MemoryAliases()
+    )
 
 
 async def test_a_plan_is_read_when_it_is_asked_for(plans: FilePlans) -> None:

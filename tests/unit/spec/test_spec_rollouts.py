@@ -37,7 +37,7 @@ def checked(folder: Path, rollout: dict[str, Any], routing: str = ROUTING) -> di
     (folder / "routing.yaml").write_text(routing)
     (folder / "rollouts").mkdir(exist_ok=True)
     (folder / "rollouts" / "try.yaml").write_text(yaml.safe_dump(rollout, sort_keys=False))
-    return check_rollouts(folder, load_mesh(folder, Settings()))
+    return check_rollouts(folder / "rollouts", folder, load_mesh(folder, Settings()))
 
 
 def refusal(folder: Path, rollout: dict[str, Any], routing: str = ROUTING) -> str:
@@ -171,13 +171,13 @@ def test_every_stage_of_the_shipped_rules_makes_valid_rules() -> None:
 def test_a_name_without_a_file_is_refused_and_a_wrong_ending_is_not_overlooked(tmp_path: Path) -> None:
     checked(tmp_path, GOOD)
     mesh = load_mesh(tmp_path, Settings())
-    assert rollout_names(tmp_path) == ("try",)
-    assert load_rollout(tmp_path, "try", mesh).name == "try"
+    assert rollout_names(tmp_path / "rollouts") == ("try",)
+    assert load_rollout(tmp_path / "rollouts", "try", mesh).name == "try"
     with pytest.raises(NotFound, match="there are: try"):
-        load_rollout(tmp_path, "../try", mesh)
+        load_rollout(tmp_path / "rollouts", "../try", mesh)
     (tmp_path / "rollouts" / "other.yml").write_text("")
     with pytest.raises(InvalidConfig, match=r"name it other\.yaml"):
-        check_rollouts(tmp_path, mesh)
+        check_rollouts(tmp_path / "rollouts", tmp_path, mesh)
 
 
 def test_rules_as_data_are_checked_like_the_file(tmp_path: Path) -> None:
@@ -207,7 +207,10 @@ def test_the_champion_is_the_version_that_the_routes_send_rows_to(tmp_path: Path
     (tmp_path / "routing.yaml").write_text(ROUTING.replace("old", "pump@3"))
     names = {"primary": "pump@champion", "candidate": "pump@challenger", "model": "pump"}
     (tmp_path / "rollouts" / "try.yaml").write_text(yaml.safe_dump(changed(**names)))
-    assert check_rollouts(tmp_path, load_mesh(tmp_path, Settings()))["try"].primary == "pump@3"
+    assert (
+        check_rollouts(tmp_path / "rollouts", tmp_path, load_mesh(tmp_path, Settings()))["try"].primary
+        == "pump@3"
+    )
 
 
 def test_a_model_that_is_hosted_from_an_alias_cannot_be_rolled_out_by_it(tmp_path: Path) -> None:
@@ -218,11 +221,11 @@ def test_a_model_that_is_hosted_from_an_alias_cannot_be_rolled_out_by_it(tmp_pat
     names = {"primary": "pump", "candidate": "pump@challenger", "model": "pump"}
     (tmp_path / "rollouts" / "try.yaml").write_text(yaml.safe_dump(changed(**names)))
     with pytest.raises(InvalidConfig, match="an alias that the rollout moves: host a number, such as pump@3"):
-        check_rollouts(tmp_path, load_mesh(tmp_path, Settings()))
+        check_rollouts(tmp_path / "rollouts", tmp_path, load_mesh(tmp_path, Settings()))
 
 
 def test_the_shipped_example_fits_the_shipped_rules() -> None:
     mesh = load_mesh(ROOT / "config", Settings())
-    plan = check_rollouts(ROOT / "config", mesh)["anomaly"]
+    plan = check_rollouts(ROOT / "config/rollouts", ROOT / "config", mesh)["anomaly"]
     assert plan.candidate not in mesh.models
     assert [step.kind for step in plan.steps] == ["shadow", "canary", "canary", "approval", "promote"]
