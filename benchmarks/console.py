@@ -33,7 +33,9 @@ def rows() -> list[Row]:
     world = start(folder, time.time_ns() // 1_000_000, many=ITEMS)
     console, (browser, end) = driving.Console(world, folder / "console.log"), driving.begin_browser()
     try:
-        driving.visit(browser, console, "?as=warm").locator("[data-item]").wait_for()
+        warm = driving.visit(browser, console, "?as=warm")
+        warm.locator(".js-plotly-plot .main-svg").first.wait_for()
+        warm.context.close()
         paints = [_paint(browser, console, n) for n in range(VISITS)]
         taken = _actions(driving, browser, console)
     finally:

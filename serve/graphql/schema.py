@@ -15,6 +15,7 @@ from strawberry.types.graphql import OperationType
 
 from mesh.errors import MeshError
 from serve.graphql.alert_feed import AlertFeed, Wanted
+from serve.graphql.executor import EventExecutor
 from serve.graphql.feed import PredictionFeed
 from serve.graphql.limits import Limits
 from serve.graphql.refusals import graphql_error
@@ -143,6 +144,7 @@ def build_schema(limits: Limits) -> MeshSchema:
     return MeshSchema(
         Query,
         subscription=Subscription,
+        execution_context_class=EventExecutor,
         extensions=[
             lambda: MaxTokensLimiter(max_token_count=limits.document_tokens),
             lambda: MaxAliasesLimiter(max_alias_count=limits.aliases),

@@ -1,5 +1,6 @@
 """Triage: one item at a time, with what is needed to decide, by button and by key."""
 
+import time
 from typing import Final
 
 import streamlit as st
@@ -12,6 +13,7 @@ from serve.console.pages.evidence import surroundings
 from serve.console.times import left, parsed, span
 
 REFRESH_S: Final = 5.0
+_PAINT_S: Final = 0.5
 _KINDS: Final = {"alert": "alert", "unsure": "unsure answer", "audit": "random audit"}
 
 
@@ -39,11 +41,19 @@ def show(mesh: Mesh) -> None:
     _head(case)
     troubled()
     left_side, right_side = st.columns([2.1, 1], gap="medium")
-    with left_side:
-        surroundings(case)
     with right_side:
         _decisions(mesh, desk, case)
         live(REFRESH_S, lambda: _strip(mesh, desk))
+    _painted()
+    with left_side:
+        surroundings(case)
+
+
+def _painted() -> None:
+    """Let the browser show what it has: its first plot's program, 5 MB, keeps it from anything else for a second."""
+    if "painted" not in st.session_state:
+        time.sleep(_PAINT_S)
+        st.session_state["painted"] = True
 
 
 def _head(case: Json) -> None:
