@@ -125,7 +125,7 @@ async def request_rounds(tracer: Tracer) -> list[tuple[float, float]]:
 
 
 class Reading:
-    """A reader with everything in this process, one poll at a time; with `traced`, each record has a trace that nobody sampled."""
+    """A reader with everything in this process, one poll at a time; with `traced`, records have traces that nobody sampled."""
 
     def __init__(self, tracer: Tracer | None, *, traced: bool) -> None:
         model = LocalModel(SIGNATURE, lambda tensors: {"y": OUTPUT[: len(tensors["x"])]})

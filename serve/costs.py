@@ -6,11 +6,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
-from ray.exceptions import RayError
-
 from mesh.cli.metrics import sample_of
 from mesh.costs import Bill, Prices, Sample, bill, usage_between
-from mesh.errors import StoreAway
 
 APART_S: Final = 5.0
 WINDOW_S: Final = 300.0
@@ -53,11 +50,7 @@ class MeasuredCosts:
             return bill(usage_between(first, last, self._gpus_of, await self._tiers(now)), self._prices)
 
     async def _look(self, now: float) -> None:
-        try:
-            page = await self._read()
-        # ValueError: Ray's word for a named actor that is between two lives.
-        except (RayError, TimeoutError, ValueError) as error:
-            raise StoreAway("the scoreboard", str(error) or type(error).__name__) from None
+        page = await self._read()
         self._looks.append(sample_of(page.decode(), now))
         while now - self._looks[0].seconds > WINDOW_S:
             self._looks.popleft()

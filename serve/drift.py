@@ -4,10 +4,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ray.exceptions import RayError
-
 from mesh.alerts import Alert
 from mesh.alerts.rules import DIGEST
+from mesh.errors import StoreAway
 from mesh.learning.proposals import RULE
 from mesh.rollouts.controller import wall_ms
 from mesh.stores.alerts import AlertBook, AlertQuery
@@ -45,11 +44,7 @@ class DriftNow:
         """Every stream that is watched, in order of its name; None while the scoreboard does not answer."""
         try:
             return (await self._read_summary()).drift
-        except (
-            RayError,
-            TimeoutError,
-            ValueError,
-        ):  # ValueError: Ray's word for a named actor between two lives
+        except StoreAway:
             return None
 
     async def drifting(self) -> list[Drifting]:

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 import msgspec
-from ray.exceptions import RayError
 
 from mesh.errors import NotFound, StoreAway
 from mesh.pipeline.plan import Level
@@ -107,13 +106,7 @@ class SummaryGuards:
 
     async def holding(self, plan: Plan) -> Mapping[Guard, str]:
         """As `Guards.holding`. Raises `StoreAway` where the scoreboard does not answer."""
-        try:
-            summary = await self._read_summary()
-        except (
-            RayError,
-            ValueError,
-        ) as error:  # ValueError: Ray's word for a named actor that is between two lives
-            raise StoreAway("the scoreboard", str(error).splitlines()[0]) from error
+        summary = await self._read_summary()
         found: dict[Guard, str] = {}
         if summary.chain is not None and summary.chain.level > Level.FULL:
             found["degraded"] = f"the telemetry chain is at {Level(summary.chain.level).label}"

@@ -7,9 +7,9 @@ from typing import Final, Protocol
 
 import orjson
 from fastapi import APIRouter, Response
-from ray.exceptions import RayError
 
 from mesh.engine.engine import Engine
+from mesh.errors import StoreAway
 from mesh.rules.values import Revision
 from mesh.settings import Settings
 from mesh.spec import MeshConfig
@@ -98,8 +98,7 @@ class Status:
             if time.monotonic() - read_at >= _KEPT_S:
                 try:
                     figures = await self._read_summary()
-                # ValueError: Ray's word for a named actor that is between two lives.
-                except (RayError, TimeoutError, ValueError):
+                except StoreAway:
                     figures = None
                 self._kept = (time.monotonic(), figures)
             return figures

@@ -22,7 +22,7 @@ from ray.serve.config import gRPCOptions
 from ray.serve.schema import ServeDeploySchema
 
 from mesh.cluster.scoreboard import read_summary
-from mesh.errors import InvalidConfig, MeshError
+from mesh.errors import InvalidConfig, MeshError, StoreAway
 from mesh.settings import Settings
 from mesh.telemetry.summary import Summary
 
@@ -104,8 +104,7 @@ class MeshRun:
         """The figures of all processes; None while the scoreboard does not answer."""
         try:
             return asyncio.run(read_summary(self._settings))
-        # ValueError: Ray's word for a named actor that is between two lives.
-        except (RayError, TimeoutError, ValueError) as error:
+        except StoreAway as error:
             logger.debug("no figures: %s", error)
             return None
 

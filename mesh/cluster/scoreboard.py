@@ -4,7 +4,8 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 from ray.exceptions import RayError
@@ -13,6 +14,7 @@ from mesh.bounded import within
 from mesh.cluster.actors import end_this_actor, find_or_start
 from mesh.cluster.metrics_access import scrapers
 from mesh.cluster.metrics_port import MetricsPort
+from mesh.errors import StoreAway
 from mesh.security.tls import server_context
 from mesh.settings import Settings
 from mesh.telemetry.node import NodeMeter
@@ -158,20 +160,32 @@ class Reporter:
 
 
 async def read_summary(settings: Settings, window_s: float = 5.0) -> Summary:
-    """What the live view shows, from any process of the cluster.
-
-    Raises `TimeoutError` or a `RayError` where the scoreboard does not answer.
-    """
-    scoreboard = await find_or_start(NAME, Scoreboard, settings, on_head=True)
-    summary: Summary = await within(_CALL_TIMEOUT_S, scoreboard.summary.remote(window_s))
-    return summary
+    """What the live view shows, from any process of the cluster. Raises `StoreAway` where the scoreboard does not answer."""
+    with _answering():
+        scoreboard = await find_or_start(NAME, Scoreboard, settings, on_head=True)
+        summary: Summary = await within(_CALL_TIMEOUT_S, scoreboard.summary.remote(window_s))
+        return summary
 
 
 async def read_exposition(settings: Settings) -> bytes:
     """All metrics in Prometheus' text format, from any process of the cluster; raises as `read_summary`."""
-    scoreboard = await find_or_start(NAME, Scoreboard, settings, on_head=True)
-    page: bytes = await within(_CALL_TIMEOUT_S, scoreboard.exposition.remote())
-    return page
+    with _answering():
+        scoreboard = await find_or_start(NAME, Scoreboard, settings, on_head=True)
+        page: bytes = await within(_CALL_TIMEOUT_S, scoreboard.exposition.remote())
+        return page
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    try:
+        yield
+    except TimeoutError:
+        raise StoreAway("the scoreboard", f"nothing within {_CALL_TIMEOUT_S:g} s") from None
+    except (
+        RayError,
+        ValueError,
+    ) as error:  # ValueError: Ray's word for a named actor that is between two lives
+        raise StoreAway("the scoreboard", str(error).partition("\n")[0]) from error
 
 
 async def _call(reference: Any) -> None:

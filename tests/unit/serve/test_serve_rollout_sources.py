@@ -7,7 +7,6 @@ import pytest
 from fastapi.testclient import TestClient
 
 from mesh.alerts import Policy
-from mesh.errors import StoreAway
 from mesh.registry import Draft, FolderObjects, GateResult, Lineage, MemoryAudit, Registry
 from mesh.rollouts.plan import AlertRule, Metric, Plan, Step
 from mesh.settings import Settings
@@ -120,14 +119,6 @@ async def test_a_level_above_l0_and_an_open_breaker_of_either_arm_hold() -> None
         "degraded": "the telemetry chain is at L2",
         "breaker": "open: pump@2",
     }
-
-
-async def test_a_scoreboard_between_two_lives_is_a_store_that_is_away() -> None:
-    async def read() -> Summary:
-        raise ValueError("Failed to look up actor")
-
-    with pytest.raises(StoreAway, match="scoreboard"):
-        await SummaryGuards(read).holding(PLAN)
 
 
 def drift_alert(n: int, at: int):
