@@ -48,7 +48,7 @@ images:  ## Build the container images, slim and full
 	docker build --target full --tag hyperstream-mesh:$(VERSION)-full .
 
 run-sim: $(VENV)/.core  ## Simulate a fleet with faults into a running stack; SCENARIO=drift SPEED=1x choose
-	@exec $(BIN)/hyperstream simulate --scenario $(or $(SCENARIO),level-shift) --speed $(or $(SPEED),10x) --group hyperstream-telemetry
+	@exec $(BIN)/hyperstream simulate --scenario $(or $(SCENARIO),level-shift) --speed $(or $(SPEED),10x)
 
 ui: $(VENV)/.ui  ## The console over a mesh that runs, port 8501 (make run starts it too)
 	@exec $(BIN)/hyperstream console

@@ -25,7 +25,7 @@ from mesh.signals.sensors import Telemetry
 from mesh.simulation.run import Run
 from mesh.simulation.thinning import Sampling
 from mesh.simulation.truth import Truth
-from mesh.spec import load_scenario, load_scenarios, load_telemetry, load_topics
+from mesh.spec import load_mesh, load_pipeline, load_scenario, load_scenarios, load_telemetry, load_topics
 
 STDOUT: Final = "-"
 
@@ -80,7 +80,9 @@ def simulate(
     topic: Annotated[str | None, typer.Option(help="The topic [default: raw of topics.yml]")] = None,
     group: Annotated[
         str | None,
-        typer.Option(help="The readers that a demo broker is kept for [default: KAFKA_CONSUMER_GROUP]"),
+        typer.Option(
+            help="Whom a demo broker waits for [default: the telemetry chain; of another --topic KAFKA_CONSUMER_GROUP]"
+        ),
     ] = None,
     sampling: Annotated[
         bool,
@@ -157,6 +159,8 @@ def _to_kafka(
 ) -> None:
     topics = load_topics(Path(settings.config_dir))
     truths = Outbox(settings.kafka_bootstrap_servers, topics["truth"])
+    if topic in (None, topics["raw"]):
+        group = group or _chain_readers(settings)
     feed = Feed(settings, topic or topics["raw"], pace, group=group)
     where = f"{feed.topic} at {settings.kafka_bootstrap_servers}"
     tell = [*tell, lambda truth: truths.send(truth.json(), truth.asset.encode())]
@@ -165,6 +169,12 @@ def _to_kafka(
     finally:
         truths.flush()
     console.print(f"told {truths.delivered:,} faults to {topics['truth']}", highlight=False)
+
+
+def _chain_readers(settings: Settings) -> str:
+    """The consumer group that reads raw telemetry."""
+    config = Path(settings.config_dir)
+    return load_pipeline(config, load_mesh(config, settings)).group
 
 
 def _send_all(
