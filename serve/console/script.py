@@ -74,30 +74,22 @@ def chosen(of: Callable[[Show], Callable[[], None]], *, signed_in: bool) -> Stre
     return st.navigation(pages, position="sidebar" if signed_in else "hidden", expanded=True)
 
 
-def refusable(page: Callable[[], None]) -> Callable[[], None]:
-    """The page, or what the mesh said instead."""
+def refused_by(said: Refused) -> None:
+    """What the mesh said instead of an answer."""
+    failed(said.message)
+    st.button("Try again")
 
-    def shown() -> None:
+
+def page_of(show: Show, mesh: Mesh) -> Callable[[], None]:
+    """One page over the mesh, or what the mesh said instead."""
+
+    def page() -> None:
         try:
-            page()
-        except Refused as refused:
-            failed(refused.message)
-            st.button("Try again")
+            show(mesh)
+        except Refused as said:
+            refused_by(said)
 
-    return shown
-
-
-def opened() -> None:
-    """What whoever is there may see."""
-    context = current()
-    caller = caller_of(context)
-    if caller is None:
-        chosen(lambda _: welcome, signed_in=False).run()
-        return
-    mesh = Mesh(context.http, caller)
-    page = chosen(lambda show: refusable(lambda: show(mesh)), signed_in=True)
-    person(caller, context)
-    page.run()
+    return page
 
 
 def main() -> None:
@@ -106,7 +98,20 @@ def main() -> None:
         page_title="HyperStream Mesh", page_icon=str(Path(__file__).with_name("icon.png")), layout="wide"
     )
     st.html(CSS)
-    refusable(opened)()
+    context = current()
+    try:
+        caller = caller_of(context)
+    except Refused as refused:
+        said = refused
+        chosen(lambda _: lambda: refused_by(said), signed_in=False).run()
+        return
+    if caller is None:
+        chosen(lambda _: welcome, signed_in=False).run()
+        return
+    mesh = Mesh(context.http, caller)
+    page = chosen(lambda show: page_of(show, mesh), signed_in=True)
+    person(caller, context)
+    page.run()
 
 
 main()

@@ -23,7 +23,6 @@ _OPTIONS: Final = {
     "server.enableAgentApi": False,
     "browser.gatherUsageStats": False,
     "client.toolbarMode": "viewer",
-    "client.showSidebarNavigation": False,  # of files in pages/, until the script names its pages
     "client.showErrorDetails": "none",
     "client.showErrorLinks": False,
     "theme.light.primaryColor": "#0f766e",

@@ -146,6 +146,18 @@ def test_times_are_local_with_utc_on_hover(console, person):
     assert int(utc[11:13]) != int(hour), "Berlin is never UTC"
 
 
+def test_the_sidebar_leads_to_every_page(console, person):
+    page = person("gus")
+    item_of(page)
+    for name in ("Alerts", "Assets", "Models", "Routes", "Rollouts", "Quality", "Cost", "Audit", "Triage"):
+        page.get_by_role("link", name=name, exact=True).click()
+        expect(
+            page.locator("[data-item]")
+            if name == "Triage"
+            else page.get_by_role("heading", name=name, exact=True)
+        ).to_be_visible()
+
+
 def test_every_page_shows_something_and_nothing_fails(console, person, browser):
     page = person("joe")
     outside = []
