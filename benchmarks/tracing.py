@@ -99,7 +99,7 @@ async def request_rounds(tracer: Tracer) -> list[tuple[float, float]]:
     table = RouteTable("default", (Route("plain", compile_when("always"), send=("mlp",)),))
     facts = {"mlp": ModelFacts("mlp", SIGNATURE)}
     config = EngineConfig({"default": table}, facts, {"mlp": ModelPolicy()}, "abc")
-    engine = Engine(config, node="here", handles={"mlp": _model}, direct=False)
+    engine = Engine(config, node="here", handles={"mlp": _model}, direct=False, noting=True)
     inference = Inference(engine, ServerFacts("bench", "0", {}), None, None, None, None)
     lane = FastLane(MeshApp(inference))
     port = await lane.start("127.0.0.1", 0)
@@ -112,7 +112,9 @@ async def request_rounds(tracer: Tracer) -> list[tuple[float, float]]:
         used, answered = [0.0, 0.0], [0, 0]
         for turn in range(TURNS):
             on = _traced_in(turn)
-            inference._tracer = tracer if on else None  # noqa: SLF001 - in one server, so that nothing else differs
+            # In one server, so that nothing else differs.
+            inference._tracer = tracer if on else None  # noqa: SLF001
+            engine._edition._noting = bool(on)  # noqa: SLF001
             began, before = time.process_time(), inference.statistics.of("default").successes
             await asyncio.sleep(TURN_S)
             used[on] += time.process_time() - began

@@ -53,6 +53,7 @@ async def connect_engine(
         handles=handles.of(config, apps or {}),
         observer=observer,
         direct=settings.data_path == "direct",
+        noting=settings.trace_ratio is not None,
     )
     engine.use_handles(handles)
     engine.follow_directory()

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 from mesh.engine.merge import ShapeKey, join_batches, shape_key, split_answer
 from mesh.routing.types import Answer, Batch, Variant
-from mesh.tracing.journey import CohortTrace, Journey, current
 
-Answering = Callable[[Batch, float | None, Variant | None, CohortTrace | None], Awaitable[Answer]]
+Answering = Callable[[Batch, float | None, Variant | None], Awaitable[Answer]]
 
 ALONE_ROWS = 64
 """A batch of this many rows gains nothing from company."""
@@ -20,7 +19,6 @@ _GroupKey = tuple[ShapeKey, bool, tuple[str, ...], Variant | None]
 class _Member:
     batch: Batch
     future: asyncio.Future[Answer]
-    journey: Journey | None
 
 
 class Cohorts:
@@ -36,7 +34,7 @@ class Cohorts:
     def submit(self, batch: Batch, deadline: float | None, variant: Variant | None) -> asyncio.Future[Answer]:
         """The answer for these rows. Cancelling the future leaves the others of the cohort undisturbed."""
         future: asyncio.Future[Answer] = self._loop.create_future()
-        member = _Member(batch, future, current())
+        member = _Member(batch, future)
         if deadline is not None or len(batch) >= ALONE_ROWS:
             self._start([member], deadline, variant)
             return future
@@ -57,11 +55,8 @@ class Cohorts:
         task.add_done_callback(self._tasks.discard)
 
     async def _answer(self, members: list[_Member], deadline: float | None, variant: Variant | None) -> None:
-        traced = _traced(members)
         try:
-            answer = await self._answering(
-                join_batches([m.batch for m in members]), deadline, variant, traced
-            )
+            answer = await self._answering(join_batches([m.batch for m in members]), deadline, variant)
         except asyncio.CancelledError:
             for member in members:
                 member.future.cancel()
@@ -74,16 +69,3 @@ class Cohorts:
         for member, part in zip(members, split_answer(answer, [len(m.batch) for m in members]), strict=True):
             if not member.future.done():
                 member.future.set_result(part)
-
-
-def _traced(members: list[_Member]) -> CohortTrace | None:
-    """Where the calls for these rows are to be noted; None where nobody asks."""
-    cohort: CohortTrace | None = None
-    start = 0
-    for member in members:
-        stop = start + len(member.batch)
-        if member.journey is not None:
-            cohort = cohort or CohortTrace()
-            member.journey.share(cohort, start, stop)
-        start = stop
-    return cohort

@@ -12,13 +12,13 @@ from mesh.engine.cohort import Cohorts
 from mesh.engine.compared import Offer, keys_of
 from mesh.engine.merge import take_rows
 from mesh.engine.ports import EngineConfig, Observer
-from mesh.engine.traced import note_call, note_calls, note_shadows
+from mesh.engine.traced import note_call, note_calls, note_shadows, with_calls
 from mesh.errors import NotFound
+from mesh.routing.calls import CohortCalls
 from mesh.routing.cascade import CascadeResult, ModelCall, cascade
 from mesh.routing.deadline import after, feasible, left_ms
 from mesh.routing.table import RouteTable
 from mesh.routing.types import Answer, Batch, CallResult, Origin, RowFailure, Unreachable, Variant
-from mesh.tracing.journey import CohortTrace, current
 
 _NO_FAILURES: Mapping[int, RowFailure] = {}
 
@@ -32,14 +32,19 @@ class Edition:
         carriers: Mapping[str, Carrier],
         observer: Observer,
         tasks: set[asyncio.Task[None]],
+        *,
+        noting: bool = False,
     ) -> None:
-        """`carriers` holds one for each model of `config`; the tasks of cohorts are kept in `tasks`."""
+        """`carriers` holds one for each model of `config`; the tasks of cohorts are kept in `tasks`.
+
+        With `noting` answers carry the calls that they rest on.
+        """
         self.config = config
         self.carriers = carriers
         self.endpoints: Sequence[str] = tuple(dict.fromkeys((*config.tables, *config.models)))
         self.under_way = 0
         """Calls of `infer` that have not returned."""
-        self._observer = observer
+        self._observer, self._noting = observer, noting
         self._cohorts = {
             name: Cohorts(_TableAnswering(self, table), tasks) for name, table in config.tables.items()
         }
@@ -87,15 +92,11 @@ class Edition:
         """A hosted model's own endpoint: no rules, one call."""
         began = time.monotonic()
         future = self.carriers[model].batcher.submit(batch.tensors, len(batch), deadline)
-        journey = current()
-        if journey is not None:
-            cohort = CohortTrace()
-            journey.share(cohort, 0, len(batch))
-            note_call(cohort.calls, ModelCall(model, np.arange(len(batch))), future)
+        noted = CohortCalls() if self._noting else None
+        if noted is not None:
+            note_call(noted.calls, ModelCall(model, np.arange(len(batch))), future)
         result = await future
-        answer = _answer_of(model, len(batch), result, self.config.rules_hash)
-        if journey is not None:
-            cohort.answered(answer)
+        answer = with_calls(_answer_of(model, len(batch), result, self.config.rules_hash), noted)
         self._observer.answered(model, answer, time.monotonic() - began)
         return answer
 
@@ -105,10 +106,10 @@ class Edition:
         batch: Batch,
         deadline: float | None,
         variant: Variant | None,
-        traced: CohortTrace | None = None,
     ) -> Answer:
-        """Drive the table's cascade: make the calls it asks for, then offer its shadows. Calls are told to `traced`."""
+        """Drive the table's cascade: make the calls it asks for, then offer its shadows."""
         began = time.monotonic()
+        noted = CohortCalls() if self._noting else None
         if deadline is None:
             deadline = after(began, table.deadline_ms)
         seconds: dict[str, float] | None = {} if table.has_shadows else None
@@ -121,16 +122,16 @@ class Edition:
                 outcome: CascadeResult = done.value
                 break
             futures = [self._call(call, batch, deadline, seconds) for call in step.calls]
-            if traced is not None:
-                note_calls(traced.calls, step.calls, futures)
+            if noted is not None:
+                note_calls(noted.calls, step.calls, futures)
             results = await asyncio.gather(*futures) if len(futures) > 1 else [await futures[0]]
         if seconds is not None:
             self._offer_shadows(table, batch, outcome, seconds)
-        if traced is not None:
-            note_shadows(traced.calls, outcome.shadows)
-            traced.answered(outcome.answer)
-        self._observer.answered(table.endpoint, outcome.answer, time.monotonic() - began)
-        return outcome.answer
+        if noted is not None:
+            note_shadows(noted.calls, outcome.shadows)
+        answer = with_calls(outcome.answer, noted)
+        self._observer.answered(table.endpoint, answer, time.monotonic() - began)
+        return answer
 
     def _offer_shadows(
         self, table: RouteTable, batch: Batch, outcome: CascadeResult, seconds: Mapping[str, float]
@@ -184,10 +185,8 @@ class _TableAnswering:
         self._edition = edition
         self._table = table
 
-    async def __call__(
-        self, batch: Batch, deadline: float | None, variant: Variant | None, traced: CohortTrace | None
-    ) -> Answer:
-        return await self._edition.answer_table(self._table, batch, deadline, variant, traced)
+    async def __call__(self, batch: Batch, deadline: float | None, variant: Variant | None) -> Answer:
+        return await self._edition.answer_table(self._table, batch, deadline, variant)
 
 
 @lru_cache(maxsize=256)

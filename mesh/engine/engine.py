@@ -31,8 +31,13 @@ class Engine:
         handles: Mapping[str, HandlePath],
         observer: Observer | None = None,
         direct: bool = True,
+        noting: bool = False,
     ) -> None:
-        """`handles` gives each model's handle path; `direct` False uses nothing else (`MESH_DATA_PATH=handle`)."""
+        """`handles` gives each model's handle path; `direct` False uses nothing else (`MESH_DATA_PATH=handle`).
+
+        With `noting` answers carry the calls that they rest on, for whoever traces.
+        """
+        self._noting = noting
         self._observer: Observer = observer or Silent()
         self._tasks: set[asyncio.Task[None]] = set()
         self._carriers = Carriers(node, self._observer, direct=direct)
@@ -157,7 +162,8 @@ class Engine:
             await close_all(list(used - held))
 
     def _edited(self, config: EngineConfig, handles: Mapping[str, HandlePath]) -> Edition:
-        return Edition(config, self._carriers.hold(config, handles), self._observer, self._tasks)
+        carriers = self._carriers.hold(config, handles)
+        return Edition(config, carriers, self._observer, self._tasks, noting=self._noting)
 
     # -- answering
 

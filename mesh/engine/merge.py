@@ -88,5 +88,6 @@ def split_answer(answer: Answer, sizes: Sequence[int]) -> Iterator[Answer]:
             failed,
             answer.rules,
             None if answer.voices is None else answer.voices.part(start, stop),
+            None if answer.calls is None else (answer.calls[0], start, stop),
         )
         start = stop

@@ -1,13 +1,14 @@
-"""Model calls as parts of a journey. Only called where somebody traces."""
+"""Model calls, noted for whoever traces. Only called where somebody does."""
 
 import asyncio
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
+from mesh.routing.calls import CallPart, CohortCalls
 from mesh.routing.cascade import ModelCall, ShadowCall
-from mesh.routing.types import CallResult, Scored, Unreachable
-from mesh.tracing.journey import CallPart
+from mesh.routing.types import Answer, CallResult, Scored, Unreachable
 
 UNKNOWN: Final = "unknown"
 
@@ -38,6 +39,14 @@ def note_shadows(calls: list[CallPart], shadows: Sequence[ShadowCall]) -> None:
         CallPart(one.model, UNKNOWN, "offered", one.rows, len(one.rows), now, now, shadow=True)
         for one in shadows
     ]
+
+
+def with_calls(answer: Answer, noted: CohortCalls | None) -> Answer:
+    """The answer with the calls that it rests on."""
+    if noted is None:
+        return answer
+    noted.troubled = answer.troubled
+    return replace(answer, calls=(noted, 0, len(answer)))
 
 
 def _told(done: asyncio.Future[CallResult], rows: int) -> tuple[str, str]:

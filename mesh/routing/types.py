@@ -10,6 +10,8 @@ from typing import Final, Literal, Protocol
 
 import numpy as np
 
+from mesh.routing.calls import CallShare
+
 Tensors = Mapping[str, np.ndarray]
 """Named arrays with the same leading dimension N. BYTES tensors are object arrays of `bytes`."""
 
@@ -155,7 +157,8 @@ class Answer:
     `confidence` is float32 [N] (NaN where the answering model has none) or None where no row has one. `origin_of` is
     intp [N]: the index into `origins` for each row, -1 for a failed one. `degraded` is bool [N]: the row's answer is not the one
     its routes asked for. `failed` maps row → failure. `rules` is the content hash of the table that decided.
-    `voices` are there where several models scored rows; they are computed when somebody asks.
+    `voices` are there where several models scored rows; they are computed when somebody asks. `calls` are there where
+    somebody traces.
     """
 
     outputs: Tensors
@@ -166,6 +169,14 @@ class Answer:
     failed: Mapping[int, RowFailure]
     rules: str
     voices: Voices | None = field(default=None, compare=False, repr=False)
+    calls: CallShare | None = field(default=None, compare=False, repr=False)
 
     def __len__(self) -> int:
         return len(self.origin_of)
+
+    @property
+    def troubled(self) -> bool:
+        """Some row failed or is degraded."""
+        if self.calls is not None and not self.calls[0].troubled:
+            return False
+        return bool(self.failed) or bool(self.degraded.any())

@@ -6,13 +6,14 @@ of it; without tracing it is never set.
 
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
+from mesh.routing.calls import CallShare
 from mesh.routing.types import Answer, Origin
 from mesh.tracing.context import TraceContext
 from mesh.tracing.span import Attributes, Kind
@@ -20,49 +21,6 @@ from mesh.tracing.span import Attributes, Kind
 NOTHING: Final[Attributes] = {}
 MAX_STEPS: Final = 256
 """Steps of one journey; a batch that is tried again for hours must not grow without end."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class CallPart:
-    """One call of a model that a cohort made. `rows` are ascending places in the cohort, None for all of it."""
-
-    model: str
-    version: str
-    outcome: str
-    rows: np.ndarray | None
-    row_count: int
-    began_ns: int
-    ended_ns: int
-    shadow: bool = False
-
-
-class CohortTrace:
-    """The calls that were made for a cohort, shared by all who trace it. `troubled`: some row failed or is degraded."""
-
-    __slots__ = ("calls", "troubled")
-
-    def __init__(self) -> None:
-        self.calls: list[CallPart] = []
-        self.troubled = False
-
-    def answered(self, answer: Answer) -> None:
-        """The cohort as a whole was answered so: looked at once, not by every caller."""
-        self.troubled = bool(answer.failed) or bool(answer.degraded.any())
-
-
-Share = tuple[CohortTrace, int, int]
-"""A cohort's trace, and which of its rows are this journey's: from the first place up to the second."""
-
-
-def calls_of(share: Share) -> list[CallPart]:
-    """The calls of a cohort that concern this journey's rows."""
-    cohort, start, stop = share
-    return [call for call in cohort.calls if call.rows is None or _touches(call.rows, start, stop)]
-
-
-def _touches(rows: np.ndarray, start: int, stop: int) -> bool:
-    at = int(np.searchsorted(rows, start))
-    return at < len(rows) and int(rows[at]) < stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +47,6 @@ class Journey:
     attributes: Attributes = NOTHING
     records: "Sequence[RecordContext]" = ()
     steps: Sequence[Step] = ()
-    shares: tuple[Share, ...] = ()
     _answers: tuple[Answer, ...] = ()
     _context: TraceContext | None = None
 
@@ -108,11 +65,6 @@ class Journey:
             known = self._context = TraceContext(known.trace_id, known.span_id, self.sampled)
         return known
 
-    def share(self, cohort: CohortTrace, start: int, stop: int) -> None:
-        """The engine answers a cohort of which places `start` to `stop` are ours."""
-        if len(self.shares) < MAX_STEPS:
-            self.shares = (*self.shares, (cohort, start, stop))
-
     def step(
         self, name: str, kind: Kind, began_ns: int, attributes: Attributes, error: str | None = None
     ) -> None:
@@ -128,10 +80,12 @@ class Journey:
     @property
     def troubled(self) -> bool:
         """Some row of ours failed or is degraded."""
-        for share in self.shares:
-            if share[0].troubled:
-                return any(bool(answer.failed) or bool(answer.degraded.any()) for answer in self._answers)
-        return False
+        return any(answer.troubled for answer in self._answers)
+
+    @property
+    def shares(self) -> Iterator[CallShare]:
+        """The calls that its answers rest on."""
+        return (answer.calls for answer in self._answers if answer.calls is not None)
 
     @property
     def degraded(self) -> bool:

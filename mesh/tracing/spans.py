@@ -6,9 +6,10 @@ with `mesh.`.
 
 from collections.abc import Iterator
 
+from mesh.routing.calls import CallPart, calls_of
 from mesh.routing.types import Origin
 from mesh.tracing.context import TraceContext
-from mesh.tracing.journey import CallPart, Journey, RecordContext, calls_of, new_span_id
+from mesh.tracing.journey import Journey, RecordContext, new_span_id
 from mesh.tracing.span import Attribute, Event, Span
 
 

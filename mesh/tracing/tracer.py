@@ -35,13 +35,26 @@ class Tracer:
         self._second = 0
         self._trouble = 0
 
-    def begin(self, traceparent: str | bytes | None = None) -> Journey:
-        """A request that came with this header. What it is called is said when it ends, if it is kept."""
+    def begin(self) -> Journey:
+        """Something that nobody sent a trace with. What it is called is said when it ends, if it is kept."""
+        return Journey(None, self._draw() < self._ratio)
+
+    def asked(self, traceparent: str | bytes | None) -> Journey | None:
+        """A request that came with this header; None for one that is told of only if it goes wrong: `late` makes its journey.
+
+        Most requests are such, so for them no more is done here than to draw a number.
+        """
         if traceparent is not None:
             parent = parse_traceparent(traceparent)
             if parent is not None:
                 return Journey(parent, parent.sampled)
-        return Journey(None, self._draw() < self._ratio)
+        return Journey(None, True) if self._draw() < self._ratio else None
+
+    def late(self, seconds: float) -> Journey:
+        """A request that began so many seconds ago, was not to be kept, and went wrong."""
+        journey = Journey(None, False)
+        journey.began_ns -= int(seconds * 1e9)
+        return journey
 
     def note_records(self, journey: Journey, found: list[RecordContext]) -> None:
         """The records of a micro-batch that came with traces that their senders keep: so the batch is kept."""

@@ -83,6 +83,7 @@ class InferRoute:
         except HttpRefusal as error:
             refusal = error
         except Exception:  # noqa: BLE001 - the last resort: a defect must not show its insides, nor end the connection
+            journey = inference.late(journey, received)
             _LOG.exception(
                 "request %s for '%s' failed unexpectedly",
                 shown_id.decode("latin-1"),

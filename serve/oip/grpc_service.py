@@ -228,6 +228,7 @@ class InferenceService:
             raise
         except Exception as error:
             # The last resort: a defect must not show its insides to a client.
+            journey = inference.late(journey, received)
             _LOG.exception(
                 "a gRPC request for '%s' failed unexpectedly", endpoint, extra=told(journey, request_id)
             )

@@ -114,37 +114,47 @@ class Inference:
         )
 
     def begin(self, traceparent: str | bytes | None) -> Journey | None:
-        """The journey of a request; None where nothing is traced. It ends in `answered` or `refused`."""
-        return None if self._tracer is None else self._tracer.begin(traceparent)
+        """The journey of a request, which ends in `answered` or `refused`; None where none is kept, or only if it goes wrong."""
+        return None if self._tracer is None else self._tracer.asked(traceparent)
+
+    def late(self, journey: Journey | None, received: float) -> Journey | None:
+        """The journey of a request that went wrong; None where nothing is traced."""
+        if journey is not None or self._tracer is None:
+            return journey
+        return self._tracer.late(time.monotonic() - received)
 
     async def answer(self, request: InferRequest, journey: Journey | None = None) -> Answer:
         """Ask the mesh; any `MeshError` means that the request as a whole has no answer."""
-        if journey is None:
-            return await self._answer(request)
-        token = CURRENT.set(journey)
-        try:
-            answer = await self._answer(request)
-        finally:
-            CURRENT.reset(token)
-        journey.answered(answer)
-        return answer
-
-    async def _answer(self, request: InferRequest) -> Answer:
         if self._under_way >= self.limits.requests:
             raise Overloaded(request.endpoint, f"{self._under_way} requests are under way")
         self._under_way += 1
+        token = None if journey is None else CURRENT.set(journey)  # for logs
         try:
             answer = await self.mesh.infer(
                 request.endpoint, request.batch, deadline=request.deadline, variant=request.variant
             )
         finally:
             self._under_way -= 1
+            if token is not None:
+                CURRENT.reset(token)
+        if self._tracer is not None:
+            self._note(self._tracer, journey, answer)
         failure = whole_failure(request.endpoint, answer, partial=request.partial)
         if failure is not None:
             raise failure
         if self._tap is not None:
             self._tap.look(request.endpoint, request.batch, answer)
         return answer
+
+    @staticmethod
+    def _note(tracer: Tracer, journey: Journey | None, answer: Answer) -> None:
+        """For the journey, or for one that begins only now because something is wrong; `_end` finds it in this task."""
+        if journey is not None:
+            journey.answered(answer)
+        elif answer.troubled:
+            late = tracer.late(0.0)
+            late.answered(answer)
+            CURRENT.set(late)
 
     def answered(
         self,
@@ -160,7 +170,7 @@ class Inference:
         seconds = time.monotonic() - received
         self.statistics.succeeded(endpoint, rows, seconds)
         self._observer.requested(endpoint, protocol, code, rows, seconds)
-        self._end(journey, endpoint, protocol, code, rows, request_id, None)
+        self._end(journey, endpoint, protocol, code, rows, request_id, None, seconds)
 
     def refused(
         self,
@@ -179,9 +189,8 @@ class Inference:
         else:
             endpoint = UNKNOWN
         self._observer.requested(endpoint, protocol, code, rows, seconds)
-        self._end(
-            journey, endpoint, protocol, code, rows, request_id, None if code in CALLERS_FAULT else code
-        )
+        error = None if code in CALLERS_FAULT else code
+        self._end(journey, endpoint, protocol, code, rows, request_id, error, seconds)
 
     def _end(
         self,
@@ -192,8 +201,14 @@ class Inference:
         rows: int,
         request_id: str,
         error: str | None,
+        seconds: float,
     ) -> None:
-        if journey is None or self._tracer is None or not self._tracer.kept(journey, error):
+        tracer = self._tracer
+        if tracer is None:
+            return
+        if journey is None:
+            journey = _begun_late(tracer, error, seconds)
+        if journey is None or not tracer.kept(journey, error):
             return
         transport = "rpc.system" if protocol == "grpc" else "network.protocol.name"
         attributes: dict[str, Attribute] = {
@@ -203,7 +218,17 @@ class Inference:
             "mesh.rows": rows,
             "mesh.status": code,
         }
-        self._tracer.tell(journey, "server", f"infer {endpoint}", attributes)
+        tracer.tell(journey, "server", f"infer {endpoint}", attributes)
+
+
+def _begun_late(tracer: Tracer, error: str | None, seconds: float) -> Journey | None:
+    """The journey of a request that nobody meant to keep: None where all went well."""
+    late = CURRENT.get()
+    if late is None:
+        return None if error is None else tracer.late(seconds)
+    CURRENT.set(None)  # a connection's next request is of the same task
+    late.began_ns = time.time_ns() - int(seconds * 1e9)
+    return late
 
 
 def told(journey: Journey | None, request_id: str) -> dict[str, str]:

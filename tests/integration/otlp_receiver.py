@@ -21,6 +21,7 @@ class Received:
     attributes: dict[str, str]
     events: tuple[str, ...]
     failed: bool
+    seconds: float
 
 
 class OtlpReceiver:
@@ -84,4 +85,5 @@ def _received(process: str, span: object) -> Received:
         attributes,
         tuple(event.name for event in span.events),  # type: ignore[attr-defined]
         span.status.code == 2,  # type: ignore[attr-defined]
+        (span.end_time_unix_nano - span.start_time_unix_nano) / 1e9,  # type: ignore[attr-defined]
     )

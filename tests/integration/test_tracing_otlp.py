@@ -68,7 +68,8 @@ class Stack:
         facts = {name: ModelFacts(name, SIGNATURE, has_confidence=True) for name in models}
         tables = {"default": RouteTable("default", routes)}
         config = EngineConfig(tables, facts, {name: ModelPolicy(timeout_s=1) for name in models}, "rules-1")
-        return Engine(config, node="n", handles={name: self._handle(name) for name in models}, direct=False)
+        handles = {name: self._handle(name) for name in models}
+        return Engine(config, node="n", handles=handles, direct=False, noting=True)
 
     def _handle(self, name: str):
         async def answer(payload: bytes) -> bytes:
@@ -139,6 +140,25 @@ async def test_a_degraded_answer_is_kept_though_nobody_sampled_it(receiver: Otlp
     failed = spans["call anomaly"]
     assert (failed.failed, failed.attributes["mesh.call.outcome"]) == (True, "deadline")
     assert not any(span.name == "infer unknown" for span in receiver.spans())
+
+
+async def test_a_degraded_answer_without_a_trace_begins_one_and_the_next_request_is_not_taken_for_it(
+    receiver: OtlpReceiver,
+) -> None:
+    stack = Stack(receiver, 0)
+    stack.away = True
+    engine = stack.engine()
+    route = InferRoute(Inference(engine, ServerFacts("t", "0", {}), None, None, None, stack.tracer))
+    assert (await route.respond("default", "", {}, BODY)).status == 200
+    assert (await route.respond("rules", "", {}, BODY)).status == 200  # of the same task, as on a connection
+    await engine.close()
+    await asyncio.to_thread(stack.sink.close, 5)
+    until(lambda: bool(receiver.spans()), 10)
+    spans = {span.name: span for span in receiver.spans()}
+    assert set(spans) == {"infer default", "call rules", "call anomaly"}
+    assert len({span.trace for span in spans.values()}) == 1
+    assert spans["infer default"].attributes["mesh.degraded"] == "True"
+    assert spans["infer default"].seconds > 0.5, "it began when the request came"
 
 
 async def test_a_record_is_read_from_its_sender_to_the_sink(receiver: OtlpReceiver) -> None:

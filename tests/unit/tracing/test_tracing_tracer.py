@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from mesh.errors import InvalidConfig
+from mesh.routing.calls import CallPart, CallShare, CohortCalls, calls_of
 from mesh.routing.types import Answer, Origin, RowFailure
 from mesh.settings import Settings
 from mesh.telemetry.recorder import Recorder
 from mesh.tracing.context import TraceContext
-from mesh.tracing.journey import CallPart, CohortTrace, Journey, RecordContext, calls_of
+from mesh.tracing.journey import Journey, RecordContext
 from mesh.tracing.span import MemorySpans, Span
 from mesh.tracing.tracer import MAX_RECORDS, TROUBLE_PER_S, Tracer
 
@@ -25,14 +26,10 @@ class Traced:
         self.sink, self.recorder = MemorySpans(), Recorder()
         self.tracer = Tracer(ratio, self.sink, self.recorder, draw=lambda: draws)
 
-    def begin(self, header: str | None = None) -> Journey:
-        return self.tracer.begin(header)
-
-    def answered(self, journey: Journey, answer: Answer) -> None:
-        cohort = CohortTrace()
-        cohort.answered(answer)
-        journey.share(cohort, 0, len(answer))
-        journey.answered(answer)
+    def begin(self, header: str) -> Journey:
+        journey = self.tracer.asked(header)
+        assert journey is not None
+        return journey
 
     def end(self, journey: Journey, error: str | None = None) -> None:
         if self.tracer.kept(journey, error):
@@ -43,12 +40,13 @@ class Traced:
         return {key[0]: value for key, value in snapshot.get("mesh_traces_total", {}).items()}
 
 
-def _answer(*, degraded: bool = False, failed: bool = False) -> Answer:
+def _answer(*, degraded: bool = False, failed: bool = False, calls: CallShare | None = None) -> Answer:
     failures = {0: RowFailure("rules", "away", "no replica")} if failed else {}
     origins = () if failed else (Origin("rules", "2", "baseline", "primary"),)
     return Answer(
-        {}, None, origins, np.full(1, -1 if failed else 0, np.intp), np.array([degraded]), failures, "abc"
-    )
+        {}, None, origins, np.full(1, -1 if failed else 0, np.intp), np.array([degraded]), failures, "abc",
+        calls=calls,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -62,10 +60,12 @@ def _answer(*, degraded: bool = False, failed: bool = False) -> Answer:
 )
 def test_the_caller_decides_else_the_ratio(header: str | None, draws: float, kept: bool):
     traced = Traced(draws=draws)
-    journey = traced.begin(header)
-    journey.answered(_answer())
-    traced.end(journey)
+    journey = traced.tracer.asked(header)
+    if journey is not None:
+        journey.answered(_answer())
+        traced.end(journey)
     assert bool(traced.sink.spans) is kept
+    assert (journey is None) is (header is None and not kept), "nothing is made for what nobody asked to keep"
     assert traced.counted() == ({"sampled": 1} if kept else {})
 
 
@@ -75,7 +75,7 @@ def test_the_caller_decides_else_the_ratio(header: str | None, draws: float, kep
 def test_trouble_is_always_kept(answer: Answer, why: str):
     traced = Traced(ratio=0)
     journey = traced.begin(PARENT + "0")
-    traced.answered(journey, answer)
+    journey.answered(answer)
     traced.end(journey)
     assert traced.counted() == {why: 1}
     (span,) = traced.sink.spans
@@ -86,7 +86,7 @@ def test_trouble_is_always_kept(answer: Answer, why: str):
 def test_an_outage_is_traced_up_to_a_bound():
     traced = Traced(ratio=0)
     for _ in range(3 * TROUBLE_PER_S):
-        traced.end(traced.begin(), "503")
+        traced.end(traced.tracer.late(0.1), "503")
     kept = traced.counted()["error"]
     assert TROUBLE_PER_S <= kept <= 2 * TROUBLE_PER_S  # two, where a second ended meanwhile
     dropped = traced.recorder.snapshot().counters["mesh_traces_dropped_total"][()]
@@ -98,8 +98,8 @@ def _call(model: str, rows: list[int] | None, outcome: str = "answered", *, shad
     return CallPart(model, "2", outcome, places, 0 if rows is None else len(rows), 5, 9, shadow)
 
 
-def _cohort(*calls: CallPart) -> CohortTrace:
-    cohort = CohortTrace()
+def _cohort(*calls: CallPart) -> CohortCalls:
+    cohort = CohortCalls()
     cohort.calls += calls
     return cohort
 
@@ -114,8 +114,7 @@ def test_calls_are_children_with_role_version_and_decision():
         _call("degrader", [1], shadow=True),
         _call("other", [3]),
     ]
-    journey.share(_cohort(*calls), 0, 2)
-    journey.answered(_answer())
+    journey.answered(_answer(calls=(_cohort(*calls), 0, 2)))
     traced.end(journey)
     own, *children = traced.sink.spans
     assert own.parent is not None
@@ -146,7 +145,7 @@ def test_calls_for_the_rows_of_others_are_not_mine(rows: list[int] | None, mine:
 
 def test_a_batch_and_its_records_link_to_each_other():
     traced = Traced(ratio=0)
-    journey = traced.begin()
+    journey = traced.tracer.begin()
     sent = TraceContext("a" * 32, "b" * 16, sampled=True)
     other = TraceContext("c" * 32, "d" * 16, sampled=True)
     many = [RecordContext(other, 1, offset) for offset in range(500)]
@@ -181,3 +180,19 @@ async def test_without_a_tracer_nothing_is_noted():
     assert open_tracer(Settings(), "router", Recorder(), AsyncExitStack()) is None
     await asyncio.sleep(0)
     assert current() is None
+
+
+def test_a_request_that_went_wrong_began_when_it_came():
+    traced = Traced(ratio=0)
+    traced.end(traced.tracer.late(2.0), "503")
+    (span,) = traced.sink.spans
+    assert 2.0 <= (span.ended_ns - span.began_ns) / 1e9 < 3.0
+
+
+def test_a_caller_among_others_in_trouble_looks_at_its_own_rows():
+    cohort = _cohort()
+    quiet = _answer(degraded=True, calls=(cohort, 0, 1))
+    assert not quiet.troubled, "nobody of the cohort is: its rows are not looked at"
+    cohort.troubled = True
+    assert quiet.troubled
+    assert not _answer(calls=(cohort, 1, 2)).troubled
