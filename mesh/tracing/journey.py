@@ -11,8 +11,6 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-
 from mesh.routing.calls import CallShare
 from mesh.routing.types import Answer, Origin
 from mesh.tracing.context import TraceContext
@@ -103,10 +101,7 @@ class Journey:
     def origins(self) -> set[Origin]:
         """Who answered rows of ours."""
         return {
-            answer.origins[at]
-            for answer in self._answers
-            for at in np.unique(answer.origin_of).tolist()
-            if at >= 0
+            answer.origins[at] for answer in self._answers for at in set(answer.origin_of.tolist()) if at >= 0
         }
 
     @property

@@ -20,8 +20,8 @@ def spans_of(journey: Journey, ended_ns: int) -> list[Span]:
         return TraceContext(journey.context.trace_id, new_span_id(), True)
 
     own = TraceContext(journey.context.trace_id, journey.context.span_id, True)
-    spans = [_own(journey, own, ended_ns)]
     origins = journey.origins
+    spans = [_own(journey, own, origins, ended_ns)]
     for share in journey.shares:
         spans += [_call(call, origins, child(), own) for call in calls_of(share)]
     for step in journey.steps:
@@ -41,7 +41,7 @@ def spans_of(journey: Journey, ended_ns: int) -> list[Span]:
     return spans
 
 
-def _own(journey: Journey, own: TraceContext, ended_ns: int) -> Span:
+def _own(journey: Journey, own: TraceContext, origins: set[Origin], ended_ns: int) -> Span:
     attributes: dict[str, Attribute] = {**journey.attributes, "mesh.degraded": journey.degraded}
     if journey.rules:
         attributes["mesh.rules"] = journey.rules
@@ -56,21 +56,21 @@ def _own(journey: Journey, own: TraceContext, ended_ns: int) -> Span:
         ended_ns,
         attributes,
         tuple(record.context for record in journey.records),
-        tuple(_decisions(journey, ended_ns)),
+        tuple(_decisions(origins, journey.rules, ended_ns)),
         journey.failure,
     )
 
 
-def _decisions(journey: Journey, at_ns: int) -> Iterator[Event]:
+def _decisions(origins: set[Origin], rules: str, at_ns: int) -> Iterator[Event]:
     """Who answered, as evaluations of a flag: the route is the flag, model and role are what it came to."""
-    for origin in sorted(journey.origins, key=lambda one: (one.route, one.role, one.model)):
+    for origin in sorted(origins, key=lambda one: (one.route, one.role, one.model)):
         yield Event(
             "feature_flag.evaluation",
             at_ns,
             {
                 "feature_flag.key": origin.route,
                 "feature_flag.result.variant": origin.role,
-                "feature_flag.version": journey.rules,
+                "feature_flag.version": rules,
                 "mesh.model.name": origin.model,
                 "mesh.model.version": origin.version,
             },
