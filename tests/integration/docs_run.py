@@ -119,7 +119,12 @@ class Session:
             return []
         else:
             ran = self._done(place, words, command)
-            while ran.code and ONLY_READS.match(command) and time.monotonic() < began + AGAIN_S:
+            # A rollout that was just started begins at the controller's next look.
+            while (
+                ran.code
+                and (ONLY_READS.match(command) or "is Pending" in ran.said)
+                and time.monotonic() < began + AGAIN_S
+            ):
                 time.sleep(0.5)
                 ran = self._done(place, words, command)
         self.took[f"{place} {command[:60]}"] = time.monotonic() - began

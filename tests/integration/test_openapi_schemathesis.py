@@ -15,6 +15,7 @@ from graphql_server import document
 from mesh.cluster.connect import policy_of
 from mesh.engine.engine import Engine
 from mesh.engine.ports import EngineConfig
+from mesh.errors import StoreAway
 from mesh.records.memory_audit import MemoryLedger
 from mesh.rules.memory import memory_book
 from mesh.settings import Settings
@@ -35,7 +36,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 async def no_figures():
-    raise TimeoutError
+    raise StoreAway("the scoreboard", "nothing within 5 s")
 
 
 def status() -> Status:

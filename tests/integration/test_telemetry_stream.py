@@ -189,7 +189,8 @@ def compare(chains: Chains, want: Mapping[tuple[str, int], np.ndarray]) -> int:
         key = (str(metadata["asset"]), int(metadata["ts"]))
         assert name == f"{key[0]}@{key[1]}"
         assert key in want, f"{name} is of no window"
-        np.testing.assert_allclose(np.array(value["features"]).ravel(), want[key], rtol=1e-6, atol=1e-6)
+        features = np.array(value["features"]).ravel()
+        np.testing.assert_allclose(features, want[key], rtol=1e-6, atol=1e-6, err_msg=f"{name} {metadata}")
         seen += 1
     return seen - len(want)
 
