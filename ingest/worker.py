@@ -196,6 +196,9 @@ class Worker:
         except (InvalidInput, NotFound, RowsFailed) as error:
             # All rows are refused alike: the model has changed since they were checked, or rejects them all.
             return await self._refused(polled, group, error, last=last)
+        journey = current()
+        if journey is not None:  # with its calls, also where no row of it is published
+            journey.answered(answer)
         settled = settle(records, answer)
         if settled.answered is None or settled.answered:
             await self._publish(polled, records, answer, settled.answered)
@@ -233,7 +236,6 @@ class Worker:
             self._tap.look(polled, records, answer, chosen)
         journey = current()
         if journey is not None:
-            journey.answered(answer)
             told: Attributes = {"messaging.batch.message_count": len(answers), "mesh.endpoint": model_id}
             journey.step("publish redis", "producer", began, told)
         n = len(answers)

@@ -181,10 +181,8 @@ def _answering() -> Iterator[None]:
         yield
     except TimeoutError:
         raise StoreAway("the scoreboard", f"nothing within {_CALL_TIMEOUT_S:g} s") from None
-    except (
-        RayError,
-        ValueError,
-    ) as error:  # ValueError: Ray's word for a named actor that is between two lives
+    # ValueError: Ray's word for a named actor that is between two lives.
+    except (RayError, ValueError) as error:
         raise StoreAway("the scoreboard", str(error).partition("\n")[0]) from error
 
 

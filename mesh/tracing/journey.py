@@ -1,7 +1,7 @@
 """What happens to one request or micro-batch on its way, noted so cheaply that all can be noted and few kept.
 
 The journey that the running task is on is in a context variable, so that what lies between the edges and the engine need not know
-of it; without tracing it is never set.
+of it: for logs, and for the steps of a batch. Without tracing it is never set.
 """
 
 import random

@@ -52,7 +52,7 @@ class Stack:
     """A table of two models and a shadow; the second model can be switched off."""
 
     def __init__(self, receiver: OtlpReceiver, ratio: float) -> None:
-        self.receiver, self.away = receiver, False
+        self.receiver, self.away, self.slow_once = receiver, False, False
         self.recorder = Recorder()
         self.sink = OtelSpans("test", OTLPSpanExporter(f"{receiver.url}/v1/traces"))
         self.tracer = Tracer(ratio, self.sink, self.recorder)
@@ -73,6 +73,9 @@ class Stack:
 
     def _handle(self, name: str):
         async def answer(payload: bytes) -> bytes:
+            if self.slow_once and name == "rules":
+                self.slow_once = False
+                await asyncio.sleep(5)
             if self.away and name == "anomaly":
                 await asyncio.sleep(5)
             request = unpack(payload)
@@ -192,3 +195,29 @@ async def test_a_record_is_read_from_its_sender_to_the_sink(receiver: OtlpReceiv
     assert set(spans) == {"call rules", "call anomaly", "shadow degrader", "publish redis"}
     assert {span.parent for span in spans.values()} == {batch.span}
     assert spans["publish redis"].attributes["messaging.batch.message_count"] == "100"
+
+
+async def test_an_attempt_that_answered_no_row_leaves_its_calls_in_the_trace_too(
+    receiver: OtlpReceiver,
+) -> None:
+    stack = Stack(receiver, 0)
+    stack.slow_once = True
+    engine, ledger, sink = stack.engine(), Ledger(8), MemorySink()
+    ledger.assign(0, 0)
+    opened = ledger.open(0, 0, 9, 10)
+    assert opened is not None
+    worker = Worker(
+        engine, sink, MemoryDeadLetters(), ledger=ledger, config=IngestConfig(), recorder=Recorder(),
+        default_endpoint="default", tracer=stack.tracer,
+    )  # fmt: skip
+    values = [json.dumps({"features": [[1, 2]]}).encode()] * 10
+    messages = [Message("d" * 32)] * 10
+    polled = Polled("ml.inference", values, [0] * 10, list(range(10)), messages, (opened.span,), 0.0, 0.0)
+    done = asyncio.Event()
+    worker.accept(polled, done.set)
+    await asyncio.wait_for(done.wait(), 10)
+    await engine.close()
+    assert len(sink.published) == 10
+    await asyncio.to_thread(stack.trace, "d" * 32)
+    outcomes = [one.attributes["mesh.call.outcome"] for one in receiver.spans() if one.name == "call rules"]
+    assert sorted(outcomes) == ["answered", "deadline"]
