@@ -1,5 +1,6 @@
 """Predictions as they come out of Redis: the log, which can be resumed from any id, and one line for each."""
 
+import re
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -9,8 +10,9 @@ from redis.exceptions import ConnectionError as RedisAway
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisSlow
 
-from mesh.errors import MeshError
+from mesh.errors import InvalidInput, MeshError
 from mesh.settings import Settings
+from mesh.spec.durations import read_duration
 
 BLOCK_MS: Final = 1000
 _COUNT: Final = 500
@@ -18,6 +20,19 @@ _COUNT: Final = 500
 
 class RedisFailed(MeshError):
     """Redis does not answer, or says no; the message names the address and the variable that sets it."""
+
+
+def begins(since: str, now_ms: int) -> str:
+    """The id in the log after which `--since` reads on: an id itself, or how long before `now_ms` (ms since 1970), such as `10m`.
+
+    Ids begin with the time of their entry. `InvalidInput` for what is neither.
+    """
+    if re.fullmatch(r"[0-9]{1,19}(-[0-9]{1,19})?", since):
+        return since
+    try:
+        return f"{max(0, now_ms - read_duration(since))}-0"
+    except ValueError as error:
+        raise InvalidInput("--since", f"{error}, or the id of a line, such as 1764000000000-0") from None
 
 
 class Log:

@@ -1,12 +1,13 @@
 """`hyperstream tail`."""
 
 import sys
+import time
 from typing import Annotated
 
 import typer
 
 from mesh.cli import environment
-from mesh.cli.predictions import Log, follow, one_line, parse
+from mesh.cli.predictions import Log, begins, follow, one_line, parse
 
 
 def tail(
@@ -15,21 +16,26 @@ def tail(
         bool, typer.Option("--json", help="One JSON document a line, as it lies in Redis.")
     ] = False,
     since: Annotated[
-        str | None, typer.Option(help="Read on after this id of an earlier line; 0 is the beginning.")
+        str | None,
+        typer.Option(
+            help="Read on after this id of an earlier line, or from so long ago, such as 10m; 0 is the beginning."
+        ),
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Stop after so many.")] = None,
 ) -> None:
     """Watch predictions come out of Redis: id, input, endpoint, who answered, confidence, latency.
 
-    Reads the log in Redis, so nothing is missed in between: --since resumes where an earlier run ended.
+    Reads the log in Redis, so nothing is missed in between: --since resumes where an earlier run ended. Without it only what
+    comes from now on is shown.
 
     For example:
 
     - `hyperstream tail`
     - `hyperstream tail --model threat-detector-v1 --json | jq .predictions`
+    - `hyperstream tail --since 10m --limit 20`
     - `hyperstream tail --since 1764000000000-0`
     """
-    log = Log(environment.settings(), since)
+    log = Log(environment.settings(), since and begins(since, time.time_ns() // 1_000_000))
     shown = 0
     try:
         for entry, payload in follow(log):

@@ -16,7 +16,7 @@ from stream_servers import ROOT
 from tests.unit.docs.docs_fences import RUN, Block
 
 FOLLOWS = re.compile(
-    r"hyperstream (tail(?!.*--limit)|alerts watch|features materialize|simulate --scenario drift)"
+    r"hyperstream (tail(?!.*--limit)|alerts watch|features materialize(?!.*--until)|simulate --scenario drift)"
 )
 """Commands that go on until Ctrl-C."""
 GOES_ON = re.compile(r"make run-sim|hyperstream (cost|replay)\b")

@@ -176,6 +176,8 @@ def test_send_waits_for_its_own_answer_and_tail_resumes(reader):
     [first] = hyperstream("tail", "--since", "0", "--limit", 1).stdout.splitlines()
     entry, *rest = first.split("  ")
     assert rest[:3] == ["event-42", "identity", "rules (baseline, primary)"]
+    [ago] = hyperstream("tail", "--since", "1h", "--limit", 1).stdout.splitlines()
+    assert ago == first
     [second] = hyperstream("tail", "--since", entry, "--limit", 1, "--json").stdout.splitlines()
     assert json.loads(second)["input_id"] == "event-43"
     [chosen] = hyperstream("tail", "--since", "0", "--limit", 1, "--model", "default").stdout.splitlines()
@@ -194,7 +196,7 @@ def test_send_says_when_nobody_answers():
         (["send", "[[1,"], "FEATURES: is not JSON"),
         (["send", "7"], "FEATURES: must be rows"),
         (["replay", "nothing.csv"], "nothing.csv: No such file"),
-        (["tail", "--since", "yesterday"], "Redis refuses to read"),
+        (["tail", "--since", "yesterday"], "--since: must be a time such as 500ms"),
         (["send", "[[1]]", "--set", "x"], "--set: 'x' is not name=value"),
     ],
 )

@@ -1,9 +1,9 @@
 import pytest
 
 from mesh.cli.addresses import addresses, ports, serve_ports
-from mesh.cli.predictions import Log, one_line, parse
+from mesh.cli.predictions import Log, begins, one_line, parse
 from mesh.cli.ray_variables import RAY_VARIABLES, missing_from
-from mesh.errors import InvalidConfig
+from mesh.errors import InvalidConfig, InvalidInput
 from mesh.settings import Settings
 
 HAPROXY = {"RAY_SERVE_ENABLE_HA_PROXY": "1", "RAY_SERVE_HAPROXY_STATS_PORT": "8405"}
@@ -95,3 +95,12 @@ def test_a_prediction_without_confidence_or_with_many_rows():
 
 def test_the_log_reads_from_where_it_is_told():
     assert Log(Settings(), since="5-0").last == "5-0"
+
+
+def test_tail_begins_after_an_id_or_so_long_ago():
+    assert begins("1764000000000-3", 5) == "1764000000000-3"
+    assert begins("0", 5) == "0"
+    assert begins("10m", 1_764_000_600_001) == "1764000000001-0"
+    assert begins("30d", 1) == "0-0"
+    with pytest.raises(InvalidInput, match=r"--since: must be a time .*'yesterday', or the id of a line"):
+        begins("yesterday", 5)
