@@ -32,6 +32,7 @@ class Outbox:
         self._producer = Producer(
             {
                 "bootstrap.servers": bootstrap,
+                "enable.idempotence": True,  # a send that is tried again keeps its place: telemetry has an order
                 "linger.ms": 5,
                 "message.timeout.ms": 30_000,
                 "queue.buffering.max.kbytes": 65_536,

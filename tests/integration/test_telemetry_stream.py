@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from confluent_kafka import Consumer, Producer
+from confluent_kafka.admin import AdminClient
 from stream_servers import ROOT, RealKafka, RealRedis
 
 from mesh.signals.chain import SignalChain
@@ -92,10 +94,18 @@ def expected(folder: Path, records: list[Record]) -> dict[tuple[str, int], np.nd
     }
 
 
-def feed(kafka: RealKafka, topic: str, records: list[Record], per_second: float) -> None:
-    producer = Producer({"bootstrap.servers": kafka.bootstrap, "linger.ms": 5})
+def feed(
+    kafka: RealKafka, topic: str, records: list[Record], per_second: float, gate: threading.Event
+) -> None:
+    """All records in their order; the last third once the gate is open."""
+    producer = Producer(
+        {"bootstrap.servers": kafka.bootstrap, "linger.ms": 5, "enable.idempotence": True}
+    )  # else a send that is tried again comes late
     began = time.monotonic()
     for n, record in enumerate(records):
+        if n == 2 * len(records) // 3:
+            assert gate.wait(90)
+            began = time.monotonic() - n / per_second
         sensors = dict(zip(("temp", "flow", "speed"), record.values.tolist(), strict=True))
         value = {"asset": record.asset, "ts": record.time, "sensors": sensors}
         producer.produce(topic, json.dumps(value), record.asset)
@@ -138,6 +148,12 @@ class Chains:
         self.processes.append(process)
         return process
 
+    def readers(self) -> set[str]:
+        """Members of the group that have partitions, by their id; one that was killed is a member until Kafka misses it."""
+        admin = AdminClient({"bootstrap.servers": self._kafka.bootstrap})
+        found = admin.describe_consumer_groups([self.config.name])[self.config.name].result(20)
+        return {one.member_id for one in found.members if one.assignment and one.assignment.topic_partitions}
+
     def end(self) -> list[str]:
         said = []
         for process in self.processes:
@@ -148,25 +164,49 @@ class Chains:
 
     def found(self, wanted: int, seconds: float) -> Iterator[tuple[str, dict[str, object]]]:
         """Feature records until `wanted` different ids have come."""
-        consumer = Consumer(
-            {
-                "bootstrap.servers": self._kafka.bootstrap,
-                "group.id": f"{self.features}.check",
-                "auto.offset.reset": "earliest",
-            }
-        )
-        consumer.subscribe([self.features])
         ids: set[str] = set()
-        ends = time.monotonic() + seconds
-        try:
-            while len(ids) < wanted:
-                assert time.monotonic() < ends, f"{len(ids)} of {wanted} windows came"
-                for message in consumer.consume(1_000, 0.5):
-                    value = json.loads(message.value())
-                    ids.add(value["input_id"])
-                    yield value["input_id"], value
-        finally:
-            consumer.close()
+        for value in values_of(self._kafka, self.features, seconds, lambda: len(ids) < wanted):
+            ids.add(str(value["input_id"]))
+            yield str(value["input_id"]), value
+
+
+def values_of(
+    kafka: RealKafka, topic: str, seconds: float, more: Callable[[], bool]
+) -> Iterator[dict[str, object]]:
+    """What a topic holds from its beginning, as long as more is wanted."""
+    consumer = Consumer(
+        {
+            "bootstrap.servers": kafka.bootstrap,
+            "group.id": f"{topic}.check",
+            "auto.offset.reset": "earliest",
+        }
+    )
+    consumer.subscribe([topic])
+    ends, came = time.monotonic() + seconds, 0
+    try:
+        while more():
+            assert time.monotonic() < ends, f"{came} records of {topic} came"
+            for message in consumer.consume(1_000, 0.5):
+                came += 1
+                yield json.loads(message.value())
+    finally:
+        consumer.close()
+
+
+def by_asset(records: list[Record]) -> dict[str, list[int]]:
+    """The times of each asset's records, in their order."""
+    found: dict[str, list[int]] = defaultdict(list)
+    for record in records:
+        found[record.asset].append(record.time)
+    return found
+
+
+def taken(kafka: RealKafka, chains: Chains, wanted: int) -> dict[str, list[int]]:
+    """The same of the `wanted` records that lie in Kafka."""
+    found: dict[str, list[int]] = defaultdict(list)
+    for value in values_of(kafka, chains.raw, 60, lambda: sum(map(len, found.values())) < wanted):
+        found[str(value["asset"])].append(int(str(value["ts"])))
+    return found
 
 
 def committed(kafka: RealKafka, chains: Chains) -> int:
@@ -202,19 +242,24 @@ def test_features_equal_those_of_an_undisturbed_run_though_readers_are_killed_an
     chains = Chains(tmp_path, "killed", kafka, redis, snapshot_ms=500)
     records = simulated(chains.config)
     want = expected(chains.config, records)
-    feeding = threading.Thread(target=feed, args=(kafka, chains.raw, records, 1_000), daemon=True)
+    gate = threading.Event()
+    feeding = threading.Thread(target=feed, args=(kafka, chains.raw, records, 1_000, gate), daemon=True)
     try:
         victim = chains.start()
         feeding.start()
         until(lambda: committed(kafka, chains) >= 3_000, 30)
+        before = chains.readers()
         victim.send_signal(signal.SIGKILL)  # in the middle: half a second of work at most was not written
         victim.communicate(timeout=10)
         leaver = chains.start()
         chains.start()
+        until(lambda: len(chains.readers() - before) == 2, 60)
+        gate.set()
         until(lambda: committed(kafka, chains) >= 11_000, 60)
         leaver.send_signal(signal.SIGTERM)  # a rebalance in order: nothing is read again
         said = leaver.communicate(timeout=40)[0].decode()
         feeding.join(60)
+        assert taken(kafka, chains, len(records)) == by_asset(records), "the stream is as it was made"
         repeats = compare(chains, want)
         assert "left uncommitted 0" in said
         assert "read 0," not in said
