@@ -8,7 +8,7 @@ VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 PROFILE ?= small
 
 .DEFAULT_GOAL := help
-.PHONY: help setup docs reference run ui stack-up stack-up-docker stack-down-docker images run-sim api test unit lint audit sbom format bench train servers \
+.PHONY: help setup docs reference run ui stack-up stack-up-docker stack-down-docker images run-sim api ready test unit lint audit sbom format bench train servers \
 	triton-env mlflow-env constraints clean
 
 help:  ## Show this list
@@ -65,7 +65,7 @@ servers:
 
 triton-env: .venv-triton/.ready
 
-.venv-triton/.ready:
+.venv-triton/.ready: | servers
 	@if [ -x /usr/bin/python3 ] && /usr/bin/python3 -m venv .venv-triton && .venv-triton/bin/pip install --quiet --disable-pip-version-check nvidia-pytriton; \
 	then touch $@; else echo "no Triton environment: its tests are skipped (Debian: apt-get install python3-venv libpython3.11)"; fi
 
@@ -75,7 +75,11 @@ mlflow-env: .venv-mlflow/.ready
 	@if $(PYTHON) -m venv .venv-mlflow && .venv-mlflow/bin/pip install --quiet --disable-pip-version-check mlflow onnx onnxruntime; \
 	then touch $@; else echo "no MLflow environment: its tests are skipped"; fi
 
-test: $(VENV)/.dev servers triton-env mlflow-env  ## Set up and run every test
+# Downloads wait for the network and packages are unpacked meanwhile: together they take half the time.
+ready: $(VENV)/.dev servers triton-env mlflow-env
+
+test:  ## Set up and run every test
+	@$(MAKE) --no-print-directory --jobs 4 --output-sync ready
 	$(BIN)/python -X faulthandler -m pytest -n 2 --dist loadscope $(TESTS)
 
 unit: $(VENV)/.dev  ## The tests that take milliseconds

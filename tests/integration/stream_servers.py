@@ -1,11 +1,14 @@
 """A real Kafka and a real Redis for the stream's tests, on ports of their own; they can be killed and come back."""
 
+import atexit
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -13,11 +16,14 @@ import redis
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
+JVM = "-XX:+PerfDisableSharedMem -XX:TieredStopAtLevel=1"
+"""A broker that lives for a minute: half the processor time to start, and no file in /tmp that it waits for at every pause."""
 _NOT_YET = (
     KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
     KafkaError.COORDINATOR_NOT_AVAILABLE,
     KafkaError.NOT_COORDINATOR,
 )
+MEMORY_BYTES = 4 * 2**30
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -26,6 +32,28 @@ def missing(reason: str) -> None:
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+def in_memory(folder: Path) -> Path:
+    """A folder like this one, in memory where there is such a file system: it outlives servers that are killed, and ends with us.
+
+    On a machine whose disk is shared a write waits now and then for half a minute; a broker that waits so loses its lease.
+    """
+    root = memory_root()
+    if root is None:
+        return folder
+    return Path(tempfile.mkdtemp(dir=root)) / folder.name
+
+
+@cache
+def memory_root() -> str | None:
+    """Where this process keeps such folders; None where there is no room for them."""
+    shared = Path("/dev/shm")  # noqa: S108 -- what is made there is ours alone: mkdtemp
+    if not shared.is_dir() or shutil.disk_usage(shared).free < MEMORY_BYTES:
+        return None
+    root = tempfile.mkdtemp(prefix="hyperstream-tests-", dir=shared)
+    atexit.register(shutil.rmtree, root, ignore_errors=True)
+    return root
 
 
 class RealKafka:
@@ -38,24 +66,24 @@ class RealKafka:
         if not shutil.which("java") and not os.environ.get("JAVA_HOME"):
             missing("no Java runtime for Kafka")
         self._run = [sys.executable, str(script.resolve())]
-        self._folder, self._port, self._options = folder, port, options
+        self.folder, self._port, self._options = in_memory(folder), port, options
         self.bootstrap = f"127.0.0.1:{port}"
 
     def start(self) -> None:
-        words = ("start", str(self._folder), "--port", str(self._port), *self._options)
+        words = ("start", str(self.folder), "--port", str(self._port), *self._options)
         try:
             self._do(*words)
         except subprocess.CalledProcessError:
             # One random cluster id in 64 begins with a dash, which Kafka's tool takes for an option.
-            shutil.rmtree(self._folder, ignore_errors=True)
+            shutil.rmtree(self.folder, ignore_errors=True)
             self._do(*words)
 
     def kill(self) -> None:
-        self._do("stop", str(self._folder), "--kill")
+        self._do("stop", str(self.folder), "--kill")
 
     def freeze(self, seconds: float) -> None:
         """Stop the broker's process for so long, as a host that is short of processor or memory does."""
-        pid = int((self._folder / "broker-1" / "pid").read_text())
+        pid = int((self.folder / "broker-1" / "pid").read_text())
         os.kill(pid, signal.SIGSTOP)
         try:
             time.sleep(seconds)
@@ -64,13 +92,14 @@ class RealKafka:
 
     def restart(self) -> None:
         try:
-            self._do("restart", str(self._folder))
+            self._do("restart", str(self.folder))
         except subprocess.CalledProcessError:
             # After SIGKILL it checks its logs; on a busy machine that takes more than the minute it is given.
-            self._do("restart", str(self._folder))
+            self._do("restart", str(self.folder))
 
     def _do(self, *words: str) -> None:
-        subprocess.run([*self._run, *words], check=True, capture_output=True, timeout=90)
+        environ = {"JAVA_TOOL_OPTIONS": JVM, **os.environ}
+        subprocess.run([*self._run, *words], check=True, capture_output=True, timeout=90, env=environ)
 
     def create(self, *topics: str, partitions: int = 4) -> None:
         admin = AdminClient({"bootstrap.servers": self.bootstrap})
@@ -106,7 +135,8 @@ class RealRedis:
     def __init__(self, folder: Path, port: int) -> None:
         if not shutil.which("redis-server"):
             missing("no redis-server on the PATH")
-        self._folder, self._port = folder, port
+        self._folder, self._port = in_memory(folder), port
+        self._folder.mkdir(parents=True, exist_ok=True)
         self._process: subprocess.Popen[bytes] | None = None
         self.url = f"redis://127.0.0.1:{port}/0"
         self.client = redis.Redis.from_url(self.url)

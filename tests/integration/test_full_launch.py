@@ -238,6 +238,9 @@ def test_what_a_page_tells_to_run_runs(sessions: tuple[Session, Session], page: 
 
 def test_what_pages_leave_running_ends_well(sessions: tuple[Session, Session]) -> None:
     wrong = [*sessions[0].end(), *sessions[1].end()]
+    took = sessions[0].took | sessions[1].took
+    for command in sorted(took, key=took.__getitem__, reverse=True)[:30]:
+        print(f"{took[command]:5.1f} s  {command}")
     assert not wrong, "\n\n".join(wrong)
 
 

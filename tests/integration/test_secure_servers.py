@@ -26,10 +26,9 @@ EMPTY = '""'
 
 @pytest.fixture(scope="module")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    folder = tmp_path_factory.mktemp("kafka") / "one"
-    broker = RealKafka(folder, PORT, "--secure")
+    broker = RealKafka(tmp_path_factory.mktemp("kafka") / "one", PORT, "--secure")
     broker.start()
-    yield json.loads((folder / "cluster.json").read_text())
+    yield json.loads((broker.folder / "cluster.json").read_text())
     broker.kill()
 
 

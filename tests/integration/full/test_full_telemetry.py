@@ -5,7 +5,6 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 from confluent_kafka import Consumer, Message, Producer
-from full_stack import LANE_HTTP, METRICS, ROOT, FullStack, echo_config, full_stack
+from full_stack import LANE_HTTP, METRICS, FullStack
 from ray_mesh import until
 
 from mesh.records.kafka_heads import published_heads
@@ -22,47 +21,12 @@ pytestmark = [pytest.mark.ray, pytest.mark.kafka, pytest.mark.redis, pytest.mark
 
 API = f"http://127.0.0.1:{LANE_HTTP}"
 ASSETS, SECONDS = 20, 400
-ALERTS = """
-budget: {per: 10m, alerts: 100}
-rules:
-  - name: unusual
-    when: "z >= 20"
-    severity: warning
-    hold_off: 10m
-    clear_when: "z < 5"
-    clear_for: 30s
-    summary: "{asset}: {sensor} is {z:.0f} deviations from usual"
-"""
 SCENARIO = f"""
 description: One flow shifts far.
 duration_s: {SECONDS}
 faults:
   - {{kind: level_shift, assets: [pump-3], sensors: [flow], begins_s: 300, lasts_s: 60, size: 40}}
 """
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FullStack]:
-    folder = tmp_path_factory.mktemp("telemetry")
-    config = echo_config(folder)
-    for name in ("telemetry.yaml", "prices.yaml"):
-        (config / name).write_text((ROOT / "config" / name).read_text())
-    (config / "alerts.yaml").write_text(ALERTS)
-    (config / "pipeline.yaml").write_text("snapshot_ms: 500\n")
-    (folder / "shift.yaml").write_text(SCENARIO)
-    readers = {
-        "INGEST_COMMIT_INTERVAL_S": "0.1",
-        "INGEST_MAX_RECORD_BYTES": "100000",
-        "KAFKA_CLIENT_SESSION_TIMEOUT_MS": "6000",
-        "KAFKA_CLIENT_HEARTBEAT_INTERVAL_MS": "1000",
-    }
-    with full_stack(folder, config, history=True, **readers) as running:
-        raw, features = "hyperstream.raw", "hyperstream.features"
-        running.kafka.create(
-            raw, f"{raw}.dlq", features, "hyperstream.alerts", "hyperstream.truth", "hyperstream.audit"
-        )
-        until(lambda: len(running.up.actors("ServeReplica:telemetry")) == 1, 60)
-        yield running
 
 
 def simulate(stack: FullStack, scenario: Path, *more: str) -> subprocess.Popen[str]:

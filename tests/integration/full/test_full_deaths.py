@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import httpx
 import pytest
-from full_stack import HTTP, LANE_HTTP, LOG, TOPIC, FullStack, echo_config, full_stack
+from full_stack import HTTP, LANE_HTTP, LOG, TOPIC, FullStack
 from gql import Client as GraphqlClient
 from gql import gql
 from gql.transport.websockets import WebsocketsTransport
@@ -28,13 +28,6 @@ FEED_S = 0.2
 RECORDS_A_FEED = 40
 HICCUP_S = 2.0
 """What a busy test machine may take away from everybody; no process of ours starts again in so little."""
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FullStack]:
-    folder = tmp_path_factory.mktemp("deaths")
-    with full_stack(folder, echo_config(folder), INGEST_LOG_RECORDS="1000000") as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
