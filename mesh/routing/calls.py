@@ -1,6 +1,8 @@
 """The model calls that an answer rests on, as whoever traces wants them: noted once for all rows that were asked together."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -19,17 +21,30 @@ class CallPart:
     shadow: bool = False
 
 
+class CallRound(Protocol):
+    """Calls that were made together. What is told of them is put together only when somebody asks: few answers are traced."""
+
+    def parts(self) -> Sequence[CallPart]:
+        """The calls, in the order in which they were made."""
+        ...
+
+
 class CohortCalls:
     """The calls that were made for a cohort, shared by the answers of all its callers.
 
     `troubled`: some row failed or is degraded, which callers need not look for in their own rows where it is False.
     """
 
-    __slots__ = ("calls", "troubled")
+    __slots__ = ("rounds", "troubled")
 
     def __init__(self) -> None:
-        self.calls: list[CallPart] = []
+        self.rounds: list[CallRound] = []
         self.troubled = False
+
+    @property
+    def calls(self) -> list[CallPart]:
+        """All of them, in the order in which they were made."""
+        return [part for one in self.rounds for part in one.parts()]
 
 
 CallShare = tuple[CohortCalls, int, int]

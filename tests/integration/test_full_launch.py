@@ -35,7 +35,7 @@ from tests.unit.docs.docs_fences import EVERY, RUN, Block
 
 pytestmark = [pytest.mark.ray, pytest.mark.kafka, pytest.mark.redis, pytest.mark.slow]
 
-FEED = ("--rate", "500")
+FEED = ("--rate", "200")
 TOPICS = (
     "hyperstream.raw",
     "hyperstream.features",

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -98,9 +99,19 @@ def _call(model: str, rows: list[int] | None, outcome: str = "answered", *, shad
     return CallPart(model, "2", outcome, places, 0 if rows is None else len(rows), 5, 9, shadow)
 
 
+@dataclass(frozen=True)
+class Made:
+    """A round of calls."""
+
+    calls: tuple[CallPart, ...]
+
+    def parts(self) -> tuple[CallPart, ...]:
+        return self.calls
+
+
 def _cohort(*calls: CallPart) -> CohortCalls:
     cohort = CohortCalls()
-    cohort.calls += calls
+    cohort.rounds.append(Made(calls))
     return cohort
 
 
