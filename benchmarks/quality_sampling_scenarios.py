@@ -144,7 +144,7 @@ def declared(sampled: bool) -> Telemetry:
 
 def _run(name: str, telemetry: Telemetry, sampled: bool, strange: float, seed: int) -> tuple[Run, _Windows]:
     """One scenario through the chain, a second of records a poll."""
-    watch, scenario = _Watch(strange), load_scenario(CONFIG, name, telemetry)
+    watch, scenario = _Watch(strange), load_scenario(CONFIG / "scenarios", name, telemetry)
     injections = tuple(replace(one, share=SHARE) for one in scenario.injections)
     duration = 900.0 if name == HEALTHY else scenario.duration_s
     run = Run(

@@ -129,7 +129,7 @@ def _play(name: str, scenario: object, assets: int, config: Path, environ: Mappi
     begins_s = time.time() + MAKE_S
     start = datetime.fromtimestamp(begins_s, UTC).isoformat()
     wanted = Wanted(7, math.inf, assets=assets, start=start)
-    run = run_of(load_scenario(config, str(path), telemetry), telemetry, ROOT, wanted, time.time())
+    run = run_of(load_scenario(path.parent, str(path), telemetry), telemetry, ROOT, wanted, time.time())
     records = list(run.records())
     if time.time() > begins_s:
         raise CannotRun(f"making {len(records):,} records took more than {MAKE_S} s")

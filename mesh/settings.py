@@ -40,6 +40,8 @@ class Settings:
     """Where the history of features is kept; None leaves that to `features.yaml`."""
     rollouts: str | None = None
     """The folder of rollout plans; None is `rollouts` in `config_dir` (`mesh.spec.rollouts_folder`)."""
+    scenarios: str | None = None
+    """The folder of scenarios; None is `scenarios` in `config_dir` (`mesh.spec.scenarios_folder`)."""
     access: Access = "local"
     """What needs a token: `changes`, `all` calls, or, with `local`, changes by whoever is not on this machine."""
     rules_store: str = ""
@@ -96,6 +98,7 @@ class Settings:
             database_url=environ.get("MESH_DATABASE_URL", "").strip() or None,
             features_history=environ.get("MESH_FEATURES_HISTORY", "").strip() or None,
             rollouts=environ.get("MESH_ROLLOUTS", "").strip() or None,
+            scenarios=environ.get("MESH_SCENARIOS", "").strip() or None,
             access=cast("Access", access),
             rules_store=environ.get("MESH_RULES_STORE") or cls_default("rules_store"),
             tls=tls_files(environ),

@@ -20,7 +20,7 @@ from mesh.cli import environment, interrupts
 from mesh.errors import InvalidInput
 from mesh.settings import Settings
 from mesh.signals.sensors import Telemetry
-from mesh.spec import load_mesh, load_prices, load_scenario, load_scenarios
+from mesh.spec import load_mesh, load_prices, load_scenario, load_scenarios, scenarios_folder
 
 SEED: Final = 7
 
@@ -130,11 +130,12 @@ def _simulated(
     every: bool,
 ) -> list[Case]:
     """Each scenario with each seed."""
-    config, root = Path(settings.config_dir), environment.project_root(settings.config_dir)
-    known = load_scenarios(config, telemetry) if every else {}
+    folder = scenarios_folder(Path(settings.config_dir), settings)
+    root = environment.project_root(settings.config_dir)
+    known = load_scenarios(folder, telemetry) if every else {}
     wanted = [
         *known.values(),
-        *(load_scenario(config, name, telemetry) for name in names if name not in known),
+        *(load_scenario(folder, name, telemetry) for name in names if name not in known),
     ]
     return [simulated(one, telemetry, root, assets, seed) for one in wanted for seed in seeds]
 

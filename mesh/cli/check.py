@@ -27,6 +27,7 @@ from mesh.spec import (
     load_scenarios,
     load_telemetry,
     rollouts_folder,
+    scenarios_folder,
 )
 from mesh.stores.views import FeatureStore
 
@@ -52,7 +53,7 @@ def check(
     load_pipeline(folder, mesh)
     prices = load_prices(folder)
     learning, review = load_learning(folder), load_review(folder)
-    scenarios, policy = load_scenarios(folder, telemetry), load_alerts(folder)
+    scenarios, policy = load_scenarios(scenarios_folder(folder, settings), telemetry), load_alerts(folder)
     rollouts = check_rollouts(rollouts_folder(folder, settings), folder, mesh)
     console.print(overview(mesh))
     if telemetry.sensors:

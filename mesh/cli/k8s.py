@@ -18,8 +18,10 @@ from mesh.spec import (
     load_features,
     load_mesh,
     load_pipeline,
+    load_scenarios,
     load_telemetry,
     rollouts_folder,
+    scenarios_folder,
 )
 
 app = typer.Typer(help="What Kubernetes must be told of the mesh.", no_args_is_help=True)
@@ -90,6 +92,7 @@ def read_project(root: Path) -> Project:
     load_alerts(folder)
     load_features(folder)
     check_rollouts(rollouts_folder(folder, settings), folder, mesh)
+    load_scenarios(scenarios_folder(folder, settings), telemetry)
     late = (plan.late_topic,) if plan.late_topic else ()
     return Project(
         serve_document=serve_document(
@@ -97,6 +100,7 @@ def read_project(root: Path) -> Project:
         ),
         settings=_texts(folder),
         rollouts=_texts(rollouts_folder(folder, settings)),
+        scenarios=_texts(scenarios_folder(folder, settings)),
         ray_variables={name: value for name, value in RAY_VARIABLES.items() if name not in _ONE_MACHINE},
         topics=(settings.kafka_inference_topic, *mesh.topics.values(), *late),
         dead_letter_suffix=_DEAD_LETTER_SUFFIX,

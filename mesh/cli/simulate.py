@@ -25,7 +25,15 @@ from mesh.signals.sensors import Telemetry
 from mesh.simulation.run import Run
 from mesh.simulation.thinning import Sampling
 from mesh.simulation.truth import Truth
-from mesh.spec import load_mesh, load_pipeline, load_scenario, load_scenarios, load_telemetry, load_topics
+from mesh.spec import (
+    load_mesh,
+    load_pipeline,
+    load_scenario,
+    load_scenarios,
+    load_telemetry,
+    load_topics,
+    scenarios_folder,
+)
 
 STDOUT: Final = "-"
 
@@ -110,7 +118,9 @@ def simulate(
     config = Path(settings.config_dir)
     telemetry = load_telemetry(config)
     if list_:
-        Console().print(scenarios_table(load_scenarios(config, telemetry).values()))
+        Console().print(
+            scenarios_table(load_scenarios(scenarios_folder(config, settings), telemetry).values())
+        )
         return
     to = STDOUT if dry_run else output
     factor = factor_of(speed or ("1x" if to is None else "max"))
@@ -118,7 +128,13 @@ def simulate(
     spared = _sampling(telemetry, sampling, watch, console)
     wanted = Wanted(seed, factor, assets, rate, duration, start, spared)
     root = environment.project_root(settings.config_dir)
-    run = run_of(load_scenario(config, scenario, telemetry), telemetry, root, wanted, time.time())
+    run = run_of(
+        load_scenario(scenarios_folder(config, settings), scenario, telemetry),
+        telemetry,
+        root,
+        wanted,
+        time.time(),
+    )
     console.print(f"{run.scenario.name}: {run.scenario.description}", highlight=False, soft_wrap=True)
     interrupts.arm()
     with ExitStack() as owned:

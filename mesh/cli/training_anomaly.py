@@ -27,7 +27,7 @@ from mesh.learning.anomaly.study import (
 )
 from mesh.learning.anomaly.train import STEPS
 from mesh.signals.sensors import Telemetry
-from mesh.spec import load_scenarios, read_telemetry
+from mesh.spec import load_scenarios, read_telemetry, scenarios_folder
 
 __all__ = ["LabelledColumns", "train_anomaly"]
 
@@ -71,10 +71,11 @@ def train_anomaly(
 def _simulated(
     telemetry: Telemetry, path: Path, seed: int, scenario_seeds: Sequence[int], bar: Progress
 ) -> _Studied:
-    scenarios = signal_scenarios(load_scenarios(path.parent, telemetry))
+    folder = scenarios_folder(path.parent, environment.settings())
+    scenarios = signal_scenarios(load_scenarios(folder, telemetry))
     if not scenarios:
         raise InvalidInput(
-            str(path.parent / "scenarios"),
+            str(folder),
             "has no scenario whose faults change values: nothing to measure on",
         )
     learning = bar.add_task("simulating healthy machines", total=parts(TRAINING))

@@ -15,6 +15,7 @@ SETTINGS: Final = "hyperstream-settings"
 ENVIRONMENT: Final = "hyperstream-ray"
 KAFKA_CLUSTER: Final = "hyperstream-kafka"
 ROLLOUTS: Final = "hyperstream-rollouts"
+SCENARIOS: Final = "hyperstream-scenarios"
 ROUTING_FILE: Final = "routing.yaml"
 _HEAD: Final = "# Made by `hyperstream k8s render`; change what it is made from instead.\n"
 
@@ -23,14 +24,15 @@ _HEAD: Final = "# Made by `hyperstream k8s render`; change what it is made from 
 class Project:
     """What is rendered.
 
-    `settings` are the texts of `config/` by file name, `rollouts` those of `config/rollouts`; `ray_variables` what every Ray
-    process needs in its environment; `topics` the Kafka topics that the mesh reads or writes; `alert_rules` the documents of
-    Prometheus' rule files by name.
+    `settings` are the texts of `config/` by file name, `rollouts` and `scenarios` those of the folders in it; `ray_variables`
+    what every Ray process needs in its environment; `topics` the Kafka topics that the mesh reads or writes; `alert_rules` the
+    documents of Prometheus' rule files by name.
     """
 
     serve_document: Mapping[str, Any]
     settings: Mapping[str, str]
     rollouts: Mapping[str, str]
+    scenarios: Mapping[str, str]
     ray_variables: Mapping[str, str]
     topics: tuple[str, ...]
     dead_letter_suffix: str
@@ -40,14 +42,15 @@ class Project:
 def rendered(project: Project) -> Mapping[str, str]:
     """File name to text of everything in `k8s/base/generated`, its kustomization included.
 
-    The routing table and the plans of rollouts are plain ConfigMaps: their names stay, so a change reaches running pods as
-    files. The other settings and Ray's variables carry a hash of their content in the name: a change makes new pods, and
-    KubeRay a new cluster.
+    The routing table, the plans of rollouts and the scenarios are plain ConfigMaps: their names stay, so a change reaches
+    running pods as files. The other settings and Ray's variables carry a hash of their content in the name: a change makes
+    new pods, and KubeRay a new cluster.
     """
     settings = {name: text for name, text in project.settings.items() if name != ROUTING_FILE}
     resources = {
         "routing.yaml": [_config_map(ROUTING, {ROUTING_FILE: project.settings.get(ROUTING_FILE, "")})],
         "rollouts.yaml": [_config_map(ROLLOUTS, project.rollouts)],
+        "scenarios.yaml": [_config_map(SCENARIOS, project.scenarios)],
         "topics.yaml": list(topics(project.topics, KAFKA_CLUSTER, project.dead_letter_suffix)),
     }
     if project.alert_rules:

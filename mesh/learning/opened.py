@@ -28,6 +28,7 @@ from mesh.spec import (
     load_scenarios,
     load_telemetry,
     load_topics,
+    scenarios_folder,
 )
 from mesh.stores.delta_reader import DeltaReader
 from mesh.stores.errors import StoreFailed
@@ -40,7 +41,7 @@ def open_bench(
     config_dir: Path, labels: AdjudicatedLabels | None = None, audit: Audit | None = None
 ) -> Bench:
     """What `retrain` and `update` need. Raises `InvalidConfig`, `NotFound`, and `InvalidInput` for a bad file of labels."""
-    root = config_dir.resolve().parent
+    root, settings = config_dir.resolve().parent, Settings.from_environ(os.environ)
     plan, telemetry = load_learning(config_dir), load_telemetry(config_dir)
     if not telemetry.sensors:
         raise InvalidConfig(
@@ -56,7 +57,7 @@ def open_bench(
         benchmark=partial(
             frozen,
             telemetry,
-            signal_scenarios(load_scenarios(config_dir, telemetry)),
+            signal_scenarios(load_scenarios(scenarios_folder(config_dir, settings), telemetry)),
             plan.benchmark,
             root / _CACHE,
         ),

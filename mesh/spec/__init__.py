@@ -32,7 +32,7 @@ from mesh.spec.rollouts import (
     rollouts_folder,
     rules_check,
 )
-from mesh.spec.scenarios import load_scenario, load_scenarios
+from mesh.spec.scenarios import load_scenario, load_scenarios, scenarios_folder
 
 __all__ = [
     "InvalidConfigs",
@@ -57,4 +57,5 @@ __all__ = [
     "rollout_names",
     "rollouts_folder",
     "rules_check",
+    "scenarios_folder",
 ]

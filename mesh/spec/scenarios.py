@@ -6,6 +6,7 @@ from typing import Final
 
 from mesh.errors import InvalidConfig, NotFound
 from mesh.routing.problems import KeyPath, nearest
+from mesh.settings import Settings
 from mesh.signals.sensors import Telemetry
 from mesh.simulation.scenario import Scenario
 from mesh.spec.document import Document, read_document
@@ -16,22 +17,26 @@ FOLDER: Final = "scenarios"
 _SUFFIX: Final = ".yaml"
 
 
-def load_scenarios(config_dir: Path, telemetry: Telemetry) -> dict[str, Scenario]:
-    """Every file of `scenarios/` in `config_dir`, by name; there may be none. `InvalidConfig` as `load_mesh` raises it."""
-    folder = config_dir / FOLDER
+def scenarios_folder(config_dir: Path, settings: Settings) -> Path:
+    """Where the scenarios are."""
+    return config_dir / FOLDER if settings.scenarios is None else Path(settings.scenarios)
+
+
+def load_scenarios(folder: Path, telemetry: Telemetry) -> dict[str, Scenario]:
+    """Every file of the folder, by name; there may be none. `InvalidConfig` as `load_mesh` raises it."""
     for path in sorted(folder.glob("*.yml")):
         raise InvalidConfig(str(path), 0, "", f"is not read: name it {path.stem}{_SUFFIX}")
     return {path.stem: read_scenario(path, telemetry) for path in sorted(folder.glob(f"*{_SUFFIX}"))}
 
 
-def load_scenario(config_dir: Path, wanted: str, telemetry: Telemetry) -> Scenario:
-    """The scenario that `wanted` names, or the file that it is. `NotFound` says which there are."""
+def load_scenario(folder: Path, wanted: str, telemetry: Telemetry) -> Scenario:
+    """The scenario of the folder that `wanted` names, or the file that it is. `NotFound` says which there are."""
     path = Path(wanted)
     if path.suffix not in (_SUFFIX, ".yml"):
-        path = config_dir / FOLDER / f"{wanted}{_SUFFIX}"
+        path = folder / f"{wanted}{_SUFFIX}"
         if not path.is_file():
-            known = [found.stem for found in (config_dir / FOLDER).glob(f"*{_SUFFIX}")]
-            raise NotFound(f"no scenario '{wanted}' in {path.parent}{nearest(wanted, known)}")
+            known = [found.stem for found in folder.glob(f"*{_SUFFIX}")]
+            raise NotFound(f"no scenario '{wanted}' in {folder}{nearest(wanted, known)}")
     return read_scenario(path, telemetry)
 
 

@@ -72,7 +72,7 @@ def planted(config: Path) -> Plant:
     (config / "scenarios/valve.yaml").write_text(SCENARIO)
     telemetry = load_telemetry(config)
     assert [one.name for one in telemetry.sensors] == list(SENSORS)
-    (scenario,) = signal_scenarios(load_scenarios(config, telemetry))
+    (scenario,) = signal_scenarios(load_scenarios(config / "scenarios", telemetry))
     bad = faulty_windows(telemetry, scenario, Machines(12, 300), 2)
     calm = healthy_windows(telemetry, Machines(40, 240), 1)
     return Plant(config, rows_of("calm", calm), rows_of("bad", bad.take(~bad.healthy)))

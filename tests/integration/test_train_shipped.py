@@ -99,7 +99,7 @@ def test_training_the_degradation_model_again_gives_the_shipped_bytes() -> None:
 def test_the_shipped_anomaly_model_finds_faults_and_keeps_still_on_machines_it_never_saw(
     telemetry: Telemetry,
 ) -> None:
-    model, scenarios = shipped("telemetry-anomaly"), load_scenarios(ROOT / "config", telemetry)
+    model, scenarios = shipped("telemetry-anomaly"), load_scenarios(ROOT / "config/scenarios", telemetry)
     threshold = card_of("telemetry-anomaly")["threshold"]
     faulty = [
         faulty_windows(telemetry, scenarios[name], Machines(20, 900), UNSEEN_SEED)

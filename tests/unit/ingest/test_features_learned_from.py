@@ -18,7 +18,7 @@ BEFORE_S = 80
 
 def test_windows_of_the_stream_are_those_that_were_learned_from():
     telemetry = load_telemetry(ROOT / "config")
-    healthy = load_scenario(ROOT / "config", "healthy", telemetry)
+    healthy = load_scenario(ROOT / "config/scenarios", "healthy", telemetry)
     wanted = Wanted(5, float("inf"), assets=4, duration_s=80, start=str(START_MS // 1_000 - BEFORE_S))
     run = run_of(healthy, telemetry, ROOT, wanted, 0.0)
     decoded = Decode(telemetry, 1_000_000).open(polled([sent.value for sent in run.records()]))

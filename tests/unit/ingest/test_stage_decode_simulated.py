@@ -13,7 +13,7 @@ from mesh.spec import load_scenarios, load_telemetry
 
 ROOT = Path(__file__).resolve().parents[3]
 TELEMETRY = load_telemetry(ROOT / "config")
-SCENARIOS = load_scenarios(ROOT / "config", TELEMETRY)
+SCENARIOS = load_scenarios(ROOT / "config/scenarios", TELEMETRY)
 NOW_S = 1_700_000_000.0
 """When the polls made by hand came."""
 

@@ -9,21 +9,23 @@ import pytest
 import yaml
 
 from mesh.errors import InvalidConfig, NotFound
+from mesh.settings import Settings
 from mesh.simulation.faults import SIGNAL_FAULTS
 from mesh.simulation.kinds import KINDS, FaultKind
 from mesh.simulation.scenario import RecordedFile, SensorColumn
 from mesh.simulation.transport import TRANSPORT_FAULTS
-from mesh.spec import load_scenario, load_scenarios, load_telemetry, load_topics
+from mesh.spec import load_scenario, load_scenarios, load_telemetry, load_topics, scenarios_folder
 from mesh.spec.schema import FOLDER
 
 ROOT = Path(__file__).resolve().parents[3]
 CONFIG = ROOT / "config"
+SCENARIOS = CONFIG / "scenarios"
 TELEMETRY = load_telemetry(CONFIG)
 
 
 def load(folder: Path, text: str):
     (folder / "mine.yaml").write_text(text)
-    return load_scenario(CONFIG, str(folder / "mine.yaml"), TELEMETRY)
+    return load_scenario(SCENARIOS, str(folder / "mine.yaml"), TELEMETRY)
 
 
 def fault(text: str) -> str:
@@ -35,7 +37,7 @@ def test_every_kind_of_fault_is_done_and_can_be_asked_for():
 
 
 def test_the_shipped_scenarios_show_every_kind_of_fault_within_their_time():
-    shipped = load_scenarios(CONFIG, TELEMETRY)
+    shipped = load_scenarios(SCENARIOS, TELEMETRY)
     injections = [(one, injection) for one in shipped.values() for injection in one.injections]
     assert {injection.kind for _, injection in injections} == set(KINDS)
     assert not shipped["healthy"].injections
@@ -105,16 +107,16 @@ def test_a_mistake_is_named_with_line_key_and_fix(tmp_path, text, message):
 
 def test_an_unknown_name_says_the_nearest():
     with pytest.raises(NotFound, match=r"no scenario 'drfit' in .*; did you mean 'drift'"):
-        load_scenario(CONFIG, "drfit", TELEMETRY)
+        load_scenario(SCENARIOS, "drfit", TELEMETRY)
     with pytest.raises(InvalidConfig, match=r"nothing.yaml: cannot be read"):
-        load_scenario(CONFIG, "nothing.yaml", TELEMETRY)
+        load_scenario(SCENARIOS, "nothing.yaml", TELEMETRY)
 
 
 def test_a_file_that_nobody_reads_is_refused(tmp_path):
     shutil.copytree(CONFIG / "scenarios", tmp_path / "scenarios")
     (tmp_path / "scenarios/mine.yml").write_text("")
     with pytest.raises(InvalidConfig, match=r"mine.yml: is not read: name it mine.yaml"):
-        load_scenarios(tmp_path, TELEMETRY)
+        load_scenarios(tmp_path / "scenarios", TELEMETRY)
 
 
 def test_the_truths_topic_has_a_default_and_can_be_named(tmp_path):
@@ -124,3 +126,9 @@ def test_the_truths_topic_has_a_default_and_can_be_named(tmp_path):
         "raw": "hyperstream.raw", "features": "hyperstream.features", "alerts": "hyperstream.alerts",
         "audit": "hyperstream.audit", "truth": "mine",
     }  # fmt: skip
+
+
+def test_the_folder_can_be_elsewhere():
+    elsewhere = Settings.from_environ({"MESH_SCENARIOS": "/srv/scenarios"})
+    assert scenarios_folder(CONFIG, elsewhere) == Path("/srv/scenarios")
+    assert scenarios_folder(CONFIG, Settings.from_environ({})) == SCENARIOS
