@@ -9,7 +9,9 @@ from mesh.errors import MeshError
 from mesh.security.kafka import kafka_security
 
 ANSWER_S: Final = 5.0
-_FLUSH_S: Final = 10.0
+_DELIVER_S: Final = 30.0
+_DELIVER_ONE_S: Final = 10.0
+"""Somebody waits at a terminal for a single record."""
 _AGAIN_S: Final = 0.2
 _SOON: Final = (
     KafkaError.NOT_COORDINATOR,
@@ -34,7 +36,7 @@ class Outbox:
                 "bootstrap.servers": bootstrap,
                 "enable.idempotence": True,  # a send that is tried again keeps its place: telemetry has an order
                 "linger.ms": 5,
-                "message.timeout.ms": 30_000,
+                "message.timeout.ms": int(_DELIVER_S * 1e3),
                 "queue.buffering.max.kbytes": 65_536,
                 "log_level": 0,
                 **kafka_security(),
@@ -62,10 +64,10 @@ class Outbox:
                 places.append((message.partition(), message.offset()))
 
         self._producer.produce(self._topic, value, key, on_delivery=note)
-        self.flush()
+        self.flush(_DELIVER_ONE_S)
         return places[0]
 
-    def flush(self, timeout_s: float = _FLUSH_S) -> None:
+    def flush(self, timeout_s: float = _DELIVER_S) -> None:
         """Wait until everything queued is delivered; `KafkaAway` where it is not in time."""
         left = self._producer.flush(timeout_s)
         self._raise_failed()

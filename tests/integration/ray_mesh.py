@@ -14,6 +14,7 @@ import httpx
 import ray
 from ray import serve
 from ray.serve.config import gRPCOptions
+from stream_servers import STANDSTILL_S
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -106,7 +107,7 @@ def until(condition: Callable[[], bool], seconds: float, say: Callable[[], str] 
     """Wait until `condition` holds; the seconds that it took, `TimeoutError` with what `say` tells if it never did."""
     began = time.monotonic()
     while not condition():
-        if time.monotonic() > began + seconds:
+        if time.monotonic() > began + seconds + STANDSTILL_S:
             raise TimeoutError(f"not so after {seconds} s {say()}")
         time.sleep(0.05)
     return time.monotonic() - began
@@ -116,7 +117,7 @@ async def until_async(condition: Callable[[], bool], seconds: float) -> float:
     """`until`, for a test on an event loop."""
     began = time.monotonic()
     while not condition():
-        if time.monotonic() > began + seconds:
+        if time.monotonic() > began + seconds + STANDSTILL_S:
             raise TimeoutError(f"not so after {seconds} s")
         await asyncio.sleep(0.05)
     return time.monotonic() - began

@@ -23,6 +23,9 @@ _NOT_YET = (
     KafkaError.COORDINATOR_NOT_AVAILABLE,
     KafkaError.NOT_COORDINATOR,
 )
+STANDSTILL_S = 30.0
+"""So long a shared machine may stand still, by what was seen (25 s without a write to disk). A wait bounds a hang, and claims no
+speed: whoever measures that looks at the seconds that a wait took."""
 MEMORY_BYTES = 4 * 2**30
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from confluent_kafka import KafkaError
 from stream_checker import Numbering, answers_in_log, judge
-from stream_servers import ROOT, RealKafka, RealRedis
+from stream_servers import ROOT, STANDSTILL_S, RealKafka, RealRedis
 
 from ingest.config import IngestConfig
 from ingest.in_process import InProcessEngine, LocalModel
@@ -124,7 +124,7 @@ def _echo(tensors: Tensors) -> Tensors:
 
 
 async def until(holds: Callable[[], bool], seconds: float) -> None:
-    ends = time.monotonic() + seconds
+    ends = time.monotonic() + seconds + STANDSTILL_S
     while not await asyncio.to_thread(holds):
         assert time.monotonic() < ends, "what was waited for did not happen"
         await asyncio.sleep(0.02)

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient
-from stream_servers import ROOT, RealKafka, RealRedis
+from stream_servers import ROOT, STANDSTILL_S, RealKafka, RealRedis
 
 from mesh.signals.chain import SignalChain
 from mesh.simulation.machine import Fleet, typical
@@ -214,7 +214,7 @@ def committed(kafka: RealKafka, chains: Chains) -> int:
 
 
 def until(holds: Callable[[], bool], seconds: float) -> None:
-    ends = time.monotonic() + seconds
+    ends = time.monotonic() + seconds + STANDSTILL_S
     while not holds():
         assert time.monotonic() < ends, "what was waited for did not happen"
         time.sleep(0.02)
