@@ -26,7 +26,7 @@ _OURS: Final = (
     "PYTHON",
     "HYPERSTREAM_",
 )
-_CONFIG: Final = ("*.yaml", "*.yml", "scenarios/*.yaml")
+_CONFIG: Final = ("*.yaml", "*.yml", "scenarios/*.yaml", "rollouts/*.yaml")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -16,6 +17,8 @@ from mesh.learning.plan import BenchmarkPolicy
 from mesh.signals.sensors import Telemetry
 from mesh.simulation.scenario import Scenario
 
+logger = logging.getLogger(__name__)
+
 _FORMAT: Final = 1
 
 
@@ -26,17 +29,23 @@ def frozen(
     folder: Path,
     progress: Callable[[], None] = lambda: None,
 ) -> Trial:
-    """The benchmark from `folder`, or made and kept there; `progress` is called for each set that is made."""
+    """The benchmark from `folder`, or made and kept there; `progress` is called for each set that is made.
+
+    Where nothing can be written, as on the read-only root of a container, it is made anew each time: it is the same.
+    """
     said = repr((_FORMAT, telemetry, tuple(scenarios), asdict(policy)))
     path = folder / f"benchmark-{hashlib.sha256(said.encode()).hexdigest()[:32]}.npz"
     layout = Layout.of(telemetry)
     if path.is_file():
         return read_trial(path.read_bytes(), layout)
     trial = _made(telemetry, scenarios, policy, progress)
-    folder.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_suffix(".part")
-    fresh.write_bytes(trial_bytes(trial))
-    fresh.replace(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        fresh = path.with_suffix(".part")
+        fresh.write_bytes(trial_bytes(trial))
+        fresh.replace(path)
+    except OSError as error:
+        logger.warning("the benchmark is not kept for the next training: %s", error)
     return trial
 
 

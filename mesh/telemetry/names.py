@@ -131,7 +131,9 @@ INGEST_GAPS: Final = Counter(
 INGEST_RETRIES: Final = Counter(
     "mesh_ingest_retries_total", "Attempts that failed for a passing reason and are made again", ("reason",)
 )
-INGEST_PAUSED: Final = Gauge("mesh_ingest_paused", "Partitions that are paused, and why", ("topic", "reason"))
+INGEST_PAUSED: Final = Gauge(
+    "mesh_ingest_paused", "Partitions that are paused until what is in flight is done", ("topic", "reason")
+)
 STREAM_SECONDS: Final = Histogram(
     "mesh_stream_latency_seconds",
     "Time from a record's Kafka timestamp to its prediction in Redis",
@@ -314,7 +316,8 @@ TRACES: Final = Counter(
     "mesh_traces_total", "Requests and batches that were traced, by why they were kept", ("kept",)
 )
 TRACES_DROPPED: Final = Counter(
-    "mesh_traces_dropped_total", "Spans that were dropped because the receiver does not keep up"
+    "mesh_traces_dropped_total",
+    "Requests and batches with errors or degraded answers that were not traced: more than a process tells of in a second",
 )
 
 REGISTRY: Final[dict[str, Metric]] = {
