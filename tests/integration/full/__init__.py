@@ -1,0 +1,1 @@
+"""Tests that share one running mesh: a package, so that pytest ends it before the next module starts its own."""
