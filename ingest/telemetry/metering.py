@@ -71,6 +71,6 @@ class ChainMetering:
         self._state_bytes = total_bytes
 
     def lost_state(self, partition: int, reason: str) -> None:
-        """A partition begins anew although it has a past."""
-        logger.warning("partition %d begins without the state of its assets: %s", partition, reason)
+        """A partition begins anew, or with less than it should know."""
+        logger.warning("partition %d begins without the whole state of its assets: %s", partition, reason)
         self._recorder.count(names.TELEMETRY_STATE_LOST)

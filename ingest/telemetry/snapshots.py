@@ -140,6 +140,12 @@ class Snapshots:
         await self._idle()
         self._changed_again(self._taken_back(partitions))
 
+    def passed(self, cuts: Sequence[Cut]) -> list[Cut]:
+        """Those of these whose records are done with; what the others hold counts as changed again."""
+        ready = [cut for cut in cuts if self._stands(cut) and self._passed(cut)]
+        self._changed_again([cut for cut in cuts if cut not in ready])
+        return ready
+
     async def write(self, cuts: Sequence[Cut]) -> None:
         """Write those of these whose records are done with. What is not written counts as changed again.
 

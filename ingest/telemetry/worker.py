@@ -24,6 +24,7 @@ from ingest.telemetry.metering import ChainMetering
 from ingest.telemetry.outputs import Destination, FeatureTopic, late_records
 from ingest.telemetry.past import Past, parts_of
 from ingest.telemetry.snapshots import Cut, Snapshots
+from ingest.telemetry.state_store import Kept
 from ingest.tracing import begin, end
 from mesh.pipeline.levels import LevelGauge
 from mesh.pipeline.plan import Level
@@ -82,12 +83,20 @@ class TelemetryWorker:
         """Do this after every poll that was accepted before, and before every one that comes after."""
         self._turns.put_nowait(work)
 
-    async def begin(self, partition: int, past: Past | None) -> None:
-        """Take over a partition: the chain and the alerts go on from the state that was kept of it."""
+    async def begin(self, partition: int, past: Past | None, moved_to: int | None = None) -> None:
+        """Take over a partition: the chain and the alerts go on from the state that was kept of it.
+
+        `moved_to` is a committed offset that no reader has written: somebody has put the group there. Where that is before what
+        is kept, records are to be worked on again, and nothing is remembered.
+        """
         await self._judging.settled()
         kept = await self._snapshots.begin(partition, past)
-        if past is not None and past.written and kept.resume is None:
-            self._metering.lost_state(partition, "there is none any more, or it is of another telemetry.yaml")
+        lost = missing(kept, past)
+        if moved_to is not None and kept.resume is not None and moved_to < kept.resume:
+            await self._snapshots.begin_anew([partition])
+            lost, kept = f"its offset was set back, to {moved_to} from {kept.resume}", Kept()
+        if lost:
+            self._metering.lost_state(partition, lost)
         resume = 0 if past is None else past.resume
         parts = {name: parts_of(asset.state) for name, asset in kept.assets.items()}
         states = {name: replace(asset, state=parts[name][0]) for name, asset in kept.assets.items()}
@@ -99,7 +108,8 @@ class TelemetryWorker:
         """Write the state of those of these partitions all of whose records are done with. Raises `StoreAway`."""
         await self._snapshots.recall(partitions)
         cuts = await self._run(lambda: self._snapshots.cut_of(self._chain.dump, partitions))
-        await self._snapshots.write(self._judging.complete(cuts))
+        # The alerts' state is of this moment, so it belongs to those cuts alone whose records are decided on by now.
+        await self._snapshots.write(self._judging.complete(self._snapshots.passed(cuts)))
 
     async def end(self, partitions: Sequence[int]) -> None:
         """Forget these partitions."""
@@ -200,6 +210,17 @@ class TelemetryWorker:
 
     async def _run(self, work: Callable[[], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+
+def missing(kept: Kept, past: Past | None) -> str:
+    """What is wrong with what is kept of a partition, beside what Kafka knows of it; nothing where that is empty."""
+    if past is None or not past.written:
+        return ""
+    if kept.resume is None:
+        return "there is none any more, or it is of another telemetry.yaml"
+    if kept.resume < past.resume:
+        return f"it ends at offset {kept.resume}, and should at {past.resume}: the store is an older copy of itself"
+    return ""
 
 
 async def _awaited(work: Awaitable[Result]) -> Result:

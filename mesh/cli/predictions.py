@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 import redis
 from redis.exceptions import ConnectionError as RedisAway
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisSlow
 
 from mesh.errors import InvalidInput, MeshError
@@ -58,6 +58,21 @@ class Log:
             self.last = entries[-1][0]
         return entries
 
+    def begins_after(self, entry: str) -> bool:
+        """Something that came after this entry has been taken off the log since, to make room."""
+        try:
+            told = self._redis.xinfo_stream(self._key)
+        except ResponseError:  # nobody has predicted anything yet
+            return False
+        except RedisError as error:
+            raise RedisFailed(f"Redis does not answer at {self._where}: {error}") from None
+        first = told["first-entry"]
+        return (
+            bool(first)
+            and told["entries-added"] > told["length"]
+            and _place(first[0].decode()) > _place(entry)
+        )
+
     def close(self) -> None:
         """Let go of the connection."""
         self._redis.close()
@@ -68,6 +83,12 @@ class Log:
         except RedisError as error:
             raise RedisFailed(f"Redis does not answer at {self._where}: {error}") from None
         return str(newest[0][0].decode()) if newest else "0-0"
+
+
+def _place(entry: str) -> tuple[int, int]:
+    """The two numbers of an id."""
+    ms, _, number = entry.partition("-")
+    return int(ms), int(number or 0)
 
 
 def _payload(fields: dict[bytes, bytes]) -> bytes:

@@ -36,18 +36,20 @@ def tail(
     - `hyperstream tail --since 1764000000000-0`
     """
     log = Log(environment.settings(), since and begins(since, time.time_ns() // 1_000_000))
-    shown = 0
+    shown, seen = 0, log.last
     try:
+        if since is not None and log.begins_after(seen):
+            sys.stderr.write("older predictions than those that follow are no longer in the log\n")
         for entry, payload in follow(log):
             prediction = parse(payload)
-            if model is not None and prediction.model_id != model:
-                continue
-            sys.stdout.write((payload.decode() if json else one_line(entry, prediction)) + "\n")
-            sys.stdout.flush()
-            shown += 1
+            if model is None or prediction.model_id == model:
+                sys.stdout.write((payload.decode() if json else one_line(entry, prediction)) + "\n")
+                sys.stdout.flush()
+                shown += 1
+            seen = entry
             if shown == limit:
                 break
     except KeyboardInterrupt:
-        sys.stderr.write(f"\nresume with: hyperstream tail --since {log.last}\n")
+        sys.stderr.write(f"\nresume with: hyperstream tail --since {seen}\n")
     finally:
         log.close()

@@ -178,10 +178,13 @@ def test_send_waits_for_its_own_answer_and_tail_resumes(reader):
     assert rest[:3] == ["event-42", "identity", "rules (baseline, primary)"]
     [ago] = hyperstream("tail", "--since", "1h", "--limit", 1).stdout.splitlines()
     assert ago == first
+    assert "no longer" not in hyperstream("tail", "--since", "0", "--limit", 1).stderr
     [second] = hyperstream("tail", "--since", entry, "--limit", 1, "--json").stdout.splitlines()
     assert json.loads(second)["input_id"] == "event-43"
     [chosen] = hyperstream("tail", "--since", "0", "--limit", 1, "--model", "default").stdout.splitlines()
     assert "event-43" in chosen
+    redis.Redis(port=REDIS).xtrim("ml:stream:inference:log", maxlen=1, approximate=False)
+    assert "no longer in the log" in hyperstream("tail", "--since", "0", "--limit", 1).stderr
 
 
 def test_send_says_when_nobody_answers():

@@ -1,7 +1,9 @@
 """The worker of the telemetry chain: a poll is complete when all that it led to is written, and never before."""
 
+import asyncio
 import json
 import time
+from collections.abc import Mapping
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,6 +13,7 @@ from telemetry_made import BEGAN_MS, chain, polled, record, records
 
 from ingest.health import StreamStalled, check_health
 from ingest.telemetry.past import Past, parts_of
+from ingest.telemetry.state_store import MemoryStates
 from mesh.pipeline.plan import Level
 from mesh.telemetry import names
 
@@ -173,6 +176,71 @@ async def test_a_state_that_is_gone_is_counted_and_the_partition_begins_anew() -
     assert list(windows(bench)) == [("a", BEGAN_MS + 47_000)]
     await bench.begin(1, past=Past(0, written=False))
     assert bench.counted(names.TELEMETRY_STATE_LOST) == 1
+
+
+class Waking(MemoryStates):
+    """While it writes partition 0, something goes on that waited."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wake = asyncio.Event()
+
+    async def write(self, partition: int, resume: int, states: Mapping[str, bytes]) -> None:
+        await super().write(partition, resume, states)
+        if partition == 0:
+            self.wake.set()
+            await asyncio.sleep(0.05)
+
+
+async def test_no_state_is_saved_with_alerts_of_another_moment() -> None:
+    store = Waking()
+    bench = await Bench(store=store).begin(0, 1)
+    bench.accept({0: (0, records("a", 0, 12))})
+    await bench.settle()
+    bench.features.available = store.wake = asyncio.Event()
+    bench.accept({1: (0, records("b", 0, 12))})
+    await bench.pause()
+    await bench.worker.save([0, 1])
+    assert store.wake.is_set()
+    assert (await store.read(1)).resume is None, "its records were not done with when alerts were looked at"
+    await bench.settle()
+    await bench.worker.save([0, 1])
+    assert (await store.read(1)).resume == 12
+
+
+async def test_a_state_of_an_older_copy_is_told_and_used() -> None:
+    bench = Bench()
+    await bench.store.write(0, 12, {})
+    await bench.begin(0, past=Past(40, written=True))
+    assert bench.counted(names.TELEMETRY_STATE_LOST) == 1
+    await bench.begin(0, past=Past(12, written=True))
+    assert bench.counted(names.TELEMETRY_STATE_LOST) == 1
+
+
+async def test_records_are_computed_again_from_where_somebody_has_set_the_group_back() -> None:
+    first = await Bench().begin(0)
+    first.accept({0: (0, records("a", 0, 12))})
+    await first.settle()
+    await first.worker.save([0])
+    second = Bench(store=first.store)
+    second.ledger.assign(0, 4)
+    await second.worker.begin(0, None, 4)
+    assert second.counted(names.TELEMETRY_STATE_LOST) == 1
+    second.accept({0: (4, records("a", 4, 12))})
+    await second.settle()
+    assert list(windows(second)) == [("a", BEGAN_MS + 11_000)]
+
+
+async def test_a_group_that_was_set_forward_goes_on_from_what_is_kept() -> None:
+    first = await Bench().begin(0)
+    first.accept({0: (0, records("a", 0, 12))})
+    await first.settle()
+    await first.worker.save([0])
+    second = Bench(store=first.store)
+    second.ledger.assign(0, 12)
+    await second.worker.begin(0, None, 12)
+    assert second.counted(names.TELEMETRY_STATE_LOST) == 0
+    assert (await second.store.read(0)).resume == 12
 
 
 async def test_a_topic_made_anew_leaves_nothing_of_the_old_one() -> None:
