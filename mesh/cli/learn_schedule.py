@@ -15,11 +15,12 @@ from mesh.cli.local_ray import local_ray
 from mesh.cli.rollout_client import RolloutClient
 from mesh.errors import MeshError, StoreAway
 from mesh.learning.bench import Bench
-from mesh.learning.learn import Learned, update_due
+from mesh.learning.learn import Learned
 from mesh.learning.opened import open_bench
 from mesh.learning.proposals import alerted, overridden
 from mesh.learning.ray_job import Job, Kind, run_on_ray
 from mesh.learning.schedule import Due, Proposal, due
+from mesh.learning.since import last_training, update_due
 from mesh.spec import load_learning
 from mesh.stores.alerts import RedisAlerts
 
@@ -76,22 +77,12 @@ def _roll_out(plan: str, actor: str, rollouts: RolloutClient, console: Console) 
 def _due(bench: Bench, now: int, tried: dict[str, int], console: Console) -> Due | None:
     """What is due, unless the same was tried less than `least_gap_ms` ago: also what a gate stopped was a try."""
     policy = bench.plan.schedule
-    last = _last_training(bench)
+    last = last_training(bench)
     proposals = _proposals(bench, last or 0, now, console)
     found = due(policy, now, last, proposals, update_due(bench, now))
     if found is not None and now - tried.get(found.work, -(1 << 62)) < policy.least_gap_ms:
         return None
     return found
-
-
-def _last_training(bench: Bench) -> int | None:
-    """When the newest trained version was made; None where there is none."""
-    registry, name = bench.registry, bench.plan.model
-    for number in reversed(registry.numbers(name)):
-        version = registry.get(name, number)
-        if version.origin == "retrained":
-            return version.made_at
-    return None
 
 
 def _proposals(bench: Bench, since: int, now: int, console: Console) -> Sequence[Proposal]:
