@@ -52,7 +52,7 @@ def follow(
                 console.print(f"{found.work}: {found.reason}", highlight=False)
                 job = Job(found.work, str(config.resolve()), actor, now, policy.nice)
                 try:
-                    learned = run_on_ray(job, policy)
+                    learned = run_on_ray(job, policy, stop.is_set)
                     tell(console, found.work, learned)
                     if learned.challenger and policy.rollout is not None:
                         _roll_out(policy.rollout, actor, rollouts, console)
