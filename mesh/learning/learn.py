@@ -125,15 +125,6 @@ def update(
     )
 
 
-def update_due(bench: Bench, now_ms: int) -> bool:
-    """Whether so many labels came since the champion's that a light update is due; never without such a champion."""
-    version, _ = champion_of(bench)
-    if version is None or CALIBRATION_FILE not in version.files:
-        return False
-    _, _, upto = read_belief(bench.registry.file(version, CALIBRATION_FILE))
-    return len(bench.labels.decided(upto + 1, now_ms)) >= bench.plan.update.labels
-
-
 def _stopped(feedback: Feedback) -> Learned | None:
     if not feedback.trusted.problems:
         return None

@@ -3,12 +3,13 @@
 NAME/files/SHA256              a file of some versions, by its content
 NAME/versions/000001.json      a version; written once all of its files are there
 NAME/aliases.json              where aliases point, and every move
+NAME/tries.json                when what makes versions was last tried, also where it made none
 """
 
 import hashlib
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
@@ -139,6 +140,30 @@ class Registry:
         moved = _moved(present, move)
         self._objects.put(f"{name}/aliases.json", msgspec.json.encode(moved), tag)
         return moved
+
+    def tries(self, name: str) -> Mapping[str, int]:
+        """When (ms) each kind of work on a model was last tried, also where no version came of it. Raises `StorageFailed`."""
+        return self._tries(name)[0]
+
+    def tried(self, name: str, work: str, at: int) -> None:
+        """Note a try; an older one changes nothing. Raises `InvalidInput` for a bad name, `StorageFailed`."""
+        for _ in range(_TRIES):
+            present, tag = self._tries(name)
+            if present.get(work, at - 1) >= at:
+                return
+            try:
+                self._objects.put(f"{name}/tries.json", msgspec.json.encode({**present, work: at}), tag)
+            except Changed:  # another noted one of its own
+                continue
+            return
+        raise StorageFailed(f"a try of '{name}' could not be noted in {_TRIES} attempts")
+
+    def _tries(self, name: str) -> tuple[dict[str, int], str | None]:
+        _check_name(name)
+        found = self._objects.get(f"{name}/tries.json")
+        if found is None:
+            return {}, None
+        return msgspec.json.decode(found.data, type=dict[str, int]), found.tag
 
     def _aliases(self, name: str) -> tuple[Aliases, str | None]:
         _check_name(name)

@@ -8,7 +8,7 @@ from feedback_made import NOW, PLAN, bench, history, label, labels, trial
 from mesh.errors import InvalidInput, WrongState
 from mesh.learning.bench import candidate_of
 from mesh.learning.feedback.labels import MemoryLabels, Vote
-from mesh.learning.learn import retrain, update, update_due
+from mesh.learning.learn import retrain, update
 
 HISTORY, _, _ = history()
 ROWS = HISTORY.rows
@@ -59,12 +59,10 @@ def test_an_update_learns_only_what_is_new_and_is_a_version_too(tmp_path):
     told = labels(ROWS, 80)
     shop, _ = made(tmp_path, told[:60])
     first = retrain(shop, "ann", NOW).version
-    assert not update_due(shop, NOW)
     with pytest.raises(WrongState, match="without a champion"):
         update(shop, "ann", NOW)
     shop.registry.move("pumps", "champion", 1, expected=None, actor="ann", reason="")
     shop, _ = made(tmp_path, labels(ROWS, 100))
-    assert update_due(shop, NOW)
     second = update(shop, "ann", NOW).version
     assert second.origin == "updated"
     assert second.lineage.parent == 1

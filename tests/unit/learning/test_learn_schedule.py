@@ -32,6 +32,15 @@ def test_drift_waits_for_the_gap_counts_only_after_the_last_training_and_may_be_
     assert due(replace(POLICY, on_drift=False), 6 * HOUR, 4 * HOUR, DRIFT, update_due=False) is None
 
 
+def test_what_was_just_tried_waits_and_leaves_the_other_its_turn():
+    tried = {"retrain": NOW - HOUR + 1}
+    assert due(POLICY, NOW, None, (), update_due=True, tried=tried).work == "update"
+    assert due(POLICY, NOW, None, (), update_due=False, tried=tried) is None
+    assert due(POLICY, NOW + 1, None, (), update_due=True, tried=tried).work == "retrain"
+    both = {"retrain": NOW, "update": NOW}
+    assert due(POLICY, NOW + 1, None, (), update_due=True, tried=both) is None
+
+
 async def test_drift_alerts_are_proposals_also_inside_a_digest():
     store = MemoryAlerts(Policy(budget=Budget(alerts=1)))
     await store.write(

@@ -140,3 +140,21 @@ def test_a_folder_refuses_a_key_that_leaves_it_and_a_stale_tag(tmp_path):
     with pytest.raises(StorageFailed, match="leaves the folder"):
         objects.get("../secret")
     assert objects.keys("") == ["x"]
+
+
+def test_tries_are_noted_beside_each_other_and_the_newest_stays(registry):
+    assert registry.tries("pumps") == {}
+    threads = [
+        threading.Thread(target=registry.tried, args=("pumps", work, at))
+        for at in (5, 9, 7)
+        for work in ("retrain", "update")
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert registry.tries("pumps") == {"retrain": 9, "update": 9}
+    assert registry.names() == []  # a try is no version
+    assert registry.numbers("pumps") == []
+    with pytest.raises(InvalidInput, match="name"):
+        registry.tried("../pumps", "retrain", 1)
