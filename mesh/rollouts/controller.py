@@ -13,8 +13,10 @@ from typing import Final
 
 from mesh.bounded import within
 from mesh.errors import MeshError
+from mesh.rollouts.aliasing import before_it_moves, give_back, hand_over
 from mesh.rollouts.machine import Situation, decided
 from mesh.rollouts.ports import (
+    STEP_S,
     Aliases,
     Audit,
     EvidenceBook,
@@ -31,8 +33,6 @@ from mesh.rollouts.states import MESH, Action, Rollout, moved
 PERIOD_S: Final = 1.0
 AWAY_S: Final = 3.0
 """Between two looks while a store is away."""
-STEP_S: Final = 5.0
-"""The longest that one call of a port is waited for: a rollback must be through in 10 s."""
 _LOOKING: Final = frozenset({"Shadowing", "Progressing", "Paused"})
 
 logger = logging.getLogger("ray.serve")
@@ -158,8 +158,7 @@ class Controller:
         """Make the rules, and the alias, what the state asks for; then the move that says so."""
         try:
             await self._route(rollout)
-            if rollout.state in ("Promoting", "RollingBack"):
-                await self._alias(rollout)
+            rollout = await self._alias(rollout)
         except (MeshError, TimeoutError) as error:
             return await self._stumbled(rollout, str(error) or "a store took too long")
         done = _done(rollout, self._now_ms())
@@ -176,20 +175,21 @@ class Controller:
             actor = f"rollout:{rollout.name}"
             await within(STEP_S, self._world.routes.propose(document, rules.version, actor))
 
-    async def _alias(self, rollout: Rollout) -> None:
+    async def _alias(self, rollout: Rollout) -> Rollout:
         """Move the alias of the promote step, where there is one; back again where it had been moved."""
-        plan, step = rollout.plan, rollout.plan.steps[-1]
-        if not plan.model or step.kind != "promote":
-            return
-        there, back = plan.candidate, plan.primary
+        aliases = self._world.aliases
+        if rollout.state == "Promoting":
+            noted = await before_it_moves(rollout, aliases)
+            if noted is not rollout and not await self._write(noted, rollout):
+                return rollout  # somebody moved it meanwhile, and nothing of this look is written any more
+            await hand_over(noted, aliases)
+            return noted
         if rollout.state == "RollingBack":
-            there, back = back, there
-        now = await within(STEP_S, self._world.aliases.current(plan.model, step.alias))
-        if now == there or (rollout.state == "RollingBack" and now != back):
-            return
-        expected = back if now == back else None
-        actor = f"rollout:{rollout.name}"
-        await within(STEP_S, self._world.aliases.move(plan.model, step.alias, expected, there, actor))
+            lost = await give_back(rollout, aliases)
+            if lost:  # to try for ever would keep the endpoint from the next rollout
+                logger.warning("rollout '%s' ends, but %s", rollout.name, lost)
+                return replace(rollout, reason=f"{rollout.reason}; {lost}")
+        return rollout
 
     async def _stumbled(self, rollout: Rollout, trouble: str) -> Rollout:
         """Count a try that failed; after enough of them wait for a person. A rollback is tried for as long as it takes."""

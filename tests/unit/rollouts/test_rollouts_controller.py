@@ -116,6 +116,42 @@ async def test_a_promotion_can_be_taken_back_while_the_old_model_is_warm() -> No
     assert stage.aliases.known == {("pump", "champion"): "old"}
 
 
+async def test_an_alias_that_stood_for_nothing_stands_for_nothing_after_an_abort() -> None:
+    stage = Stage()
+    stage.aliases.known.clear()
+    await promoted(stage, LONG_WARM)
+    assert stage.aliases.known == {("pump", "champion"): "new"}
+    await stage.desk.act("try", "abort", "ann")
+    await stage.looks()
+    assert await stage.state() == "Aborted"
+    assert stage.aliases.known == {}
+
+
+class Unsaid(MemoryRollouts):
+    """The first promotion that was carried out cannot be written down: its controller died, and another takes over."""
+
+    died = False
+
+    async def write(self, rollout: Any, before: Any) -> bool:
+        if rollout.state == "Promoted" and not self.died:
+            self.died = True
+            raise StoreAway("the book of rollouts", "nobody answers")
+        return await super().write(rollout, before)
+
+
+async def test_what_the_alias_stood_for_is_known_to_the_next_controller_too() -> None:
+    stage = Stage()
+    stage.aliases.known = {("pump", "champion"): "third"}
+    stage.book = Unsaid()
+    stage.desk = Desk(stage.book, stage.book, stage.routes, stage.clock)
+    stage.controller = stage.another("one")
+    await promoted(stage, LONG_WARM)
+    assert (stage.book.died, await stage.state()) == (True, "Promoted")
+    await stage.desk.act("try", "abort", "ann")
+    await stage.looks()
+    assert stage.aliases.known == {("pump", "champion"): "third"}
+
+
 async def test_a_worse_candidate_is_rolled_back_at_the_look_that_sees_it_and_says_why() -> None:
     stage = Stage()
     await stage.desk.start(FULL, "ann")
