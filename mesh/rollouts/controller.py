@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from mesh.bounded import within
-from mesh.errors import MeshError
+from mesh.errors import InvalidInput, MeshError
 from mesh.rollouts.aliasing import before_it_moves, give_back, hand_over
 from mesh.rollouts.machine import Situation, decided
 from mesh.rollouts.ports import (
@@ -112,7 +112,7 @@ class Controller:
     async def _work(self, rollout: Rollout) -> None:
         if rollout.ended:
             if rollout.warm:
-                await self._keep_warm(rollout)
+                rollout = await self._keep_warm(rollout)
             await self._tell(rollout)
             return
         after = await self._decide(rollout)
@@ -120,13 +120,28 @@ class Controller:
             return  # somebody moved it meanwhile; the next look sees how
         await self._tell(await self._carry_out(after))
 
-    async def _keep_warm(self, rollout: Rollout) -> None:
-        """The old model goes on as a shadow until its time is over; then first out of the rules, and then out of mind."""
+    async def _keep_warm(self, rollout: Rollout) -> Rollout:
+        """The old model goes on as a shadow until its time is over; then first out of the rules, and then out of mind.
+
+        The end has a generation of its own, so that nobody who has not seen it takes the promotion back.
+        """
         over = self._now_ms() - rollout.began_ms >= rollout.plan.steps[-1].keep_warm_ms
-        after = replace(rollout, warm=not over)
-        await self._route(after)
-        if over:
-            await self._write(after, rollout)
+        after = replace(rollout, warm=not over, trouble="", generation=rollout.generation + over)
+        try:
+            await self._route(after)
+        except (
+            InvalidInput
+        ) as error:  # people gave the rules another shape: nothing that a further look would mend
+            after = replace(after, trouble=str(error))
+            if over:
+                logger.warning(
+                    "rollout '%s' is over; the rules stay as people made them: %s", rollout.name, error
+                )
+            elif after.trouble != rollout.trouble:
+                logger.warning("rollout '%s' keeps no model warm: %s", rollout.name, error)
+        if after != rollout and await self._write(after, rollout):
+            return after
+        return rollout
 
     async def _decide(self, rollout: Rollout) -> Rollout:
         """What the evidence makes of it, and the keeping of that evidence."""

@@ -236,6 +236,65 @@ async def test_what_people_change_in_the_rules_meanwhile_stays() -> None:
     assert (await stage.routes.current()).document == {"routes": [*RULES["routes"], more]}
 
 
+async def change(stage: Stage, document: Mapping[str, Any]) -> None:
+    rules = await stage.routes.current()
+    await stage.routes.propose(document, rules.version, "bob")
+
+
+async def test_a_route_that_people_point_elsewhere_does_not_keep_the_old_model_warm_for_ever(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    stage = Stage()
+    await promoted(stage, LONG_WARM)
+    theirs = {"routes": [{"name": "main", "when": "always", "send": ["third"]}]}
+    await change(stage, theirs)
+    await stage.looks(3)
+    rollout = await stage.book.get("try")
+    assert rollout.warm
+    assert "no route of endpoint 'default' sends rows to 'old'" in rollout.trouble
+    await stage.looks(2, 3_600.0)
+    after = await stage.book.get("try")
+    assert (after.state, after.warm) == ("Promoted", False)
+    assert (await stage.routes.current()).document == theirs
+    assert caplog.text.count("no route of endpoint 'default'") == 2  # when it began, and at the end
+    assert "the rules stay as people made them" in caplog.text
+    assert (await stage.desk.start(replace(FULL, name="next", primary="third"), "ann")).state == "Pending"
+
+
+async def test_trouble_with_keeping_it_warm_is_over_when_the_rules_are_right_again() -> None:
+    stage = Stage()
+    await promoted(stage, LONG_WARM)
+    right = (await stage.routes.current()).document
+    await change(stage, {"routes": [{"name": "main", "when": "always", "send": ["third"]}]})
+    await stage.looks(1)
+    assert (await stage.book.get("try")).trouble
+    await change(stage, right)
+    await stage.looks(1)
+    after = await stage.book.get("try")
+    assert (after.trouble, after.warm) == ("", True)
+
+
+ELSEWHERE = {"endpoints": {"other": RULES, "more": RULES}}
+
+
+@pytest.mark.parametrize("warm", [False, True])
+async def test_a_rollout_whose_endpoint_is_gone_can_be_aborted(warm: bool) -> None:
+    stage = Stage(MemoryRoutes(ELSEWHERE))
+    made = replace(LONG_WARM, endpoint="other")
+    if warm:
+        await promoted(stage, made)
+    else:
+        await stage.desk.start(made, "ann")
+        await stage.looks(1)
+    left = {"endpoints": {"more": RULES}}
+    await change(stage, left)
+    await stage.looks(1)
+    await stage.desk.act("try", "abort", "ann")
+    await stage.looks(1)
+    assert await stage.state() == "Aborted"
+    assert (await stage.routes.current()).document == left
+
+
 class DeafFeed(MemoryFeed):
     async def read(self, plan: Plan, cursor: str) -> tuple[Observations, str]:
         raise StoreAway("the evidence", "nobody answers")

@@ -87,6 +87,13 @@ def test_rules_that_give_it_no_place_are_refused(routes: list[object], field: st
     assert refused.value.field == field
 
 
+@pytest.mark.parametrize("document", [{}, {"routes": []}, {"endpoints": {"more": {"routes": []}}}])
+def test_where_the_endpoint_is_gone_there_is_nothing_to_lift_off(document: Document) -> None:
+    assert staged(document, plan(), Stage("none")) == document
+    with pytest.raises(InvalidInput, match="no endpoint 'default'"):
+        staged(document, plan(), Stage("all"))
+
+
 def test_a_candidate_that_is_in_the_rules_already_and_an_endpoint_that_is_not_are_refused() -> None:
     with pytest.raises(InvalidInput, match="take it out first"):
         refuse_known(
