@@ -110,6 +110,10 @@ def refuse_known(document: Document, plan: Plan) -> None:
         if plan.candidate in {*_named(route), *_shadows(route), *_canary(route)}:
             reason = f"'{plan.candidate}' is in route '{route['name']}' already; take it out first"
             raise InvalidInput("candidate", reason)
+    if table.get("fallback") == plan.candidate:
+        # A rollback could not tell it from one that the promotion put there.
+        reason = f"'{plan.candidate}' is the `fallback` of endpoint '{plan.endpoint}' already; name another there first"
+        raise InvalidInput("candidate", reason)
 
 
 def _changed(route: Route, plan: Plan, stage: Stage) -> list[Route]:
