@@ -95,7 +95,7 @@ class Controller:
         if not await within(STEP_S, self._lease.hold()):
             return False
         for rollout in await within(STEP_S, self._world.book.all()):
-            if rollout.ended and not rollout.warm and rollout.audited == len(rollout.history):
+            if rollout.over and rollout.audited == len(rollout.history):
                 continue
             try:
                 await self._work(rollout)

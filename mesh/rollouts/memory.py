@@ -149,7 +149,11 @@ class MemoryRollouts:
         """As `RolloutBook.write`."""
         known = self._rollouts.get(rollout.name)
         if before is None:
-            fits = known is None or (known.ended and not known.warm)
+            fits = all(
+                one.over
+                for one in self._rollouts.values()
+                if one.name == rollout.name or one.plan.endpoint == rollout.plan.endpoint
+            )
         else:
             fits = known is not None and (known.state, known.generation) == (before.state, before.generation)
         if fits:

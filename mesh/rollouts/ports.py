@@ -113,7 +113,10 @@ class RolloutBook(Protocol):
         ...
 
     async def write(self, rollout: Rollout, before: Rollout | None) -> bool:
-        """Keep it, where (state, generation) are still those of `before` (None: none of that name is under way)."""
+        """Keep it, where (state, generation) are still those of `before`; else False, and nothing has changed.
+
+        `before` is None for one that begins: none of that name may be under way, and none of its endpoint.
+        """
         ...
 
 

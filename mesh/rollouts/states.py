@@ -118,6 +118,11 @@ class Rollout:
         """Nothing more happens by itself but letting the old model go."""
         return self.state in ENDED
 
+    @property
+    def over(self) -> bool:
+        """The old model is let go too: its endpoint is free for another."""
+        return self.ended and not self.warm
+
 
 def begun(plan: Plan, actor: str, now_ms: int) -> Rollout:
     """A rollout that somebody asked for."""

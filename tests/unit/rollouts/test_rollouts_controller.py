@@ -1,4 +1,4 @@
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -337,6 +337,42 @@ async def test_one_rollout_an_endpoint_and_a_new_one_after_it() -> None:
     assert (await stage.desk.start(FULL, "ann")).state == "Pending"
     with pytest.raises(InvalidInput, match="no endpoint"):
         await stage.desk.start(replace(FULL, name="third", endpoint="nowhere"), "ann")
+
+
+class Hosting:
+    """Whoever hosts a candidate takes a while; `meanwhile` is what others do in it."""
+
+    def __init__(self, meanwhile: Callable[[], Awaitable[object]]) -> None:
+        self.meanwhile = meanwhile
+
+    async def host(self, plan: Plan, actor: str) -> None:
+        await self.meanwhile()
+
+
+async def test_of_two_that_begin_while_candidates_are_hosted_one_does() -> None:
+    stage = Stage()
+    other = replace(FULL, name="other")
+    slow = Desk(
+        stage.book,
+        stage.book,
+        stage.routes,
+        stage.clock,
+        hosts=Hosting(lambda: stage.desk.start(FULL, "ann")),
+    )
+    with pytest.raises(WrongState, match=r"'try' of endpoint 'default' is Pending"):
+        await slow.start(other, "bob")
+    assert [one.name for one in await stage.desk.all()] == ["try"]
+
+
+async def test_rules_that_changed_while_the_candidate_was_hosted_are_looked_at_again() -> None:
+    stage = Stage()
+    theirs = {"routes": [{"name": "main", "when": "always", "send": ["new"]}]}
+    slow = Desk(
+        stage.book, stage.book, stage.routes, stage.clock, hosts=Hosting(lambda: change(stage, theirs))
+    )
+    with pytest.raises(InvalidInput, match="take it out first"):
+        await slow.start(FULL, "bob")
+    assert await stage.desk.all() == ()
 
 
 class Racing(MemoryRollouts):
