@@ -69,7 +69,10 @@ class EvidenceFeed(Protocol):
     """A source of observations, each given once."""
 
     async def read(self, plan: Plan, cursor: str) -> tuple[Observations, str]:
-        """What came after `cursor` ("" is the rollout's beginning), bounded, and the cursor behind it."""
+        """What came after `cursor` ("" is the rollout's beginning), bounded, and the cursor behind it.
+
+        Where the bound left some out, `upto_ms` of what came says up to when it is whole.
+        """
         ...
 
 

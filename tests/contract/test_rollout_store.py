@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 
+import msgspec
 import pytest
 import redis
 
@@ -224,6 +225,20 @@ async def test_observations_come_once_and_in_order(server: redis.Redis) -> None:
     assert both.latencies["primary"].counts == {3: 8}
     assert await feed.read(PLAN, after) == (Observations(), after)
     assert (await feed.read(PLAN, cursor))[1] == after
+    await feed.close()
+
+
+async def test_a_feed_that_has_more_says_how_far_it_came(server: redis.Redis) -> None:
+    server.flushall()
+    feed = RedisFeed(URL, per_read=2)
+    _, cursor = await feed.read(PLAN, "")
+    key = f"{{hyperstream:rollouts}}:seen:{PLAN.name}:{PLAN.digest}"
+    for at_ms in (5_100, 5_200, 5_300):
+        server.xadd(key, {"seen": msgspec.json.encode(SEEN)}, id=f"{at_ms}-0")
+    seen, cursor = await feed.read(PLAN, cursor)
+    assert (seen.rows, seen.upto_ms) == ({"candidate": 14}, 5_200)
+    seen, cursor = await feed.read(PLAN, cursor)
+    assert (seen.rows, seen.upto_ms) == ({"candidate": 7}, None)
     await feed.close()
 
 
