@@ -36,11 +36,12 @@ async def give_back(rollout: Rollout, aliases: Aliases) -> str:
 
     Raises `WrongState` or `StoreAway` where another try may succeed.
     """
-    if rollout.alias is None or not await _is_the_candidates(rollout, aliases):
+    if rollout.alias is None:
         return ""
     before = rollout.alias.version
     try:
-        if before != await within(STEP_S, aliases.version(rollout.plan.model, _alias_of(rollout))):
+        present = await within(STEP_S, aliases.version(rollout.plan.model, _alias_of(rollout)))
+        if present != before and await _is_the_candidates(rollout, aliases):
             await _move(rollout, aliases, rollout.plan.candidate, before)
     except _NEVER as error:
         to = "nothing" if before is None else f"'{before}'"

@@ -128,6 +128,16 @@ async def test_an_alias_that_cannot_be_given_back_ends_the_rollout_and_says_why(
     assert (await shop.routes.current()).document == RULES
 
 
+async def test_a_registry_that_cannot_be_opened_any_more_ends_it_too(shop: Shop, tmp_path: Path) -> None:
+    await shop.promoted(plan())
+    (tmp_path / "config/learning.yaml").write_text("registry: [no, address]\n")
+    shop.aliases._registry = None  # as in another process, which takes over
+    after = await shop.aborted()
+    assert after.state == "Aborted"
+    assert "champion of 'pump' was not given back to nothing: " in after.reason
+    assert "learning.yaml:1" in after.reason
+
+
 async def test_a_move_names_what_the_alias_stands_for(shop: Shop) -> None:
     assert await shop.aliases.version("pump", "champion") is None
     with pytest.raises(WrongState, match="is nothing"):
