@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
-from mesh.errors import InvalidConfig, WrongState
+from mesh.errors import InvalidConfig, InvalidInput, WrongState
 from mesh.registry import Changed, Registry
 from mesh.registry.configured import open_registry
+from mesh.registry.registry import NotPassed
 from mesh.spec import MeshConfig
 
 
@@ -30,23 +31,27 @@ class RegistryAliases:
         )
         return next(hosted, f"{name}@{number}")
 
-    async def move(self, name: str, alias: str, expected: str | None, to: str, actor: str) -> None:
-        """See `Aliases`. Raises `InvalidConfig` for a model whose version is no number of the registry's."""
-        present = await self._points(name, alias)
-        if expected is not None and present != self._number(expected):
-            raise WrongState(f"{name}@{alias}", f"version {present}", "move")
+    async def version(self, name: str, alias: str) -> str | None:
+        """See `Aliases`: `NAME@VERSION`, whether that is hosted or not."""
+        number = await self._points(name, alias)
+        return None if number is None else f"{name}@{number}"
+
+    async def move(self, name: str, alias: str, expected: str | None, to: str | None, actor: str) -> None:
+        """See `Aliases`. A model whose version is no number of the registry's is `InvalidConfig`."""
+        known, wanted = self._number_or_none(expected), self._number_or_none(to)
         try:
-            await asyncio.to_thread(
-                self.registry().move,
-                name,
-                alias,
-                self._number(to),
-                expected=present,
-                actor=actor,
-                reason="a rollout",
-            )
+            await asyncio.to_thread(self._move, name, alias, known, wanted, actor)
         except Changed as error:
             raise WrongState(f"{name}@{alias}", str(error), "move") from None
+        except NotPassed as error:
+            raise InvalidInput("alias", str(error)) from None
+
+    def _move(self, name: str, alias: str, known: int | None, wanted: int | None, actor: str) -> None:
+        registry = self.registry()
+        if wanted is not None:
+            registry.move(name, alias, wanted, expected=known, actor=actor, reason="a rollout")
+        elif known is not None:
+            registry.clear(name, alias, expected=known, actor=actor, reason="a rollout that was taken back")
 
     async def _points(self, name: str, alias: str) -> int | None:
         aliases = await asyncio.to_thread(self.registry().aliases, name)
@@ -57,6 +62,9 @@ class RegistryAliases:
         if self._registry is None:
             self._registry = open_registry(self._folder)
         return self._registry
+
+    def _number_or_none(self, model: str | None) -> int | None:
+        return None if model is None else self._number(model)
 
     def _number(self, model: str) -> int:
         spec = self._config().models.get(model)

@@ -122,21 +122,27 @@ class Registry:
         target = self.get(name, version)
         if chosen == "champion" and not target.passed:
             raise NotPassed(_why_not(target))
-        present, tag = self._aliases(name)
-        before = present.points.get(chosen)
-        if before != expected:
-            raise Changed(f"{name}@{alias} is {_shown(before)}, not {_shown(expected)}: look again")
-        move = Move(chosen, before, version, actor, self._clock(), reason)
-        entry = AuditEntry(
-            actor,
-            "models.alias",
-            f"{name}@{alias}",
-            _shown(before),
-            f"version {version} (SHA-256 {target.digest})",
-            reason,
-            move.at,
+        move = Move(chosen, expected, version, actor, self._clock(), reason)
+        return self._make(name, move, f"{_shown(version)} (SHA-256 {target.digest})")
+
+    def clear(self, name: str, alias: str, *, expected: int, actor: str, reason: str) -> Aliases:
+        """Let an alias point nowhere, if it points at `expected` now.
+
+        For the rest as `move`, so a version that was champion becomes `previous`. Raises `Changed` where it points elsewhere or
+        nowhere, `InvalidInput` for another alias.
+        """
+        return self._make(
+            name, Move(_alias(alias), expected, None, actor, self._clock(), reason), _shown(None)
         )
-        self._audit.record(entry)
+
+    def _make(self, name: str, move: Move, after: str) -> Aliases:
+        """Tell the audit of a move to what it calls `after`, and make it where the alias points at `move.before`."""
+        present, tag = self._aliases(name)
+        where, points = f"{name}@{move.alias}", present.points.get(move.alias)
+        if points != move.before:
+            raise Changed(f"{where} is {_shown(points)}, not {_shown(move.before)}: look again")
+        before = _shown(move.before)
+        self._audit.record(AuditEntry(move.actor, "models.alias", where, before, after, move.reason, move.at))
         moved = _moved(present, move)
         self._objects.put(f"{name}/aliases.json", msgspec.json.encode(moved), tag)
         return moved
@@ -203,8 +209,10 @@ def _moved(present: Aliases, move: Move) -> Aliases:
             Move("previous", points.get("previous"), move.before, move.actor, move.at, "was champion")
         )
         points["previous"] = move.before
-    if move.after is not None:
-        points[move.alias] = move.after
+    if move.after is None:
+        del points[move.alias]
+        return Aliases(points, tuple(moves))
+    points[move.alias] = move.after
     if move.alias == "champion" and points.get("challenger") == move.after:
         moves.append(Move("challenger", move.after, None, move.actor, move.at, "is champion"))
         del points["challenger"]

@@ -12,9 +12,11 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from mesh.bounded import within
-from mesh.errors import MeshError
+from mesh.errors import InvalidInput, MeshError
+from mesh.rollouts.aliasing import before_it_moves, give_back, hand_over
 from mesh.rollouts.machine import Situation, decided
 from mesh.rollouts.ports import (
+    STEP_S,
     Aliases,
     Audit,
     EvidenceBook,
@@ -31,8 +33,6 @@ from mesh.rollouts.states import MESH, Action, Rollout, moved
 PERIOD_S: Final = 1.0
 AWAY_S: Final = 3.0
 """Between two looks while a store is away."""
-STEP_S: Final = 5.0
-"""The longest that one call of a port is waited for: a rollback must be through in 10 s."""
 _LOOKING: Final = frozenset({"Shadowing", "Progressing", "Paused"})
 
 logger = logging.getLogger("ray.serve")
@@ -95,7 +95,7 @@ class Controller:
         if not await within(STEP_S, self._lease.hold()):
             return False
         for rollout in await within(STEP_S, self._world.book.all()):
-            if rollout.ended and not rollout.warm and rollout.audited == len(rollout.history):
+            if rollout.over and rollout.audited == len(rollout.history):
                 continue
             try:
                 await self._work(rollout)
@@ -112,7 +112,7 @@ class Controller:
     async def _work(self, rollout: Rollout) -> None:
         if rollout.ended:
             if rollout.warm:
-                await self._keep_warm(rollout)
+                rollout = await self._keep_warm(rollout)
             await self._tell(rollout)
             return
         after = await self._decide(rollout)
@@ -120,13 +120,28 @@ class Controller:
             return  # somebody moved it meanwhile; the next look sees how
         await self._tell(await self._carry_out(after))
 
-    async def _keep_warm(self, rollout: Rollout) -> None:
-        """The old model goes on as a shadow until its time is over; then first out of the rules, and then out of mind."""
+    async def _keep_warm(self, rollout: Rollout) -> Rollout:
+        """The old model goes on as a shadow until its time is over; then first out of the rules, and then out of mind.
+
+        The end has a generation of its own, so that nobody who has not seen it takes the promotion back.
+        """
         over = self._now_ms() - rollout.began_ms >= rollout.plan.steps[-1].keep_warm_ms
-        after = replace(rollout, warm=not over)
-        await self._route(after)
-        if over:
-            await self._write(after, rollout)
+        after = replace(rollout, warm=not over, trouble="", generation=rollout.generation + over)
+        try:
+            await self._route(after)
+        except (
+            InvalidInput
+        ) as error:  # people gave the rules another shape: nothing that a further look would mend
+            after = replace(after, trouble=str(error))
+            if over:
+                logger.warning(
+                    "rollout '%s' is over; the rules stay as people made them: %s", rollout.name, error
+                )
+            elif after.trouble != rollout.trouble:
+                logger.warning("rollout '%s' keeps no model warm: %s", rollout.name, error)
+        if after != rollout and await self._write(after, rollout):
+            return after
+        return rollout
 
     async def _decide(self, rollout: Rollout) -> Rollout:
         """What the evidence makes of it, and the keeping of that evidence."""
@@ -158,8 +173,7 @@ class Controller:
         """Make the rules, and the alias, what the state asks for; then the move that says so."""
         try:
             await self._route(rollout)
-            if rollout.state in ("Promoting", "RollingBack"):
-                await self._alias(rollout)
+            rollout = await self._alias(rollout)
         except (MeshError, TimeoutError) as error:
             return await self._stumbled(rollout, str(error) or "a store took too long")
         done = _done(rollout, self._now_ms())
@@ -176,20 +190,21 @@ class Controller:
             actor = f"rollout:{rollout.name}"
             await within(STEP_S, self._world.routes.propose(document, rules.version, actor))
 
-    async def _alias(self, rollout: Rollout) -> None:
+    async def _alias(self, rollout: Rollout) -> Rollout:
         """Move the alias of the promote step, where there is one; back again where it had been moved."""
-        plan, step = rollout.plan, rollout.plan.steps[-1]
-        if not plan.model or step.kind != "promote":
-            return
-        there, back = plan.candidate, plan.primary
+        aliases = self._world.aliases
+        if rollout.state == "Promoting":
+            noted = await before_it_moves(rollout, aliases)
+            if noted is not rollout and not await self._write(noted, rollout):
+                return rollout  # somebody moved it meanwhile, and nothing of this look is written any more
+            await hand_over(noted, aliases)
+            return noted
         if rollout.state == "RollingBack":
-            there, back = back, there
-        now = await within(STEP_S, self._world.aliases.current(plan.model, step.alias))
-        if now == there or (rollout.state == "RollingBack" and now != back):
-            return
-        expected = back if now == back else None
-        actor = f"rollout:{rollout.name}"
-        await within(STEP_S, self._world.aliases.move(plan.model, step.alias, expected, there, actor))
+            lost = await give_back(rollout, aliases)
+            if lost:  # to try for ever would keep the endpoint from the next rollout
+                logger.warning("rollout '%s' ends, but %s", rollout.name, lost)
+                return replace(rollout, reason=f"{rollout.reason}; {lost}")
+        return rollout
 
     async def _stumbled(self, rollout: Rollout, trouble: str) -> Rollout:
         """Count a try that failed; after enough of them wait for a person. A rollback is tried for as long as it takes."""

@@ -52,25 +52,32 @@ class Desk:
         `InvalidInput` where the rules give it no place; `WrongState` where one is under way there already or a guard of
         `freeze_when` holds; whatever keeps the candidate from being hosted.
         """
-        rules = await self._routes.current()
-        refuse_known(rules.document, plan)
-        staged(rules.document, plan, Stage("shadow", shadow=100.0))
-        for other in await self._book.all():
-            busy = other.plan.endpoint == plan.endpoint and (not other.ended or other.warm)
-            if busy:
-                raise WrongState(
-                    f"rollout '{other.name}' of endpoint '{plan.endpoint}'", other.state, "start"
-                )
+        await self._refuse_without_place(plan)
         held = await self._guards.holding(plan)
         if held:
             reasons = "; ".join(f"{name}: {says}" for name, says in sorted(held.items()))
             raise WrongState(f"rollout '{plan.name}'", f"held back by {reasons}", "start")
         if self._hosts is not None:
             await self._hosts.host(plan, actor)
+            await self._refuse_without_place(plan)  # that may have taken minutes
         rollout = begun(plan, actor, self._now_ms())
         if not await self._book.write(rollout, None):
+            await self._refuse_busy(plan)
             raise WrongState(f"rollout '{plan.name}'", "under way", "start")
         return rollout
+
+    async def _refuse_without_place(self, plan: Plan) -> None:
+        rules = await self._routes.current()
+        refuse_known(rules.document, plan)
+        staged(rules.document, plan, Stage("shadow", shadow=100.0))
+        await self._refuse_busy(plan)
+
+    async def _refuse_busy(self, plan: Plan) -> None:
+        for other in await self._book.all():
+            if other.plan.endpoint == plan.endpoint and not other.over:
+                raise WrongState(
+                    f"rollout '{other.name}' of endpoint '{plan.endpoint}'", other.state, "start"
+                )
 
     async def act(
         self, name: str, wish: Wish, actor: str, roles: Collection[str] = (), note: str = ""

@@ -49,12 +49,19 @@ class MemoryAliases:
         """As `Aliases.current`."""
         return self.known.get((name, alias))
 
-    async def move(self, name: str, alias: str, expected: str | None, to: str, actor: str) -> None:
+    async def version(self, name: str, alias: str) -> str | None:
+        """As `Aliases.version`; names of models in memory stay true."""
+        return self.known.get((name, alias))
+
+    async def move(self, name: str, alias: str, expected: str | None, to: str | None, actor: str) -> None:
         """As `Aliases.move`."""
         del actor
         if self.known.get((name, alias)) != expected:
             raise WrongState(f"alias '{alias}' of '{name}'", f"at {self.known.get((name, alias))}", "move")
-        self.known[name, alias] = to
+        if to is None:
+            self.known.pop((name, alias), None)
+        else:
+            self.known[name, alias] = to
 
 
 class MemoryAudit:
@@ -142,7 +149,11 @@ class MemoryRollouts:
         """As `RolloutBook.write`."""
         known = self._rollouts.get(rollout.name)
         if before is None:
-            fits = known is None or (known.ended and not known.warm)
+            fits = all(
+                one.over
+                for one in self._rollouts.values()
+                if one.name == rollout.name or one.plan.endpoint == rollout.plan.endpoint
+            )
         else:
             fits = known is not None and (known.state, known.generation) == (before.state, before.generation)
         if fits:

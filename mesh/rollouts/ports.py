@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from mesh.rollouts.plan import Guard, Plan
 from mesh.rollouts.record import Evidence
 from mesh.rollouts.states import Rollout
 from mesh.rollouts.tally import Observations
+
+STEP_S: Final = 5.0
+"""The longest that one call of a port is waited for: a rollback must be through in 10 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +40,18 @@ class Aliases(Protocol):
     """Which version of a model a name such as `champion` stands for."""
 
     async def current(self, name: str, alias: str) -> str | None:
-        """The version that it stands for; None where it stands for none."""
+        """The hosted model that it stands for; None where it stands for nothing."""
         ...
 
-    async def move(self, name: str, alias: str, expected: str | None, to: str, actor: str) -> None:
-        """Let it stand for `to`, where it still stands for `expected`; else raises `WrongState`."""
+    async def version(self, name: str, alias: str) -> str | None:
+        """The same in words that stay true whatever is hosted later: what is kept until the alias goes back."""
+        ...
+
+    async def move(self, name: str, alias: str, expected: str | None, to: str | None, actor: str) -> None:
+        """Let it stand for `to` (None: nothing), where it still stands for `expected`; else raises `WrongState`.
+
+        Raises `NotFound`, `InvalidConfig` or `InvalidInput` where `to` is nothing that it can stand for, now or later.
+        """
         ...
 
 
@@ -59,7 +69,10 @@ class EvidenceFeed(Protocol):
     """A source of observations, each given once."""
 
     async def read(self, plan: Plan, cursor: str) -> tuple[Observations, str]:
-        """What came after `cursor` ("" is the rollout's beginning), bounded, and the cursor behind it."""
+        """What came after `cursor` ("" is the rollout's beginning), bounded, and the cursor behind it.
+
+        Where the bound left some out, `upto_ms` of what came says up to when it is whole.
+        """
         ...
 
 
@@ -103,7 +116,10 @@ class RolloutBook(Protocol):
         ...
 
     async def write(self, rollout: Rollout, before: Rollout | None) -> bool:
-        """Keep it, where (state, generation) are still those of `before` (None: none of that name is under way)."""
+        """Keep it, where (state, generation) are still those of `before`; else False, and nothing has changed.
+
+        `before` is None for one that begins: none of that name may be under way, and none of its endpoint.
+        """
         ...
 
 

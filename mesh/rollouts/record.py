@@ -36,10 +36,11 @@ class Evidence:
 def looked(
     plan: Plan, before: Evidence, seen: Sequence[Observations], cursors: Mapping[str, str], now_ms: int
 ) -> Evidence:
-    """The evidence after one more look."""
+    """The evidence after one more look. While a feed is behind, windows close by its time: their rest may still come."""
     tally = before.tally
+    upto_ms = min([now_ms, *(part.upto_ms for part in seen if part.upto_ms is not None)])
     for part in seen:
-        tally = _counting_looks(plan, tally.with_seen(part, now_ms, plan.window_ms), part)
+        tally = _counting_looks(plan, tally.with_seen(part, upto_ms, plan.window_ms), part)
     judgements = judge(plan, tally)
     traces = {
         one.metric: _traced(before.traces.get(one.metric, ()), _point(one, now_ms)) for one in judgements

@@ -58,7 +58,12 @@ def _of_step(steps: Sequence[Step], number: int) -> Stage:
 
 
 def staged(document: Document, plan: Plan, stage: Stage) -> dict[str, Any]:
-    """The document with the candidate let in. Raises `InvalidInput` where the rules give it no place."""
+    """The document with the candidate let in. Raises `InvalidInput` where the rules give it no place.
+
+    The stage `none` needs no place: where the endpoint is gone, so is whatever the rollout had put there.
+    """
+    if stage.kind == "none" and _found(document, plan) is None:
+        return dict(document)
     clean = without(document, plan)
     if stage.kind == "none":
         return clean
@@ -84,7 +89,7 @@ def staged(document: Document, plan: Plan, stage: Stage) -> dict[str, Any]:
 
 
 def without(document: Document, plan: Plan) -> dict[str, Any]:
-    """The document as it would be without the rollout."""
+    """The document as it would be without the rollout. Raises `InvalidInput` where there is no such endpoint."""
     table = _table(document, plan)
     routes: list[Route] = []
     for route in table["routes"]:
@@ -105,6 +110,10 @@ def refuse_known(document: Document, plan: Plan) -> None:
         if plan.candidate in {*_named(route), *_shadows(route), *_canary(route)}:
             reason = f"'{plan.candidate}' is in route '{route['name']}' already; take it out first"
             raise InvalidInput("candidate", reason)
+    if table.get("fallback") == plan.candidate:
+        # A rollback could not tell it from one that the promotion put there.
+        reason = f"'{plan.candidate}' is the `fallback` of endpoint '{plan.endpoint}' already; name another there first"
+        raise InvalidInput("candidate", reason)
 
 
 def _changed(route: Route, plan: Plan, stage: Stage) -> list[Route]:
@@ -199,15 +208,19 @@ def _model_of(shadow: object) -> str:
 
 def _table(document: Document, plan: Plan) -> dict[str, Any]:
     """The endpoint's part of the document."""
-    if plan.endpoint == _BARE and document.get("routes"):
-        return dict(document)
-    table = (document.get("endpoints") or {}).get(plan.endpoint)
+    table = _found(document, plan)
     if table is None:
         known = [*([_BARE] if document.get("routes") else []), *(document.get("endpoints") or {})]
-        raise InvalidInput(
-            "endpoint", f"no endpoint '{plan.endpoint}' in the rules; there are: {', '.join(known)}"
-        )
+        there = ", ".join(known) or "none"
+        raise InvalidInput("endpoint", f"no endpoint '{plan.endpoint}' in the rules; there are: {there}")
     return dict(table)
+
+
+def _found(document: Document, plan: Plan) -> Mapping[str, Any] | None:
+    if plan.endpoint == _BARE and document.get("routes"):
+        return document
+    table: Mapping[str, Any] | None = (document.get("endpoints") or {}).get(plan.endpoint)
+    return table
 
 
 def _with_table(document: Document, plan: Plan, table: dict[str, Any]) -> dict[str, Any]:

@@ -68,13 +68,21 @@ class Transition:
 
 
 @dataclass(frozen=True, slots=True)
+class AliasBefore:
+    """What the alias of the promote step stood for before the promotion; None is nothing."""
+
+    version: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Rollout:
     """A rollout as it is kept. `generation` grows with every move; a writer must name the one it saw, and the state.
 
     `step` is the number of the step in the plan, `began_ms` when it began (again, after a pause). `pause` is why it is paused.
     `aborting` says that the rollback that is under way was a person's wish. `warm` says that the old model is kept loaded.
     `accepted` are metrics, none of them critical, that had failed when a person said to go on all the same. `audited` moves of
-    `history` have reached the audit log. `trouble` is what went wrong at the last tries, `tries` how many there were.
+    `history` have reached the audit log. `trouble` is what went wrong at the last tries, `tries` how many there were. `alias` is
+    there from before the alias is moved: what a rollback gives it back to.
     """
 
     plan: Plan
@@ -93,6 +101,7 @@ class Rollout:
     audited: int = 0
     tries: int = 0
     trouble: str = ""
+    alias: AliasBefore | None = None
 
     @property
     def name(self) -> str:
@@ -109,11 +118,21 @@ class Rollout:
         """Nothing more happens by itself but letting the old model go."""
         return self.state in ENDED
 
+    @property
+    def over(self) -> bool:
+        """The old model is let go too: its endpoint is free for another."""
+        return self.ended and not self.warm
+
 
 def begun(plan: Plan, actor: str, now_ms: int) -> Rollout:
     """A rollout that somebody asked for."""
     first = Transition(now_ms, actor, "start", "Pending", "Pending", 0, 1, f"plan {plan.digest}")
     return Rollout(plan, "Pending", 1, now_ms, actor, began_ms=now_ms, history=(first,))
+
+
+def noted(rollout: Rollout, version: str | None) -> Rollout:
+    """With what its alias stood for: of a generation of its own, so that no writer undoes it who has not seen it."""
+    return replace(rollout, alias=AliasBefore(version), generation=rollout.generation + 1)
 
 
 def moved(

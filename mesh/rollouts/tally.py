@@ -45,7 +45,10 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Observations:
-    """What came since the last look. `latencies` are milliseconds, one value a call, by arm."""
+    """What came since the last look. `latencies` are milliseconds, one value a call, by arm.
+
+    `upto_ms` is there where the feed has more than it gave: up to when it gave what there was.
+    """
 
     pairs: tuple[PairSeen, ...] = ()
     latencies: Mapping[Arm, Histogram] = field(default_factory=dict)
@@ -53,6 +56,7 @@ class Observations:
     values: Mapping[str, Value] = field(default_factory=dict)
     rows: Mapping[Arm, int] = field(default_factory=dict)
     lost: int = 0
+    upto_ms: int | None = None
 
     def plus(self, other: "Observations") -> "Observations":
         """Both together; of two values of a metric the other's is the newer."""
@@ -63,6 +67,7 @@ class Observations:
             values={**self.values, **other.values},
             rows=_rows(self.rows, other.rows),
             lost=self.lost + other.lost,
+            upto_ms=min((one.upto_ms for one in (self, other) if one.upto_ms is not None), default=None),
         )
 
 
@@ -71,7 +76,8 @@ class Tally:
     """All of it so far.
 
     `both`, `only_primary`, `only_candidate`, `neither` count windows by who alerted in them. `open` holds windows that are not
-    over: (unit, window) → (primary, candidate). `lost` are observations that were dropped before anybody counted them.
+    over: (unit, window) → (primary, candidate). Those before the number `closed` have been counted. `lost` are observations that
+    were dropped before anybody counted them, or that came when their window had been: counted twice it would say too much.
     """
 
     both: int = 0
@@ -84,6 +90,7 @@ class Tally:
     over_limit: Mapping[str, int] = field(default_factory=dict)
     rows: Mapping[Arm, int] = field(default_factory=dict)
     open: Mapping[str, tuple[bool, bool]] = field(default_factory=dict)
+    closed: int = 0
     lost: int = 0
 
     @property
@@ -99,31 +106,30 @@ class Tally:
         """Milliseconds a call of one arm."""
         return self.latencies.get(arm, Histogram())
 
-    def with_seen(self, seen: Observations, now_ms: int, window_ms: int) -> "Tally":
-        """With `seen` counted, and every window closed that ended a whole window ago."""
+    def with_seen(self, seen: Observations, upto_ms: int, window_ms: int) -> "Tally":
+        """With `seen` counted, and every window closed that ended a whole window before `upto_ms`."""
+        in_time = [pair for pair in seen.pairs if pair.window >= self.closed]
         merged = replace(
             self,
             latencies=_histograms(self.latencies, seen.latencies),
             counted=_counted(self.counted, seen.counted),
             values={**self.values, **seen.values},
             rows=_rows(self.rows, seen.rows),
-            open=_opened(self.open, seen.pairs),
-            lost=self.lost + seen.lost,
+            open=_opened(self.open, in_time),
+            lost=self.lost + seen.lost + len(seen.pairs) - len(in_time),
         )
-        return merged.closed_before(now_ms // window_ms - 1)
+        return merged.closed_before(upto_ms // window_ms - 1)
 
     def closed_before(self, before: int) -> "Tally":
-        """Windows before the number `before` counted, and the oldest beyond the limit."""
-        if not self.open:
-            return self
+        """Windows before the number `before` counted, and the oldest where too many are open."""
         ordered = sorted(self.open.items(), key=lambda item: window_of(item[0]))
-        over = max(0, len(ordered) - MAX_OPEN_WINDOWS)
-        done = [item for place, item in enumerate(ordered) if place < over or window_of(item[0]) < before]
-        if not done:
-            return self
+        over = len(ordered) - MAX_OPEN_WINDOWS
+        closed = max(self.closed, before, window_of(ordered[over - 1][0]) + 1 if over > 0 else 0)
+        done = [item for item in ordered if window_of(item[0]) < closed]
         kinds = [alerts for _, alerts in done]
         return replace(
             self,
+            closed=closed,
             both=self.both + kinds.count((True, True)),
             only_primary=self.only_primary + kinds.count((True, False)),
             only_candidate=self.only_candidate + kinds.count((False, True)),

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 
+import msgspec
 import pytest
 import redis
 
@@ -15,7 +16,7 @@ from mesh.errors import InvalidConfig, NotFound, StoreAway
 from mesh.rollouts.memory import MemoryLease, MemoryRollouts
 from mesh.rollouts.plan import AlertRule, Metric, Plan, Step
 from mesh.rollouts.record import Evidence, looked
-from mesh.rollouts.states import begun, moved
+from mesh.rollouts.states import AliasBefore, Rollout, begun, moved, noted
 from mesh.rollouts.statistics.quantiles import Histogram
 from mesh.rollouts.tally import Counted, Observations, PairSeen, Value
 from mesh.stores.rollouts import RedisFeed, RedisLease, RedisRollouts
@@ -108,6 +109,63 @@ async def test_a_name_begins_anew_once_it_has_ended_and_cooled(book: MemoryRollo
     assert await book.get("try") == again
 
 
+async def ended(book: MemoryRollouts | RedisRollouts, one: Rollout) -> Rollout:
+    after = moved(one, "abort", now_ms=one.created_ms + 1)
+    assert await book.write(after, one)
+    return after
+
+
+async def test_an_endpoint_has_one_rollout_at_a_time(book: MemoryRollouts | RedisRollouts) -> None:
+    one, other = begun(PLAN, "ann", 5), begun(replace(PLAN, name="other"), "bob", 6)
+    assert await book.write(one, None)
+    assert not await book.write(other, None)
+    assert await book.write(begun(replace(PLAN, name="elsewhere", endpoint="more"), "bob", 6), None)
+    after = await ended(book, one)
+    assert await book.write(other, None)
+    assert not await book.write(one, None)
+    assert await book.write(
+        replace(after, audited=2), after
+    )  # what is over is written without being in the way
+    assert not await book.write(one, None)
+    await ended(book, other)
+    assert await book.write(one, None)
+
+
+async def test_a_warm_model_keeps_the_endpoint(book: MemoryRollouts | RedisRollouts) -> None:
+    one, other = begun(PLAN, "ann", 5), begun(replace(PLAN, name="other"), "bob", 6)
+    await book.write(one, None)
+    promoting = moved(moved(one, "shadow", now_ms=6), "promote", now_ms=7)
+    await book.write(promoting, one)
+    warm = moved(promoting, "finish", now_ms=8)
+    await book.write(warm, promoting)
+    assert not await book.write(other, None)
+    await book.write(replace(warm, warm=False), warm)
+    assert await book.write(other, None)
+
+
+async def test_of_many_who_begin_at_once_on_an_endpoint_one_does(
+    book: MemoryRollouts | RedisRollouts,
+) -> None:
+    names = [f"try-{number}" for number in range(8)]
+    began = await asyncio.gather(
+        *(book.write(begun(replace(PLAN, name=name), "ann", 5), None) for name in names)
+    )
+    assert sorted(began) == [False] * 7 + [True]
+    assert [one.name for one in await book.all()] == [names[began.index(True)]]
+
+
+async def test_what_the_alias_stood_for_is_not_written_over_by_who_had_not_seen_it(
+    book: MemoryRollouts | RedisRollouts,
+) -> None:
+    one = begun(PLAN, "ann", 5)
+    await book.write(one, None)
+    promoting = moved(moved(one, "shadow", now_ms=6), "promote", now_ms=7)
+    await book.write(promoting, one)
+    assert await book.write(noted(promoting, None), promoting)
+    assert not await book.write(moved(promoting, "abort", now_ms=8), promoting)
+    assert (await book.get("try")).alias == AliasBefore(None)
+
+
 async def test_the_newest_come_first_and_an_unknown_one_is_not_found(
     book: MemoryRollouts | RedisRollouts,
 ) -> None:
@@ -115,7 +173,7 @@ async def test_the_newest_come_first_and_an_unknown_one_is_not_found(
     with pytest.raises(NotFound, match="none"):
         await book.get("try")
     for number, name in enumerate("abc"):
-        await book.write(begun(replace(PLAN, name=name), "ann", number), None)
+        await book.write(begun(replace(PLAN, name=name, endpoint=name), "ann", number), None)
     assert [one.name for one in await book.all()] == ["c", "b", "a"]
 
 
@@ -170,6 +228,20 @@ async def test_observations_come_once_and_in_order(server: redis.Redis) -> None:
     await feed.close()
 
 
+async def test_a_feed_that_has_more_says_how_far_it_came(server: redis.Redis) -> None:
+    server.flushall()
+    feed = RedisFeed(URL, per_read=2)
+    _, cursor = await feed.read(PLAN, "")
+    key = f"{{hyperstream:rollouts}}:seen:{PLAN.name}:{PLAN.digest}"
+    for at_ms in (5_100, 5_200, 5_300):
+        server.xadd(key, {"seen": msgspec.json.encode(SEEN)}, id=f"{at_ms}-0")
+    seen, cursor = await feed.read(PLAN, cursor)
+    assert (seen.rows, seen.upto_ms) == ({"candidate": 14}, 5_200)
+    seen, cursor = await feed.read(PLAN, cursor)
+    assert (seen.rows, seen.upto_ms) == ({"candidate": 7}, None)
+    await feed.close()
+
+
 async def test_a_redis_that_is_away_is_said_to_be() -> None:
     away = "redis://127.0.0.1:1/0"
     book, feed, lease = RedisRollouts(away), RedisFeed(away), RedisLease(away, "one")
@@ -180,6 +252,19 @@ async def test_a_redis_that_is_away_is_said_to_be() -> None:
         await one.close()
     with pytest.raises(InvalidConfig, match="REDIS_URL"):
         RedisRollouts("http://x")
+
+
+async def test_an_endpoint_whose_rollout_began_before_endpoints_were_kept_is_taken_at_its_next_write(
+    server: redis.Redis,
+) -> None:
+    server.flushall()
+    book = RedisRollouts(URL)
+    one = begun(PLAN, "ann", 5)
+    await book.write(one, None)
+    server.delete("{hyperstream:rollouts}:endpoints")
+    await book.write(replace(one, audited=1), one)
+    assert not await book.write(begun(replace(PLAN, name="other"), "bob", 6), None)
+    await book.close()
 
 
 async def test_a_damaged_entry_is_said_to_be(server: redis.Redis) -> None:

@@ -415,8 +415,10 @@ async def _rollout(book: MemoryRollouts, now: int) -> None:
     await book.write(three, two)
     evidence = Evidence()
     for look in range(40):
+        at = now - 3_500_000 + look * 80_000
+        window = at // PLAN.window_ms - 2  # just over
         pairs = tuple(
-            PairSeen(f"u{look}-{n}", 1, n == 0, n == 0 or (n == 1 and look % 9 == 0)) for n in range(20)
+            PairSeen(f"u{look}-{n}", window, n == 0, n == 0 or (n == 1 and look % 9 == 0)) for n in range(20)
         )
-        evidence = looked(PLAN, evidence, [Observations(pairs=pairs)], {}, now - 3_500_000 + look * 80_000)
+        evidence = looked(PLAN, evidence, [Observations(pairs=pairs)], {}, at)
     await book.keep(three, evidence)

@@ -88,6 +88,11 @@ def test_versions_and_aliases_as_on_a_folder(bucket: str, tmp_path: Path) -> Non
     registry.add(draft(model))
     assert registry.numbers("pumps") == [1, 2, 3, 4, 5]
     assert registry.names() == ["pumps"]
+    registry.move("pumps", "champion", 4, expected=None, actor="ann", reason="")
+    with pytest.raises(Changed):
+        registry.clear("pumps", "champion", expected=5, actor="ann", reason="")
+    registry.clear("pumps", "champion", expected=4, actor="ann", reason="")
+    assert "champion" not in registry.aliases("pumps").points
     registry.move("pumps", "champion", 5, expected=None, actor="ann", reason="")
     config = tmp_path / "config"
     config.mkdir()

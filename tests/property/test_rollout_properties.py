@@ -5,10 +5,11 @@ import math
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mesh.errors import InvalidInput
 from mesh.rollouts.judging import judge
 from mesh.rollouts.machine import Situation, decided
 from mesh.rollouts.plan import AlertRule, Metric, Plan, Step
-from mesh.rollouts.staging import Stage, staged, without
+from mesh.rollouts.staging import Stage, refuse_known, staged, without
 from mesh.rollouts.states import MOVES, begun
 from mesh.rollouts.statistics.beta_binomial import log_evidence, proportion_interval
 from mesh.rollouts.statistics.betting import log_wealth_above, log_wealth_below
@@ -123,6 +124,38 @@ def test_whatever_stages_it_went_through_the_rules_come_back(
         now = staged(now, plan(exclude), stage)
         assert staged(now, plan(exclude), stage) == now
     assert without(now, plan(exclude)) == document
+
+
+anybody = st.sampled_from(["old", "new", "other"])
+others = st.sampled_from(["new", "other"])  # rules refuse a model that is compared with itself
+any_routes = st.lists(
+    st.one_of(
+        st.fixed_dictionaries({"send": st.lists(anybody, min_size=1, max_size=2, unique=True)}),
+        st.fixed_dictionaries({"send": st.just(["old"]), "shadow": st.lists(others, min_size=1, max_size=1)}),
+        st.fixed_dictionaries(
+            {"canary": st.fixed_dictionaries({"model": anybody, "percent": st.just(5)})},
+            optional={"send": st.lists(anybody, min_size=1, max_size=1)},
+        ),
+        st.fixed_dictionaries({"split": st.just({"new": 50, "other": 50})}),
+    ),
+    max_size=3,
+)
+
+
+@given(any_routes, st.sampled_from([None, "old", "new", "other"]), stages)
+def test_of_rules_that_a_rollout_may_begin_with_nothing_is_lost(
+    parts: list[dict], fallback: str | None, stage: Stage
+) -> None:
+    made = [{"name": f"r{n}", "when": "always", **part} for n, part in enumerate(parts)]
+    document: dict = {"routes": [*made, {"name": "last", "when": "always", "send": ["old"]}]}
+    if fallback is not None:
+        document["fallback"] = fallback
+    try:
+        refuse_known(document, plan())
+        now = staged(document, plan(), stage)
+    except InvalidInput:
+        return
+    assert without(now, plan()) == document
 
 
 tallies = st.builds(

@@ -6,6 +6,7 @@ absence of an hour.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 import msgspec
@@ -24,8 +25,9 @@ _LIFE_S: Final = 7 * 86_400
 class RedisFeed:
     """Writes observations, and gives them as `EvidenceFeed`."""
 
-    def __init__(self, url: str, prefix: str = PREFIX) -> None:
+    def __init__(self, url: str, prefix: str = PREFIX, per_read: int = PER_READ) -> None:
         """Nothing connects before the first call. `InvalidConfig` for a URL that is none."""
+        self._per_read = per_read
         self._redis = connected(url)
         self._prefix = prefix
         self._reads = msgspec.json.Decoder(Observations)
@@ -45,9 +47,14 @@ class RedisFeed:
             if not cursor:
                 newest = await self._redis.xrevrange(key, count=1)
                 return Observations(), newest[0][0].decode() if newest else "0-0"
-            entries = await self._redis.xrange(key, min=f"({cursor}", max="+", count=PER_READ)
-        seen = [self._decoded(fields) for _, fields in entries]
-        return joined(seen), entries[-1][0].decode() if entries else cursor
+            entries = await self._redis.xrange(key, min=f"({cursor}", max="+", count=self._per_read)
+        seen = joined([self._decoded(fields) for _, fields in entries])
+        if not entries:
+            return seen, cursor
+        last = entries[-1][0].decode()
+        if len(entries) == self._per_read:  # there may be more: the id begins with when Redis took the entry
+            seen = replace(seen, upto_ms=int(last.partition("-")[0]))
+        return seen, last
 
     async def close(self) -> None:
         """Let go of the connections."""

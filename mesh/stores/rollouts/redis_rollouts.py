@@ -1,4 +1,7 @@
-"""The book of rollouts, and their evidence, in Redis. A write is one script that compares (state, generation) and sets."""
+"""The book of rollouts, and their evidence, in Redis.
+
+A write is one script that compares (state, generation), or that the endpoint is free, and sets.
+"""
 
 from collections.abc import Sequence
 from typing import Final
@@ -15,14 +18,24 @@ _WRITE: Final = """
 local known = redis.call('HMGET', KEYS[1], 'state', 'generation', 'over')
 if ARGV[1] == 'ended' then
   if known[1] and known[3] ~= '1' then return 0 end
+  local holder = redis.call('HGET', KEYS[3], ARGV[9])
+  if holder and holder ~= ARGV[8] then return 0 end
 elseif known[1] ~= ARGV[1] or known[2] ~= ARGV[2] then
   return 0
 end
 redis.call('HSET', KEYS[1], 'state', ARGV[3], 'generation', ARGV[4], 'over', ARGV[5], 'json', ARGV[6])
 redis.call('ZADD', KEYS[2], ARGV[7], ARGV[8])
+if ARGV[5] ~= '1' then
+  redis.call('HSETNX', KEYS[3], ARGV[9], ARGV[8])
+elseif redis.call('HGET', KEYS[3], ARGV[9]) == ARGV[8] then
+  redis.call('HDEL', KEYS[3], ARGV[9])
+end
 return 1
 """
-"""KEYS: rollout, index. ARGV: expected state and generation, or 'ended'; the new state, generation, over, JSON, created, name."""
+"""KEYS: rollout, index, the names of the rollouts that are under way by endpoint.
+
+ARGV: expected state and generation, or 'ended'; the new state, generation, over, JSON, created, name, endpoint.
+"""
 
 
 class RedisRollouts:
@@ -60,15 +73,13 @@ class RedisRollouts:
     async def write(self, rollout: Rollout, before: Rollout | None) -> bool:
         """As `RolloutBook.write`."""
         expected = (_ANY_ENDED, "") if before is None else (before.state, str(before.generation))
-        over = int(rollout.ended and not rollout.warm)
         words = [
-            *expected, rollout.state, rollout.generation, over, msgspec.json.encode(rollout),
-            rollout.created_ms, rollout.name,
+            *expected, rollout.state, rollout.generation, int(rollout.over), msgspec.json.encode(rollout),
+            rollout.created_ms, rollout.name, rollout.plan.endpoint,
         ]  # fmt: skip
+        keys = [self._key(rollout.name), f"{self._prefix}:index", f"{self._prefix}:endpoints"]
         async with guarded():
-            return bool(
-                await self._write(keys=[self._key(rollout.name), f"{self._prefix}:index"], args=words)
-            )
+            return bool(await self._write(keys=keys, args=words))
 
     async def evidence(self, rollout: Rollout) -> Evidence:
         """As `EvidenceBook.evidence`."""

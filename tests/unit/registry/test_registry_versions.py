@@ -98,6 +98,29 @@ def test_without_the_audit_nothing_moves(tmp_path):
     assert not registry.aliases("pumps").points
 
 
+def test_an_alias_is_cleared_where_it_is_as_it_was_known_and_the_audit_hears_of_it(registry, audit):
+    registry.add(draft(b"1"))
+    registry.add(draft(b"2"))
+    registry.move("pumps", "champion", 1, expected=None, actor="ann", reason="first")
+    with pytest.raises(Changed, match="pumps@champion is version 1, not version 2"):
+        registry.clear("pumps", "champion", expected=2, actor="bob", reason="")
+    aliases = registry.clear("pumps", "champion", expected=1, actor="bob", reason="taken back")
+    assert dict(registry.aliases("pumps").points) == dict(aliases.points) == {"previous": 1}
+    assert (aliases.moves[-2].alias, aliases.moves[-2].before, aliases.moves[-2].after) == (
+        "champion",
+        1,
+        None,
+    )
+    last = audit.entries[-1]
+    assert (last.actor, last.action, last.subject) == ("bob", "models.alias", "pumps@champion")
+    assert (last.before, last.after, last.reason) == ("version 1", "nothing", "taken back")
+    registry.move("pumps", "champion", 2, expected=None, actor="ann", reason="again")
+    registry.clear("pumps", "previous", expected=1, actor="ann", reason="")
+    assert dict(registry.aliases("pumps").points) == {"champion": 2}
+    with pytest.raises(Changed, match="pumps@challenger is nothing, not version 1"):
+        registry.clear("pumps", "challenger", expected=1, actor="ann", reason="")
+
+
 def test_only_what_passed_becomes_champion(registry):
     registry.add(draft(gates=(GOOD, BAD)))
     registry.add(draft(b"2", gates=()))

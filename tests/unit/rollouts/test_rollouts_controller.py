@@ -1,4 +1,4 @@
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -116,6 +116,42 @@ async def test_a_promotion_can_be_taken_back_while_the_old_model_is_warm() -> No
     assert stage.aliases.known == {("pump", "champion"): "old"}
 
 
+async def test_an_alias_that_stood_for_nothing_stands_for_nothing_after_an_abort() -> None:
+    stage = Stage()
+    stage.aliases.known.clear()
+    await promoted(stage, LONG_WARM)
+    assert stage.aliases.known == {("pump", "champion"): "new"}
+    await stage.desk.act("try", "abort", "ann")
+    await stage.looks()
+    assert await stage.state() == "Aborted"
+    assert stage.aliases.known == {}
+
+
+class Unsaid(MemoryRollouts):
+    """The first promotion that was carried out cannot be written down: its controller died, and another takes over."""
+
+    died = False
+
+    async def write(self, rollout: Any, before: Any) -> bool:
+        if rollout.state == "Promoted" and not self.died:
+            self.died = True
+            raise StoreAway("the book of rollouts", "nobody answers")
+        return await super().write(rollout, before)
+
+
+async def test_what_the_alias_stood_for_is_known_to_the_next_controller_too() -> None:
+    stage = Stage()
+    stage.aliases.known = {("pump", "champion"): "third"}
+    stage.book = Unsaid()
+    stage.desk = Desk(stage.book, stage.book, stage.routes, stage.clock)
+    stage.controller = stage.another("one")
+    await promoted(stage, LONG_WARM)
+    assert (stage.book.died, await stage.state()) == (True, "Promoted")
+    await stage.desk.act("try", "abort", "ann")
+    await stage.looks()
+    assert stage.aliases.known == {("pump", "champion"): "third"}
+
+
 async def test_a_worse_candidate_is_rolled_back_at_the_look_that_sees_it_and_says_why() -> None:
     stage = Stage()
     await stage.desk.start(FULL, "ann")
@@ -200,6 +236,65 @@ async def test_what_people_change_in_the_rules_meanwhile_stays() -> None:
     assert (await stage.routes.current()).document == {"routes": [*RULES["routes"], more]}
 
 
+async def change(stage: Stage, document: Mapping[str, Any]) -> None:
+    rules = await stage.routes.current()
+    await stage.routes.propose(document, rules.version, "bob")
+
+
+async def test_a_route_that_people_point_elsewhere_does_not_keep_the_old_model_warm_for_ever(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    stage = Stage()
+    await promoted(stage, LONG_WARM)
+    theirs = {"routes": [{"name": "main", "when": "always", "send": ["third"]}]}
+    await change(stage, theirs)
+    await stage.looks(3)
+    rollout = await stage.book.get("try")
+    assert rollout.warm
+    assert "no route of endpoint 'default' sends rows to 'old'" in rollout.trouble
+    await stage.looks(2, 3_600.0)
+    after = await stage.book.get("try")
+    assert (after.state, after.warm) == ("Promoted", False)
+    assert (await stage.routes.current()).document == theirs
+    assert caplog.text.count("no route of endpoint 'default'") == 2  # when it began, and at the end
+    assert "the rules stay as people made them" in caplog.text
+    assert (await stage.desk.start(replace(FULL, name="next", primary="third"), "ann")).state == "Pending"
+
+
+async def test_trouble_with_keeping_it_warm_is_over_when_the_rules_are_right_again() -> None:
+    stage = Stage()
+    await promoted(stage, LONG_WARM)
+    right = (await stage.routes.current()).document
+    await change(stage, {"routes": [{"name": "main", "when": "always", "send": ["third"]}]})
+    await stage.looks(1)
+    assert (await stage.book.get("try")).trouble
+    await change(stage, right)
+    await stage.looks(1)
+    after = await stage.book.get("try")
+    assert (after.trouble, after.warm) == ("", True)
+
+
+ELSEWHERE = {"endpoints": {"other": RULES, "more": RULES}}
+
+
+@pytest.mark.parametrize("warm", [False, True])
+async def test_a_rollout_whose_endpoint_is_gone_can_be_aborted(warm: bool) -> None:
+    stage = Stage(MemoryRoutes(ELSEWHERE))
+    made = replace(LONG_WARM, endpoint="other")
+    if warm:
+        await promoted(stage, made)
+    else:
+        await stage.desk.start(made, "ann")
+        await stage.looks(1)
+    left = {"endpoints": {"more": RULES}}
+    await change(stage, left)
+    await stage.looks(1)
+    await stage.desk.act("try", "abort", "ann")
+    await stage.looks(1)
+    assert await stage.state() == "Aborted"
+    assert (await stage.routes.current()).document == left
+
+
 class DeafFeed(MemoryFeed):
     async def read(self, plan: Plan, cursor: str) -> tuple[Observations, str]:
         raise StoreAway("the evidence", "nobody answers")
@@ -242,6 +337,42 @@ async def test_one_rollout_an_endpoint_and_a_new_one_after_it() -> None:
     assert (await stage.desk.start(FULL, "ann")).state == "Pending"
     with pytest.raises(InvalidInput, match="no endpoint"):
         await stage.desk.start(replace(FULL, name="third", endpoint="nowhere"), "ann")
+
+
+class Hosting:
+    """Whoever hosts a candidate takes a while; `meanwhile` is what others do in it."""
+
+    def __init__(self, meanwhile: Callable[[], Awaitable[object]]) -> None:
+        self.meanwhile = meanwhile
+
+    async def host(self, plan: Plan, actor: str) -> None:
+        await self.meanwhile()
+
+
+async def test_of_two_that_begin_while_candidates_are_hosted_one_does() -> None:
+    stage = Stage()
+    other = replace(FULL, name="other")
+    slow = Desk(
+        stage.book,
+        stage.book,
+        stage.routes,
+        stage.clock,
+        hosts=Hosting(lambda: stage.desk.start(FULL, "ann")),
+    )
+    with pytest.raises(WrongState, match=r"'try' of endpoint 'default' is Pending"):
+        await slow.start(other, "bob")
+    assert [one.name for one in await stage.desk.all()] == ["try"]
+
+
+async def test_rules_that_changed_while_the_candidate_was_hosted_are_looked_at_again() -> None:
+    stage = Stage()
+    theirs = {"routes": [{"name": "main", "when": "always", "send": ["new"]}]}
+    slow = Desk(
+        stage.book, stage.book, stage.routes, stage.clock, hosts=Hosting(lambda: change(stage, theirs))
+    )
+    with pytest.raises(InvalidInput, match="take it out first"):
+        await slow.start(FULL, "bob")
+    assert await stage.desk.all() == ()
 
 
 class Racing(MemoryRollouts):

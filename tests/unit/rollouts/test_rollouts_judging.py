@@ -118,6 +118,61 @@ def test_a_window_counts_once_however_many_rows_and_processes_tell_of_it() -> No
     assert not tally.open
 
 
+def test_a_window_that_is_read_in_parts_from_a_backlog_counts_once() -> None:
+    parts = [
+        Observations(pairs=(PairSeen("pump-1", 5, part == 4, False),), upto_ms=5_900) for part in range(6)
+    ]
+    evidence = Evidence()
+    for look, part in enumerate([*parts, Observations()]):
+        assert evidence.tally.pairs == 0
+        evidence = looked(plan(), evidence, [part, Observations()], {}, 60_000 + look * 1_000)
+    tally = evidence.tally
+    assert (tally.only_primary, tally.pairs, tally.lost) == (1, 1, 0)
+
+
+def test_while_a_backlog_is_read_windows_close_by_its_own_time() -> None:
+    evidence = Evidence()
+    for window in range(5, 15):
+        part = Observations(pairs=(PairSeen("pump-1", window, False, False),), upto_ms=window * 1_000)
+        evidence = looked(plan(), evidence, [part], {}, 60_000)
+    assert evidence.tally.pairs == 8  # all but the last two, whose rest may be in what comes
+    assert evidence.looked_ms == 60_000
+
+
+def test_of_two_feeds_the_one_that_is_behind_says_which_windows_are_whole() -> None:
+    seen = [
+        Observations(pairs=(PairSeen("pump-1", 5, False, False),), upto_ms=5_500),
+        Observations(pairs=(PairSeen("pump-1", 5, True, False),)),
+        Observations(upto_ms=9_000),
+    ]
+    assert looked(plan(), Evidence(), seen, {}, 60_000).tally.pairs == 0
+
+
+def test_what_comes_after_its_window_was_counted_is_lost_and_not_another_window() -> None:
+    evidence = looked(plan(), Evidence(), [Observations(pairs=(PairSeen("u", 5, False, False),))], {}, 7_000)
+    assert evidence.tally.pairs == 1
+    late = Observations(pairs=(PairSeen("u", 5, True, False), PairSeen("u", 6, True, False)), lost=1)
+    tally = looked(plan(), evidence, [late], {}, 8_000).tally
+    assert (tally.neither, tally.only_primary, tally.lost) == (1, 1, 2)
+
+
+def test_windows_beyond_the_limit_are_counted_whole_and_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mesh.rollouts.tally.MAX_OPEN_WINDOWS", 2)
+    many = Observations(
+        pairs=tuple(PairSeen(unit, n, False, False) for n, unit in ((5, "a"), (5, "b"), (6, "a")))
+    )
+    evidence = looked(plan(), Evidence(), [many], {}, 5_900)
+    assert (evidence.tally.pairs, list(evidence.tally.open)) == (2, ["6 a"])
+    again = looked(plan(), evidence, [many], {}, 5_900).tally
+    assert (again.pairs, again.lost) == (2, 2)
+
+
+def test_of_two_observations_that_are_behind_both_are_as_far_as_the_first() -> None:
+    first, second = Observations(upto_ms=5), Observations(upto_ms=9)
+    assert first.plus(second).upto_ms == second.plus(first).upto_ms == first.plus(Observations()).upto_ms == 5
+    assert Observations().plus(Observations()).upto_ms is None
+
+
 def test_a_trace_stays_short_and_keeps_its_ends() -> None:
     evidence = Evidence()
     for look in range(2_000):

@@ -87,6 +87,24 @@ def test_rules_that_give_it_no_place_are_refused(routes: list[object], field: st
     assert refused.value.field == field
 
 
+@pytest.mark.parametrize("document", [{}, {"routes": []}, {"endpoints": {"more": {"routes": []}}}])
+def test_where_the_endpoint_is_gone_there_is_nothing_to_lift_off(document: Document) -> None:
+    assert staged(document, plan(), Stage("none")) == document
+    with pytest.raises(InvalidInput, match="no endpoint 'default'"):
+        staged(document, plan(), Stage("all"))
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_a_candidate_that_is_the_fallback_already_is_refused(named: bool) -> None:
+    table = {"routes": [{"name": "a", "when": "always", "send": ["old"]}], "fallback": "new"}
+    document = {"endpoints": {"default": table}} if named else table
+    with pytest.raises(
+        InvalidInput, match="'new' is the `fallback` of endpoint 'default' already"
+    ) as refused:
+        refuse_known(document, plan())
+    assert refused.value.field == "candidate"
+
+
 def test_a_candidate_that_is_in_the_rules_already_and_an_endpoint_that_is_not_are_refused() -> None:
     with pytest.raises(InvalidInput, match="take it out first"):
         refuse_known(
