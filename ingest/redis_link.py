@@ -14,6 +14,12 @@ from mesh.errors import InvalidConfig
 
 CONNECT_TIMEOUT_S = 5.0
 
+ANSWER_TIMEOUT_S = 10.0
+"""For how long Redis may say nothing at all while it owes replies: many times what a large pipeline takes under load."""
+
+_LOOKS = 10
+"""How often within that time silence is looked for."""
+
 
 class RedisError(Exception):
     """Redis is away, or answered a command with an error; trying again can help."""
@@ -62,12 +68,19 @@ class RedisAddress:
 
 
 class RedisLink(asyncio.Protocol):
-    """A connection with several pipelines in flight; replies come in the order of the commands."""
+    """A connection with several pipelines in flight; replies come in the order of the commands.
+
+    Given up where Redis owes replies and says nothing for `ANSWER_TIMEOUT_S`: a machine that is gone closes no connection. One
+    that is slow and goes on is waited for, since sending it everything again would make it slower.
+    """
 
     def __init__(self) -> None:
         self._reader = hiredis.Reader()
         self._waiting: deque[_Pipeline] = deque()
         self._transport: asyncio.Transport | None = None
+        self._look: asyncio.TimerHandle | None = None
+        self._silent_looks = 0
+        self._given_up = ""
         self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     @classmethod
@@ -101,12 +114,17 @@ class RedisLink(asyncio.Protocol):
         await self.send(b"".join(hello), len(hello))
 
     async def send(self, commands: bytes, replies: int) -> None:
-        """Send commands at once and wait for so many replies; raises `RedisError` for any that is an error."""
+        """Send commands at once and wait for so many replies.
+
+        Raises `RedisError` for any that is an error, and where the connection is lost or given up before the last one.
+        """
         if self._transport is None or self.lost.done():
             raise RedisError("the connection is closed")
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Pipeline(replies, done))
         self._transport.write(commands)
+        if self._look is None:
+            self._look_later()
         await done
 
     def close(self) -> None:
@@ -120,6 +138,7 @@ class RedisLink(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Count replies; the pipeline whose last reply came is done."""
+        self._silent_looks = 0
         self._reader.feed(data)
         next_reply = self._reader.gets
         waiting = self._waiting
@@ -145,13 +164,34 @@ class RedisLink(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Fail what is in flight: nobody knows what Redis has done of it."""
-        reason = f"connection lost: {exc}" if exc else "connection lost"
+        reason = self._given_up or (f"connection lost: {exc}" if exc else "connection lost")
+        if self._look is not None:
+            self._look.cancel()
         while self._waiting:
             pipeline = self._waiting.popleft()
             pipeline.error = reason
             pipeline.finish()
         if not self.lost.done():
             self.lost.set_result(None)
+
+    def _look_later(self) -> None:
+        self._look = asyncio.get_running_loop().call_later(ANSWER_TIMEOUT_S / _LOOKS, self._look_at_silence)
+
+    def _look_at_silence(self) -> None:
+        """Give up after several looks between which nothing came.
+
+        One clock would not do: after this process itself stood still, it would be read before the replies that wait.
+        """
+        self._look = None
+        if not self._waiting:
+            self._silent_looks = 0
+            return
+        self._silent_looks += 1
+        if self._silent_looks < _LOOKS:
+            self._look_later()
+        else:
+            self._given_up = f"no answer for {ANSWER_TIMEOUT_S:g} s"
+            self.close()
 
 
 class _Pipeline:
