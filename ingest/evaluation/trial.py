@@ -87,7 +87,7 @@ class Trial:
         self._topic = chain.topics.raw
         self._ledger, self._told = Ledger(_OPEN_SPANS), ToldAlerts()
         self._late, self._letters = Counted(), Counted()
-        alert = Alert(policy.rules, chain.telemetry, chain.features)
+        alert = Alert(policy, chain.telemetry, chain.features)
         output = AlertOutput(alert, MemoryAlerts(policy), self._told, AlertMetering(recorder))
         self._seen = SeenRows(output, columns)
         scores = {

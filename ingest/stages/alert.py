@@ -7,7 +7,7 @@ import numpy as np
 
 from ingest.record import Polled
 from ingest.stages.rows import Rows
-from mesh.alerts import ORIGIN, AlertStage, Judged, Rule, ScoredRows
+from mesh.alerts import ORIGIN, AlertStage, Judged, Policy, ScoredRows
 from mesh.pipeline.plan import Level
 from mesh.routing.masks import Column
 from mesh.signals.sensors import Telemetry
@@ -18,12 +18,12 @@ logger = logging.getLogger(__name__)
 class Alert:
     """Holds, for each partition, what rules remember of its assets."""
 
-    def __init__(self, rules: Sequence[Rule], telemetry: Telemetry, features: tuple[str, ...]) -> None:
+    def __init__(self, policy: Policy, telemetry: Telemetry, features: tuple[str, ...]) -> None:
         """`features` names the columns of a flattened row, which rules may read."""
-        self._rules, self._telemetry = tuple(rules), telemetry
+        self._policy, self._telemetry = policy, telemetry
         self._places = {name: at for at, name in enumerate(features)}
         self._stages: dict[int, AlertStage] = {}
-        self._reads = AlertStage(self._rules).reads
+        self._reads = self._made().reads
 
     def step(self, rows: Rows, polled: Polled, level: Level) -> list[Judged]:
         """Judge rows, a partition at a time: what each led to."""
@@ -65,8 +65,11 @@ class Alert:
 
     def _stage(self, partition: int) -> AlertStage:
         if partition not in self._stages:
-            self._stages[partition] = AlertStage(self._rules, self._telemetry.max_assets)
+            self._stages[partition] = self._made()
         return self._stages[partition]
+
+    def _made(self) -> AlertStage:
+        return AlertStage(self._policy.rules, self._telemetry.max_assets, self._policy.max_keys)
 
     def criticality(self, asset: str) -> float:
         """As `telemetry.yaml` declares it; 1 where it does not."""

@@ -156,7 +156,7 @@ class TelemetryReader:
 
     def _alerting(self, chain: ChainConfig, stores: Stores, recorder: Recorder) -> Alerting:
         rules = chain.policy.rules
-        alert = Alert(rules, chain.telemetry, chain.features)
+        alert = Alert(chain.policy, chain.telemetry, chain.features)
         drift = Drift(chain.telemetry, chain.drift, recorder)
         topic, metering = self._topic(chain.topics.alerts), AlertMetering(recorder)
         review, offering = chain.review, stores.offering

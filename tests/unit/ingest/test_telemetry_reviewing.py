@@ -52,7 +52,7 @@ def sampling(
     offering=None, audit: AuditPlan | None = None, unsure: UnsurePlan | None = None
 ) -> ReviewSampling:
     telemetry = replace(TELEMETRY, criticality={"b": 3.0})
-    alert = Alert([RULE], telemetry, NAMES)
+    alert = Alert(Policy((RULE,)), telemetry, NAMES)
     sampler = AuditSampler(audit or AuditPlan(least_per_hour=1e9))
     return ReviewSampling(
         Inner(), alert, [RULE], NAMES, Origin("m", "7", "5f1c"), offering or Offering(MemoryCandidates()), sampler,
