@@ -3,9 +3,9 @@
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeVar
 
 from ingest.backoff import Backoff
 from ingest.record import Headers, Polled
@@ -28,6 +28,7 @@ from mesh.tracing.span import Attribute
 logger = logging.getLogger(__name__)
 
 _BACKOFF_S: Final = (0.1, 5.0)
+T = TypeVar("T")
 
 
 class AlertOutput:
@@ -83,16 +84,23 @@ class AlertOutput:
 
     async def _stored(self, events: Sequence[AlertEvent]) -> Written:
         """Kept, for as long as that takes."""
-        backoff = Backoff(*_BACKOFF_S)
-        while True:
-            try:
-                written = await self._writer.write(events)
-                self._metering.written(written)
-                self._metering.budget_left(await self._writer.budget_left(events[-1].at))
-                return written
-            except StoreAway as error:
-                logger.warning("%d alerts are kept and written again: %s", len(events), error)
-                await asyncio.sleep(backoff.delay(error.retry_after_s))
+        written = await _answered(lambda: self._writer.write(events), len(events))
+        self._metering.written(written)
+        # By itself: written again, what opened now would be a repeat, and its digest told as one that readers know.
+        left = await _answered(lambda: self._writer.budget_left(events[-1].at), len(events))
+        self._metering.budget_left(left)
+        return written
+
+
+async def _answered(ask: Callable[[], Awaitable[T]], alerts: int) -> T:
+    """What the store says, asked until it does."""
+    backoff = Backoff(*_BACKOFF_S)
+    while True:
+        try:
+            return await ask()
+        except StoreAway as error:
+            logger.warning("%d alerts wait and the store is asked again: %s", alerts, error)
+            await asyncio.sleep(backoff.delay(error.retry_after_s))
 
 
 def with_voices(events: Sequence[AlertEvent], rows: Rows) -> Sequence[AlertEvent]:
