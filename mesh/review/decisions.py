@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from mesh.errors import NotFound, WrongState
 from mesh.records.entry import Actor, Change
 from mesh.records.roles import includes, require
+from mesh.records.turns import take_turn
 from mesh.review.interpret import Meaning, meaning_of
 from mesh.review.items import Decision, Item, decision_of, item_of
 from mesh.review.queue import existing, target
@@ -89,6 +90,7 @@ class Decisions:
         Raises as `decide`; `NotFound` where the incident has no open item.
         """
         require(person.name, person.role, "analyst")
+        take_turn(session)
         items = session.scalars(
             select(ItemRow)
             .where(ItemRow.incident == incident, ItemRow.state.in_(QUEUED), ItemRow.source != "audit")
@@ -118,6 +120,7 @@ class Decisions:
     ) -> tuple[Bulk, Change]:
         """Take back all that stands of a bulk decision: one's own, or, as operator, anybody's. Raises as `undo`."""
         require(person.name, person.role, "analyst")
+        take_turn(session)
         found = standing_of_bulk(session, key)
         if not found:
             raise NotFound(f"there is no bulk decision '{key[:80]}' that stands")
