@@ -105,7 +105,8 @@ class Intake:
             incident, time = latest.get(row["asset"], ("", 0))
             if incident and abs(row["row_time"] - time) <= self._rules.incident_ms:
                 row["incident"] = incident
-            latest[row["asset"]] = (row["incident"], max(time, row["row_time"]))
+            if row["row_time"] >= time:  # a late one is not what the next ones follow
+                latest[row["asset"]] = (row["incident"], row["row_time"])
 
 
 def _ignoring(session: Session, table: type[Base]) -> Insert:

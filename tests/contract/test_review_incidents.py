@@ -102,3 +102,9 @@ def test_who_takes_an_item_and_what_outdoes_it_do_not_wait_for_each_other(desk, 
         desk.intake.add(session, [of_pump(2, severity="critical")], NOW)
     assert other.result(10).lease_by == "ben"
     assert heads(desk) == {key(2), key(9)}
+
+
+def test_a_late_alert_does_not_draw_the_newest_into_its_incident(desk):
+    desk.add(of_pump(1))
+    desk.add(of_pump(2), candidate(3, asset="pump-1", row_time=NOW - 5 * HOUR))
+    assert [incident(desk, n) for n in (1, 2, 3)] == [key(1), key(1), key(3)]
