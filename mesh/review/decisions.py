@@ -143,8 +143,7 @@ class Decisions:
         """Keep one decision and what follows from it."""
         if item.state != "open" and said.action != "tag":
             require(person.name, person.role, "operator")
-        spoken = any(row.actor == person.name for row in standing(session, item.id))
-        if spoken and said.action not in ("tag", "escalate"):
+        if _spoken(session, item, person.name) and said.action not in ("tag", "escalate"):
             raise WrongState(f"item '{item.id}'", "judged by you already (undo that first)", said.action)
         blind = is_blind(session, item, person.name)
         before: Label = "anomaly" if item.flagged else "normal"
@@ -174,10 +173,16 @@ class Decisions:
         row.before, row.undo_of = undone.after or undone.before, undone.id
         session.add(row)
         session.flush()
-        session.merge(PassedRow(item=item.id, actor=undone.actor, until=0))
+        if undone.action != "tag" and not _spoken(session, item, undone.actor):  # who judged is not asked again
+            session.merge(PassedRow(item=item.id, actor=undone.actor, until=0))
         settle(session, item, row, now, _new_id)
         session.flush()
         return Decided(decision_of(row), item_of(item))
+
+
+def _spoken(session: Session, item: ItemRow, actor: str) -> bool:
+    """Whether a judgement of this person stands on the item."""
+    return any(row.actor == actor for row in standing(session, item.id))
 
 
 def _why_not(session: Session, item: ItemRow, person: Actor, now: int) -> str:
@@ -185,7 +190,7 @@ def _why_not(session: Session, item: ItemRow, person: Actor, now: int) -> str:
         return f"held by {item.lease_by}"
     if item.state != "open" and not includes(person.role, "operator"):
         return f"{item.state}: it waits for an operator"
-    if any(row.actor == person.name for row in standing(session, item.id)):
+    if _spoken(session, item, person.name):
         return "judged by you before"
     return ""
 
