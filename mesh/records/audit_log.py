@@ -6,7 +6,7 @@ from dataclasses import fields
 from operator import attrgetter
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, ColumnElement, Row, Select, String, Text, select, text
+from sqlalchemy import BigInteger, ColumnElement, Row, Select, String, Text, select
 from sqlalchemy.orm import InstrumentedAttribute, Mapped, Session, mapped_column
 
 from mesh.errors import InvalidInput
@@ -14,9 +14,8 @@ from mesh.records.chain import Verdict, verify
 from mesh.records.database import Base, Database
 from mesh.records.entry import GENESIS, Change, Entry, Head, following
 from mesh.records.ports import MAX_PAGE, AuditQuery
+from mesh.records.turns import take_turn
 
-_LOCK: Final = 0x68797065_61756474
-"""The advisory lock of PostgreSQL that writers of the log hold until they commit."""
 _PIECE: Final = 1_000
 _values: Final = attrgetter(*(field.name for field in fields(Entry)))
 
@@ -46,7 +45,6 @@ _ADD: Final = {
     f" VALUES ({', '.join([mark] * len(_COLUMNS))})"
     for style, mark in (("qmark", "?"), ("pyformat", "%s"))
 }
-_TAKE_TURN: Final = text("SELECT pg_advisory_xact_lock(:lock)")
 
 
 def now_ms() -> int:
@@ -64,10 +62,7 @@ class AuditLog:
 
     def append(self, session: Session, change: Change) -> Entry:
         """As `Audit.append`."""
-        if (
-            session.get_bind().dialect.name == "postgresql"
-        ):  # in SQLite the transaction alone keeps others out
-            session.execute(_TAKE_TURN, {"lock": _LOCK})
+        take_turn(session)
         last = session.connection().exec_driver_sql(_LAST).first()
         entry = following(_head_of(last), self._now(), change)
         session.connection().exec_driver_sql(_ADD[session.get_bind().dialect.paramstyle], _values(entry))

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from mesh.errors import NotFound, WrongState
 from mesh.records.entry import Actor, Change
 from mesh.records.roles import includes, require
+from mesh.records.turns import take_turn
 from mesh.review.interpret import Meaning, meaning_of
 from mesh.review.items import Decision, Item, decision_of, item_of
 from mesh.review.queue import existing, target
@@ -89,6 +90,7 @@ class Decisions:
         Raises as `decide`; `NotFound` where the incident has no open item.
         """
         require(person.name, person.role, "analyst")
+        take_turn(session)
         items = session.scalars(
             select(ItemRow)
             .where(ItemRow.incident == incident, ItemRow.state.in_(QUEUED), ItemRow.source != "audit")
@@ -118,6 +120,7 @@ class Decisions:
     ) -> tuple[Bulk, Change]:
         """Take back all that stands of a bulk decision: one's own, or, as operator, anybody's. Raises as `undo`."""
         require(person.name, person.role, "analyst")
+        take_turn(session)
         found = standing_of_bulk(session, key)
         if not found:
             raise NotFound(f"there is no bulk decision '{key[:80]}' that stands")
@@ -140,8 +143,7 @@ class Decisions:
         """Keep one decision and what follows from it."""
         if item.state != "open" and said.action != "tag":
             require(person.name, person.role, "operator")
-        spoken = any(row.actor == person.name for row in standing(session, item.id))
-        if spoken and said.action not in ("tag", "escalate"):
+        if _spoken(session, item, person.name) and said.action not in ("tag", "escalate"):
             raise WrongState(f"item '{item.id}'", "judged by you already (undo that first)", said.action)
         blind = is_blind(session, item, person.name)
         before: Label = "anomaly" if item.flagged else "normal"
@@ -171,10 +173,16 @@ class Decisions:
         row.before, row.undo_of = undone.after or undone.before, undone.id
         session.add(row)
         session.flush()
-        session.merge(PassedRow(item=item.id, actor=undone.actor, until=0))
+        if undone.action != "tag" and not _spoken(session, item, undone.actor):  # who judged is not asked again
+            session.merge(PassedRow(item=item.id, actor=undone.actor, until=0))
         settle(session, item, row, now, _new_id)
         session.flush()
         return Decided(decision_of(row), item_of(item))
+
+
+def _spoken(session: Session, item: ItemRow, actor: str) -> bool:
+    """Whether a judgement of this person stands on the item."""
+    return any(row.actor == actor for row in standing(session, item.id))
 
 
 def _why_not(session: Session, item: ItemRow, person: Actor, now: int) -> str:
@@ -182,7 +190,7 @@ def _why_not(session: Session, item: ItemRow, person: Actor, now: int) -> str:
         return f"held by {item.lease_by}"
     if item.state != "open" and not includes(person.role, "operator"):
         return f"{item.state}: it waits for an operator"
-    if any(row.actor == person.name for row in standing(session, item.id)):
+    if _spoken(session, item, person.name):
         return "judged by you before"
     return ""
 

@@ -11,6 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from mesh.records.database import Base
+from mesh.records.turns import take_turn
 from mesh.review.rules import QueueRules
 from mesh.review.tables import FeaturesRow, ItemRow, LayoutRow
 from mesh.review.values import Candidate
@@ -47,6 +48,7 @@ class Intake:
         """
         if len(candidates) > TOGETHER:
             raise ValueError(f"{len(candidates)} candidates at once; at most {TOGETHER}")
+        take_turn(session)  # another router may be seating an item of the same incident
         some = {item_id(one): one for one in candidates}
         known = set(session.scalars(select(ItemRow.id).where(ItemRow.id.in_(some))))
         self._voices(session, {key: some[key] for key in known if some[key].prediction.voices})
@@ -68,6 +70,7 @@ class Intake:
 
     def alerts(self, session: Session, times: Iterable[AlertTimes]) -> None:
         """Note when alerts were acknowledged and resolved; those without an item are passed over."""
+        take_turn(session)
         for one in times:
             values = {"acknowledged_at": one.acknowledged_at, "resolved_at": one.resolved_at}
             session.execute(update(ItemRow).where(ItemRow.alert == one.alert).values(values))
@@ -102,7 +105,8 @@ class Intake:
             incident, time = latest.get(row["asset"], ("", 0))
             if incident and abs(row["row_time"] - time) <= self._rules.incident_ms:
                 row["incident"] = incident
-            latest[row["asset"]] = (row["incident"], max(time, row["row_time"]))
+            if row["row_time"] >= time:  # a late one is not what the next ones follow
+                latest[row["asset"]] = (row["incident"], row["row_time"])
 
 
 def _ignoring(session: Session, table: type[Base]) -> Insert:
@@ -153,24 +157,26 @@ def _seat(session: Session, rows: Sequence[dict[str, Any]], now: int) -> None:
         if row["incident"] not in best or row["rank"] > best[row["incident"]]["rank"]:
             best[row["incident"]] = row
     heads = session.execute(
-        select(ItemRow.id, ItemRow.incident, ItemRow.rank, ItemRow.lease_until).where(
-            ItemRow.incident.in_(best), ItemRow.head, ItemRow.state == "open", ItemRow.source != "audit"
-        )
+        select(ItemRow.id, ItemRow.incident, ItemRow.rank, ItemRow.lease_until)
+        .where(ItemRow.incident.in_(best), ItemRow.head, ItemRow.state == "open", ItemRow.source != "audit")
+        .order_by((ItemRow.lease_until > now).desc(), ItemRow.rank.desc(), ItemRow.id)
     ).all()
     outdone = []
+    kept: set[str] = set()
     for key, incident, rank, lease_until in heads:
-        if lease_until > now or rank >= best[incident]["rank"]:
-            del best[incident]
+        # the first of an incident may stay; routers of older versions, which took no turns, left some with several
+        if incident not in kept and (lease_until > now or rank >= best[incident]["rank"]):
+            kept.add(incident)
         else:
             outdone.append(key)
     if outdone:
         session.execute(update(ItemRow).where(ItemRow.id.in_(outdone)).values(head=False))
-    for row in best.values():
-        row["head"] = True
+    for incident, row in best.items():
+        row["head"] = incident not in kept
 
 
 def reseat(session: Session, incident: str) -> None:
-    """After the head of an incident has left the queue: the best of its open items takes its place."""
+    """After the head of an incident has left the queue: the best of its open items takes its place. The caller has the turn."""
     mine = (ItemRow.incident == incident, ItemRow.state == "open", ItemRow.source != "audit")
     best = session.scalar(select(ItemRow.id).where(*mine).order_by(ItemRow.rank.desc(), ItemRow.id).limit(1))
     session.execute(update(ItemRow).where(*mine, ItemRow.head, ItemRow.id != (best or "")).values(head=False))

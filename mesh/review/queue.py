@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from mesh.errors import MeshError, NotFound, WrongState
 from mesh.records.entry import Actor, Change
 from mesh.records.roles import includes, require
+from mesh.records.turns import take_turn
 from mesh.review.items import Item, item_of
 from mesh.review.rules import Draw, QueueRules, chance
 from mesh.review.tables import ItemRow, PassedRow
@@ -33,6 +34,7 @@ class Queue:
         `NothingWaits`, and `Forbidden` for viewers.
         """
         require(person.name, person.role, "analyst")
+        take_turn(session)
         held = session.scalar(
             select(ItemRow.id)
             .where(ItemRow.lease_by == person.name, ItemRow.lease_until > now, ItemRow.state.in_(QUEUED))
@@ -154,7 +156,8 @@ def target(key: str) -> str:
 
 
 def existing(session: Session, key: str) -> ItemRow:
-    """The item, locked where the database can; `NotFound` names it."""
+    """The item, to be written in this turn, and locked where the database can; `NotFound` names it."""
+    take_turn(session)
     item = session.get(ItemRow, key, with_for_update=True)
     if item is None:
         raise NotFound(f"there is no item '{key[:80]}'; GET /review/queue lists those that wait")
