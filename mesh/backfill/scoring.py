@@ -1,23 +1,20 @@
 """One batch of old rows through a model, and what it said as a table."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final
 
 import numpy as np
 import pyarrow as pa
 
+from mesh.backfill.columns import FAILED
 from mesh.errors import InvalidInput
 from mesh.routing.datatypes import NUMPY_OF
-from mesh.routing.types import Scored, Signature
+from mesh.routing.types import Scored, Signature, TensorSpec
 from mesh.runtimes import open_runtime
 from mesh.runtimes.base import Artifact
 from mesh.runtimes.scorer import Scorer
 from mesh.stores.delta_table import times
 from mesh.stores.rows import FeatureBatch
 from mesh.stores.views import DAY_MS
-
-FAILED: Final = "failed"
-"""The column that says why a row has no answer; null where it has one."""
 
 
 class RowScorer:
@@ -30,7 +27,10 @@ class RowScorer:
         check_width(artifact.name, self._scorer.signature, len(self._columns))
 
     def score(self, batch: FeatureBatch) -> pa.Table:
-        """Entity, times, model and version, then each output (wider ones as `name.0`, `name.1`), confidence and `failed`."""
+        """Entity, times, model and version, then each output (wider ones as `name.0`, `name.1`), confidence and `failed`.
+
+        Where every row failed, outputs of open width are left out: nothing says how many columns they are.
+        """
         wanted = self._scorer.signature.inputs[0]
         values = batch.values[:, self._columns].astype(NUMPY_OF[wanted.datatype])
         scored = self._scorer.score({wanted.name: values})
@@ -76,15 +76,27 @@ def _outputs(signature: Signature, scored: Scored, rows: int) -> Mapping[str, pa
     for spec in signature.outputs:
         values = scored.outputs.get(spec.name)
         if values is None:  # every row failed
-            width = int(np.prod([max(size, 1) for size in spec.shape[1:]], dtype=np.int64))
-            values = np.full((rows, width), np.nan)
+            found |= _unanswered(spec, rows)
+            continue
         flat = values.reshape(rows, -1) if rows else values.reshape(0, max(1, int(np.prod(values.shape[1:]))))
-        for at in range(flat.shape[1]):
-            name = spec.name if flat.shape[1] == 1 else f"{spec.name}.{at}"
+        for at, name in enumerate(_names(spec.name, flat.shape[1])):
             found[name] = _column(flat[:, at], scored)
     if scored.confidence is not None:
         found["confidence"] = pa.array(scored.confidence.astype(np.float64))
     return found
+
+
+def _unanswered(spec: TensorSpec, rows: int) -> Mapping[str, pa.Array]:
+    """The output's columns without a value, of the type that they have with one."""
+    if -1 in spec.shape[1:]:
+        return {}
+    kind = pa.string() if spec.datatype == "BYTES" else pa.float64()
+    width = int(np.prod(spec.shape[1:], dtype=np.int64))
+    return {name: pa.nulls(rows, kind) for name in _names(spec.name, width)}
+
+
+def _names(output: str, width: int) -> Sequence[str]:
+    return [output] if width == 1 else [f"{output}.{at}" for at in range(width)]
 
 
 def _column(values: np.ndarray, scored: Scored) -> pa.Array:

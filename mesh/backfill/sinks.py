@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
+from mesh.backfill.columns import of_one_schema
 from mesh.stores.delta_table import told
 from mesh.stores.errors import StoreFailed
 
@@ -46,7 +47,8 @@ class DeltaSink:
                 return False
 
     def write(self, day: str, key: int, rows: Iterator[pa.Table]) -> int:
-        """Overwrites the day of this model alone. `StoreFailed` where the table takes no such columns."""
+        """Overwrites the day of this model alone. `StoreFailed` where the table takes no such columns, or they change."""
+        rows = of_one_schema(rows)
         first = next(rows, None)
         if first is None:
             return 0
@@ -65,7 +67,11 @@ class DeltaSink:
                         app_transactions=[Transaction(self._application(day), key)]
                     ),
                 )
-            except DeltaError as error:
+            except Exception as error:
+                if counted.refused is not None:  # it came to us through Arrow, as an error of another kind
+                    raise counted.refused from None
+                if not isinstance(error, DeltaError):
+                    raise
                 raise StoreFailed(
                     f"the results at {self._address}: {error}; choose another --output"
                 ) from error
@@ -98,7 +104,8 @@ class ParquetSink:
             return False  # not ours, or cut off: written again
 
     def write(self, day: str, key: int, rows: Iterator[pa.Table]) -> int:
-        """Takes its place once it is whole. `StoreFailed` where it cannot be written."""
+        """Takes its place once it is whole. `StoreFailed` where it cannot be written, or its columns change."""
+        rows = of_one_schema(rows)
         first = next(rows, None)
         if first is None:
             return 0
@@ -126,8 +133,13 @@ class _Counted:
 
     def __init__(self, tables: Iterator[pa.Table]) -> None:
         self._tables, self.rows = tables, 0
+        self.refused: StoreFailed | None = None
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        for table in self._tables:
-            self.rows += table.num_rows
-            yield from table.to_batches()
+        try:
+            for table in self._tables:
+                self.rows += table.num_rows
+                yield from table.to_batches()
+        except StoreFailed as error:
+            self.refused = error
+            raise

@@ -101,6 +101,7 @@ class MaterializeLoop:
         """`committed` hear of every commit."""
         self._source, self._materializer = source, materializer
         self._recorder, self._view, self._committed = recorder, view, committed
+        self._told = 0
 
     def run(self, stop: threading.Event, console: Console, *, until_caught_up: bool) -> None:
         """Until `stop`, or until all is read; what has gathered is committed at the end. Raises `StreamAway`, `StoreFailed`."""
@@ -109,6 +110,7 @@ class MaterializeLoop:
         while not stop.is_set() and not (until_caught_up and self._source.caught_up):
             records = self._source.poll(POLL_RECORDS, POLL_S)
             now = time.monotonic()
+            self._tell_anew(console)
             self._materializer.take(records, now)
             read += len(records)
             if records:
@@ -117,7 +119,11 @@ class MaterializeLoop:
                 raise StreamAway(
                     f"nothing came for {SILENT_S:.0f} s and the topic's end is not reached: is Kafka well?"
                 )
-            if self._materializer.due(now):
+            if self._source.made_anew:
+                self._flush()
+                self._source.again()
+                self._tell_anew(console)
+            elif self._materializer.due(now):
                 self._flush()
             if now - said >= _LINE_S:
                 self._say(console, read / (now - said))
@@ -131,6 +137,8 @@ class MaterializeLoop:
         words = [f"{totals.added:,} rows added", f"{totals.repeated:,} were there"]
         words += [f"{count:,} refused ({reason})" for reason, count in sorted(totals.refused.items())]
         words += [f"{totals.lost:,} offsets were gone from Kafka"] if totals.lost else []
+        anew = sorted({one.partition for one in self._materializer.made_anew})
+        words += [f"the topic was made anew (partitions {', '.join(map(str, anew))})"] if anew else []
         return f"{', '.join(words)}; {rate:,.0f} records/s"
 
     def _flush(self) -> None:
@@ -141,6 +149,11 @@ class MaterializeLoop:
         else:
             for hear in self._committed:
                 hear(ends)
+
+    def _tell_anew(self, console: Console) -> None:
+        for one in self._materializer.made_anew[self._told :]:
+            console.print(f"topic {self._source.topic} was made anew: {one}", highlight=False, soft_wrap=True)
+        self._told = len(self._materializer.made_anew)
 
     def _say(self, console: Console, rate: float) -> None:
         if not self._source.assigned:

@@ -3,6 +3,9 @@
 The offset of each partition is an application transaction of the table (`txn` of the Delta protocol). Two writers of one
 partition therefore conflict, whichever is first has won, and a batch that is sent again is recognised by its offset. A record
 that Kafka holds twice, at two offsets, is recognised by its entity and event time; the first stays.
+
+A topic that was made anew counts from 0 again. Each of its lives has offsets of its own in the table, and which life a partition
+is in is an application transaction too, so that a writer of the life before conflicts with whoever began the next.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,18 +36,38 @@ class DeltaWriter:
         self._view, self._address = view, address
         self._table = open_table(address, view, create=True)
         self._committed: dict[int, int] = {}
+        self._lives: dict[int, int] = {}
         self._novelty = Novelty(_ALWAYS)
 
     def begin(self, partitions: Sequence[int]) -> Mapping[int, int]:
         """Take these partitions and no others: the offset to read each from, 0 where none of it is in the table."""
-        self._committed = {}
+        self._committed, self._lives = {}, {}
         if not partitions:
             return {}
         with told(self._address):
             self._table.update_incremental()
+            self._lives = {partition: self._life(partition) for partition in partitions}
             self._committed = {partition: self._offset(partition) for partition in partitions}
             self._novelty = Novelty(self._newest())
         return dict(self._committed)
+
+    def begin_anew(self, lowest: Mapping[int, int]) -> Mapping[int, int]:
+        """The topic was made anew: what is in the table of these partitions is of its life before, the next begins at `lowest`.
+
+        It is written down at once: once the new topic has grown past the old offset, nothing tells the two apart. The offset to
+        read each partition from, as `begin`; it is another writer's where that one was first. Raises `StoreFailed`.
+        """
+        for _ in range(_TRIES):
+            with told(self._address):
+                wanted = {part: low for part, low in lowest.items() if self._life(part) == self._lives[part]}
+                try:
+                    if wanted:
+                        self._write_lives(wanted)
+                except CommitFailedError:
+                    self._table.update_incremental()
+                    continue
+            return self.begin(list(self._lives))
+        raise self._beaten()
 
     def append(self, piece: Piece) -> int:
         """Put a piece into the table: how many of its rows were not there yet.
@@ -65,9 +88,30 @@ class DeltaWriter:
                     self._committed[partition] = max(end, self._committed[partition])
                 self._novelty.note(piece.batch.entities, piece.batch.event_time)
                 return len(rows)
-        raise StoreFailed(
+        raise self._beaten()
+
+    def _beaten(self) -> StoreFailed:
+        return StoreFailed(
             f"the history at {self._address}: {_TRIES} commits in a row met another writer's; "
             "run fewer materializers, or give each more rows a commit"
+        )
+
+    def _write_lives(self, lowest: Mapping[int, int]) -> None:
+        transactions = []
+        for partition, low in lowest.items():
+            life = self._lives[partition] + 1
+            # The old offset stays what it was; that it is written makes a commit of the old life conflict with this one.
+            transactions += [
+                Transaction(self._application(partition), self._committed[partition]),
+                Transaction(self._lives_of(partition), life),
+                Transaction(_application(self._view.topic, partition, life), low),
+            ]
+        self._write_nothing(CommitProperties(app_transactions=transactions))
+
+    def _write_nothing(self, properties: CommitProperties) -> None:
+        """A commit without rows."""
+        self._table.create_write_transaction(
+            [], "append", schema_of(self._view), commit_properties=properties
         )
 
     def _commit(self, piece: Piece, rows: np.ndarray) -> None:
@@ -81,22 +125,28 @@ class DeltaWriter:
             data = to_arrow(self._view, batch, piece.partition[rows], piece.offset[rows])
             write_deltalake(self._table, data, mode="append", commit_properties=properties)
         else:
-            self._table.create_write_transaction(
-                [], "append", schema_of(self._view), commit_properties=properties
-            )
+            self._write_nothing(properties)
         self._table.update_incremental()
 
     def _check_offsets(self, ends: Mapping[int, int]) -> None:
         for partition in ends:
             found = self._offset(partition)
-            if found != self._committed[partition]:
+            anew = self._life(partition) != self._lives[partition]
+            if anew or found != self._committed[partition]:
                 raise OffsetsMoved(partition, self._committed[partition], found)
 
     def _offset(self, partition: int) -> int:
         return self._table.transaction_version(self._application(partition)) or 0
 
+    def _life(self, partition: int) -> int:
+        """How often the topic was made anew, as far as the table knows."""
+        return self._table.transaction_version(self._lives_of(partition)) or 0
+
+    def _lives_of(self, partition: int) -> str:
+        return f"{self._view.topic}/{partition}/lives"
+
     def _application(self, partition: int) -> str:
-        return f"{self._view.topic}/{partition}"
+        return _application(self._view.topic, partition, self._lives[partition])
 
     def _newest(self) -> int:
         """The newest event time in the table, from its log; where the log does not say, all rows are looked up."""
@@ -131,3 +181,8 @@ class DeltaWriter:
         keys = set(zip(found["entity"].to_pylist(), milliseconds(found["event_time"]).tolist(), strict=True))
         asked = zip(batch.entities, batch.event_time.tolist(), strict=True)
         return np.fromiter((key in keys for key in asked), bool, len(batch))
+
+
+def _application(topic: str, partition: int, life: int) -> str:
+    """Whose version is the offset of a partition; the first life has the name that all offsets had before there were lives."""
+    return f"{topic}/{partition}/life-{life}" if life else f"{topic}/{partition}"

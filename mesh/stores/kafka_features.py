@@ -9,13 +9,14 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from mesh.security.kafka import kafka_security
 from mesh.stores.errors import StreamAway
+from mesh.stores.materialize import Kept, KeptOf
 from mesh.stores.records import FeatureRecord
 
 ANSWER_S: Final = 10.0
 EMPTY_S: Final = 10.0
 """A group that gives no partitions may not have heard of a new topic yet; after so long it means it."""
-Begin = Callable[[Sequence[int]], Mapping[int, int]]
-"""Partitions that are ours now → the offset to read each from."""
+Begin = Callable[[Sequence[int], KeptOf], Mapping[int, int]]
+"""Partitions that are ours now, and who says what Kafka holds of one → the offset to read each from."""
 
 
 class KafkaFeatures:
@@ -28,6 +29,7 @@ class KafkaFeatures:
         self._mine: dict[int, int] | None = None
         self._ends: dict[int, int] = {}
         self._at_end: set[int] = set()
+        self._anew: set[int] = set()
         self._since = 0.0
         self._consumer = Consumer(
             {
@@ -55,6 +57,16 @@ class KafkaFeatures:
         return self._mine is not None
 
     @property
+    def topic(self) -> str:
+        """Its name."""
+        return self._topic
+
+    @property
+    def made_anew(self) -> bool:
+        """Whether a partition counts from the beginning again while it is read: commit what was read of it, then `again`."""
+        return bool(self._anew)
+
+    @property
     def caught_up(self) -> bool:
         """Whether all is read that was there when the partitions became ours."""
         if not self._mine:
@@ -65,14 +77,20 @@ class KafkaFeatures:
         )
 
     def poll(self, limit: int, timeout_s: float) -> list[FeatureRecord]:
-        """Up to `limit` records, waiting up to `timeout_s` for them. `StreamAway` for what does not pass by itself."""
-        found = []
+        """Up to `limit` records, waiting up to `timeout_s` for them. `StreamAway` for what does not pass by itself.
+
+        None of a topic that was made anew: it is read from where `again` says.
+        """
+        found: list[FeatureRecord] = []
         for message in self._consumer.consume(limit, timeout_s):
             error = message.error()
             if error is None:
                 record = FeatureRecord(
                     message.partition(), message.offset(), message.timestamp()[1], message.value() or b""
                 )
+                if self._mine is not None and record.offset < self._mine.get(record.partition, 0):
+                    self._anew.add(record.partition)
+                    return found
                 self._note(record)
                 found.append(record)
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the client names it so
@@ -120,8 +138,9 @@ class KafkaFeatures:
 
     def _assigned(self, consumer: Any, places: list[TopicPartition]) -> None:
         self._at_end, self._since = set(), time.monotonic()
-        self._ends = {place.partition: self._end_of(place) for place in places}
-        self._mine = dict(self._begin([place.partition for place in places]))
+        self._mine = dict(self._begin([place.partition for place in places], self._kept_of))
+        self._ends = {place.partition: self._kept_of(place.partition).high for place in places}
+        self._anew.clear()
         for place in places:
             place.offset = self._mine[place.partition]
         consumer.assign(places)
@@ -129,16 +148,18 @@ class KafkaFeatures:
     def _revoked(self, _consumer: Any, _places: list[TopicPartition]) -> None:
         """All that was ours is gone; the next assignment says what is ours then."""
         self._mine, self._ends, self._at_end = None, {}, set()
-        self._begin([])
+        self._anew.clear()
+        self._begin([], self._kept_of)
 
-    def _end_of(self, place: TopicPartition) -> int:
+    def _kept_of(self, partition: int) -> Kept:
+        place = TopicPartition(self._topic, partition)
         try:
-            return int(self._consumer.get_watermark_offsets(place, timeout=ANSWER_S)[1])
+            low, high = self._consumer.get_watermark_offsets(place, timeout=ANSWER_S)
         except KafkaException as error:
             raise StreamAway(
-                f"Kafka does not say where partition {place.partition} ends {self._where}: "
-                f"{error.args[0].str()}"
+                f"Kafka does not say where partition {partition} ends {self._where}: {error.args[0].str()}"
             ) from None
+        return Kept(int(low), int(high), anew=partition in self._anew)
 
     def _note(self, record: FeatureRecord) -> None:
         self._at_end.discard(record.partition)

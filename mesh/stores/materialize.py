@@ -4,7 +4,7 @@ No Kafka and no Delta here: a source is polled, a writer is given pieces, `now` 
 doubled whenever the process ends, because the offsets to go on from are those in the table.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -40,11 +40,44 @@ class Totals:
         return self.added + self.repeated + sum(self.refused.values())
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What Kafka holds of a partition: offsets in [low, high). `anew` where it was seen to count from 0 again."""
+
+    low: int
+    high: int
+    anew: bool = False
+
+
+KeptOf = Callable[[int], Kept]
+"""Asks Kafka about a partition, now."""
+
+
+@dataclass(frozen=True, slots=True)
+class MadeAnew:
+    """A partition whose topic was made anew: where the table stood of the one before, and what Kafka holds of the new one."""
+
+    partition: int
+    stood: int
+    kept: Kept
+
+    def __str__(self) -> str:
+        return (
+            f"of partition {self.partition} the history has what was below offset {self.stood:,}, and Kafka holds "
+            f"{self.kept.low:,} up to {self.kept.high:,}: read from {self.kept.low:,} on, and rows that are there are not added "
+            "again. What was in the old topic and not read yet is gone"
+        )
+
+
 class RowWriter(Protocol):
     """Where rows go; see `DeltaWriter`."""
 
     def begin(self, partitions: Sequence[int]) -> Mapping[int, int]:
         """Take these partitions and no others: the offset to read each from."""
+        ...
+
+    def begin_anew(self, lowest: Mapping[int, int]) -> Mapping[int, int]:
+        """Their topic was made anew and begins at `lowest`: the offset to read each partition from, all that are taken."""
         ...
 
     def append(self, piece: Piece) -> int:
@@ -67,16 +100,30 @@ class Materializer:
         self._since = 0.0
         self._refused: dict[str, int] = {}
         self._added = self._repeated = self._lost = 0
+        self._made_anew: list[MadeAnew] = []
+
+    @property
+    def made_anew(self) -> Sequence[MadeAnew]:
+        """The times that the topic was found to be another one than the table knows, partition by partition."""
+        return self._made_anew
 
     @property
     def totals(self) -> Totals:
         """What came of the records so far; those that have only gathered are not in it."""
         return Totals(self._added, self._repeated, dict(self._refused), self._lost)
 
-    def begin(self, partitions: Sequence[int]) -> Mapping[int, int]:
-        """These partitions are ours now: where to read them from. What had gathered is dropped, it will be read again."""
+    def begin(self, partitions: Sequence[int], kept_of: KeptOf | None = None) -> Mapping[int, int]:
+        """These partitions are ours now: where to read them from. What had gathered is dropped, it will be read again.
+
+        Where Kafka has not got to the table's offset, the topic was made anew: it is read from its beginning.
+        """
         self._clear()
         found = self._writer.begin(partitions)
+        # Kafka is asked after the table: whoever else writes goes on, and its offset may be above an end from before.
+        anew = [] if kept_of is None else self._found_anew(found, kept_of)
+        if anew:
+            found = self._writer.begin_anew({one.partition: one.kept.low for one in anew})
+            self._made_anew += anew
         self._next = dict(found)
         return found
 
@@ -117,6 +164,10 @@ class Materializer:
         self._clear()
         return piece.ends
 
+    def _found_anew(self, offsets: Mapping[int, int], kept_of: KeptOf) -> list[MadeAnew]:
+        found = [MadeAnew(partition, offset, kept_of(partition)) for partition, offset in offsets.items()]
+        return [one for one in found if one.kept.anew or one.stood > one.kept.high]
+
     def _count(self, added: int, repeated: int) -> None:
         self._added += added
         self._repeated += repeated
@@ -140,9 +191,12 @@ class FromBeginning:
         self._materializer = materializer
         self._reached: dict[int, int] = {}
 
-    def begin(self, partitions: Sequence[int]) -> Mapping[int, int]:
+    def begin(self, partitions: Sequence[int], kept_of: KeptOf | None = None) -> Mapping[int, int]:
         """As `Materializer.begin`. A partition that goes and comes back is read on, not from its beginning once more."""
-        offsets = self._materializer.begin(partitions)
+        before = len(self._materializer.made_anew)
+        offsets = self._materializer.begin(partitions, kept_of)
+        for one in self._materializer.made_anew[before:]:
+            self._reached.pop(one.partition, None)
         return {
             partition: min(offset, self._reached.get(partition, 0)) for partition, offset in offsets.items()
         }

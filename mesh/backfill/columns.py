@@ -1,0 +1,57 @@
+"""The columns of a backfill's results: every table has those of the first, also a batch without an answer to take them from."""
+
+from collections.abc import Iterator
+from itertools import chain
+from typing import Final
+
+import pyarrow as pa
+
+from mesh.stores.errors import StoreFailed
+
+FAILED: Final = "failed"
+"""The column that says why a row has no answer; null where it has one."""
+
+
+def of_one_schema(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """The tables, in their order, with the columns of the first that has an answer; of one without any, nulls where it has none.
+
+    Tables before that first are held back: how wide an output of open width is, only an answer says. Raises `StoreFailed`, at
+    the table, where one has a column that the first has not, lacks one, or has it of another type.
+    """
+    held: list[pa.Table] = []
+    for table in tables:
+        held.append(table)
+        if not _all_failed(table):
+            break
+    if not held:
+        return
+    schema = held[0].schema if _all_failed(held[-1]) else held[-1].schema
+    for table in chain(held, tables):
+        yield _fitted(table, schema)
+
+
+def _all_failed(table: pa.Table) -> bool:
+    return bool(table[FAILED].null_count == 0)
+
+
+def _fitted(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    for name in table.column_names:
+        if name not in schema.names:
+            raise StoreFailed(f"column '{name}' is not in the first batch of the results: {_REMEDY}")
+    return pa.table([_column(table, field) for field in schema], schema=schema)
+
+
+def _column(table: pa.Table, field: pa.Field) -> pa.Array | pa.ChunkedArray:
+    if field.name not in table.column_names:
+        if not _all_failed(table):
+            raise StoreFailed(f"column '{field.name}' of the first batch is not in a later one: {_REMEDY}")
+        return pa.nulls(table.num_rows, field.type)
+    found = table[field.name]
+    if found.type != field.type:
+        raise StoreFailed(
+            f"column '{field.name}' is {found.type}, and {field.type} in the first batch: {_REMEDY}"
+        )
+    return found
+
+
+_REMEDY: Final = "the model must give the same outputs, as wide, for all rows"
