@@ -59,6 +59,7 @@ class Batcher:
         self._waiting: deque[_Waiter] = deque()
         self._loop = asyncio.get_running_loop()
         self._scheduled = False
+        self._sending = False
         self.pending_rows = 0
         self.queued_s = 0.0
         """Seconds that callers have waited for a free call, added up over all `queued_callers`."""
@@ -90,10 +91,16 @@ class Batcher:
 
     def kick(self) -> None:
         """Calls may have become free: send what waits."""
-        while self._waiting and self._carrier.free_calls() > 0:
-            batch = self._gather()
-            if batch:
-                self._send(batch)
+        if self._sending:  # a call came back while it was being sent: the loop below goes on, one deep
+            return
+        self._sending = True
+        try:
+            while self._waiting and self._carrier.free_calls() > 0:
+                batch = self._gather()
+                if batch:
+                    self._send(batch)
+        finally:
+            self._sending = False
 
     def _turn(self) -> None:
         self._scheduled = False

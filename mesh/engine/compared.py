@@ -1,13 +1,15 @@
 """What a shadow said of the rows that a primary answered: values for whoever weighs the two."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from mesh.engine.merge import take_rows
 from mesh.routing.facts import ModelFacts, labels_of, scores_of
 from mesh.routing.shadow import Comparison
 from mesh.routing.steps import ShadowCall
+from mesh.routing.sticky import key_text
 from mesh.routing.table import RouteTable
 from mesh.routing.types import MISSING, Batch, Origin, Tensors
 
@@ -43,6 +45,19 @@ class Offer:
         """Which comparison it belongs to."""
         return ShadowKey(self.endpoint, self.call.route, self.call.primary_origin.model, self.call.model)
 
+    def only(self, places: Sequence[int]) -> "Offer":
+        """Of these of its rows, counted from 0; for a call whose model is still to be compared."""
+        call, n = self.call, len(self.call.rows)
+        kept = np.array(places, np.intp)
+        part = replace(
+            call,
+            rows=call.rows[kept],
+            primary_outputs=take_rows(call.primary_outputs, kept, n),
+            primary_confidence=None if call.primary_confidence is None else call.primary_confidence[kept],
+        )
+        ids, keys = [self.ids[place] for place in places], [self.keys[place] for place in places]
+        return replace(self, call=part, ids=ids, keys=keys)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Compared:
@@ -67,14 +82,15 @@ class Compared:
 
 
 def keys_of(table: RouteTable, batch: Batch, rows: np.ndarray) -> Sequence[str]:
-    """The sticky keys of these rows: the batch's own, else the table's attribute as text, else the ids."""
+    """The sticky keys of these rows, as `routing.keys` reads them: evidence is of whom the shares were drawn for."""
     places = rows.tolist()
     if batch.keys is not None:
         return [batch.keys[row] for row in places]
     column = None if table.key is None else batch.attributes.get(table.key)
     if column is None:
         return [batch.ids[row] for row in places]
-    return [batch.ids[row] if column[row] is MISSING else str(column[row]) for row in places]
+    texts = [key_text(column[row]) for row in places]
+    return [batch.ids[row] if text is None else text for row, text in zip(places, texts, strict=True)]
 
 
 def compared(

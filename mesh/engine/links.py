@@ -104,7 +104,7 @@ class Links:
         attempt = 0
         while not self._closed and (replica := self._leases.get(replica_id)):
             try:
-                link = await Link.open(replica, self._node, on_lost=lambda: self._lost(replica_id))
+                link = await self._connect(replica)
             except MeshError:  # the end of its lease ends this, if the replica is really gone
                 await asyncio.sleep(_RECONNECT_S[min(attempt, len(_RECONNECT_S) - 1)])
                 attempt += 1
@@ -113,7 +113,18 @@ class Links:
             self._loop.call_soon(self._on_open)
             return
 
-    def _lost(self, replica_id: str) -> None:
+    async def _connect(self, replica: Replica) -> Link:
+        link: Link | None = None
+
+        def lost() -> None:
+            self._lost(replica.replica_id, link)
+
+        link = await Link.open(replica, self._node, on_lost=lost)
+        return link
+
+    def _lost(self, replica_id: str, link: Link | None) -> None:
+        if self._links.get(replica_id) is not link:  # it was retiring, and its lease has a new one by now
+            return
         self._links.pop(replica_id, None)
         if not self._closed and replica_id in self._leases and replica_id not in self._opening:
             self._open(replica_id)

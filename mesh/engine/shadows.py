@@ -5,9 +5,11 @@ import time
 from collections import deque
 from dataclasses import dataclass
 
+import numpy as np
+
 from mesh.engine.batcher import Outcome
 from mesh.engine.compared import Offer, compared
-from mesh.engine.merge import join_tensors, shape_key, split_result
+from mesh.engine.merge import join_tensors, shape_key, split_result, take_rows
 from mesh.engine.ports import Observer, ShadowOutcome
 from mesh.engine.replicas import Replicas
 from mesh.routing.shadow import compare
@@ -45,7 +47,7 @@ class ShadowLane:
             self._told(offer, offer.call.outputs, "", offer.shadow_seconds)
             return
         if self._rows + rows > self._max_rows:
-            self._missed(offer, "dropped")
+            self._missed(offer, "dropped", rows)
             return
         self._queue.append(_Waiting(tensors, rows, offer))
         self._rows += rows
@@ -81,14 +83,24 @@ class ShadowLane:
                 self._compare(waiting, scored, seconds)
         else:
             for waiting in batch:
-                self._missed(waiting.offer, "failed")
+                self._missed(waiting.offer, "failed", waiting.rows)
         self._loop.call_soon(self._next)
 
     def _compare(self, waiting: _Waiting, scored: CallResult, seconds: float) -> None:
-        if not isinstance(scored, Scored) or scored.failed:
-            self._missed(waiting.offer, "failed")
+        if not isinstance(scored, Scored):
+            self._missed(waiting.offer, "failed", waiting.rows)
+        elif scored.failed:
+            self._compare_rest(waiting, scored, seconds)
         else:
             self._told(waiting.offer, scored.outputs, scored.version, seconds)
+
+    def _compare_rest(self, waiting: _Waiting, scored: Scored, seconds: float) -> None:
+        """Rows that failed, failed alone: what they came with is evidence all the same."""
+        good = [row for row in range(waiting.rows) if row not in scored.failed]
+        self._missed(waiting.offer, "failed", waiting.rows - len(good))
+        if good:
+            outputs = take_rows(scored.outputs, np.array(good), waiting.rows)
+            self._told(waiting.offer.only(good), outputs, scored.version, seconds)
 
     def _told(self, offer: Offer, outputs: Tensors, version: str, seconds: float | None) -> None:
         facts = offer.shadow_facts
@@ -97,5 +109,5 @@ class ShadowLane:
             self._model, "compared", found.rows, compared(offer, outputs, version, seconds, found)
         )
 
-    def _missed(self, offer: Offer, outcome: ShadowOutcome) -> None:
-        self._observer.shadowed(self._model, outcome, len(offer.call.rows), offer.key)
+    def _missed(self, offer: Offer, outcome: ShadowOutcome, rows: int) -> None:
+        self._observer.shadowed(self._model, outcome, rows, offer.key)

@@ -37,6 +37,16 @@ class HeldCarrier:
         return [rows for _, rows, *_ in self.sent]
 
 
+class RefusingCarrier:
+    """A carrier that answers while it is being asked, as an open breaker does."""
+
+    def free_calls(self) -> int:
+        return 1
+
+    def send(self, tensors: Tensors, rows: int, deadline: float | None, queued_rows: int, done: Done) -> None:
+        done(Unreachable("away", "the breaker is open"))
+
+
 def rows_of(*values: float) -> Tensors:
     return {"x": np.array([[value] for value in values], np.float32)}
 
@@ -187,3 +197,11 @@ async def test_the_depth_of_the_queue_travels_with_a_call():
         batcher.submit(rows_of(1), 1, None)
     await turn()
     assert carrier.sent[0][1:4:2] == (2, 3)
+
+
+async def test_calls_that_come_back_while_they_are_sent_are_answered_however_many_wait():
+    batcher = Batcher("m", RefusingCarrier(), 1, 10_000)
+    futures = [batcher.submit(rows_of(1), 1, None) for _ in range(3_000)]
+    await turn()
+    assert all(future.done() for future in futures)
+    assert batcher.pending_rows == 0
