@@ -4,6 +4,7 @@ import asyncio
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -43,6 +44,10 @@ class ServeHosting:
         self._config_dir, self._wanted = config_dir, wanted
         self._apps = dict(apps)
         self._serving: frozenset[str] = frozenset()
+        self._held: Counter[str] = Counter()
+        """How many changes that are not decided yet need a model."""
+        self._ending: set[str] = set()
+        """Models that are being deleted: a replica may hold its lease a while longer."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._keep(watch_directory(self._leases))
 
@@ -53,6 +58,9 @@ class ServeHosting:
 
     async def host(self, spec: ModelSpec) -> None:
         """Return when a replica holds a lease. Raises `MeshError` with what Serve says where none comes to."""
+        self._held[spec.name] += 1  # before all else: an earlier drop may be about to delete it
+        while spec.name in self._ending:  # noqa: ASYNC110 - rare
+            await asyncio.sleep(_POLL_S)
         if spec.name in self._serving:
             return
         app = f"{PREFIX}{spec.name}"
@@ -62,6 +70,12 @@ class ServeHosting:
             await self._serves(app, spec.name)
         except (RayError, TimeoutError) as error:
             raise Unavailable(spec.name, f"Ray Serve does not answer: {error}") from error
+
+    def release(self, model: str) -> None:
+        """As `Hosting.release`. A model that is not wanted then is dropped by whoever says so."""
+        self._held[model] -= 1
+        if self._held[model] <= 0:
+            del self._held[model]
 
     async def drop(self, model: str) -> None:
         """Delete the model's application later, unless it is wanted again; one of the mesh's own stays until the next start."""
@@ -84,14 +98,26 @@ class ServeHosting:
 
     async def _delete(self, model: str) -> None:
         await asyncio.sleep(DROP_AFTER_S if model in self._serving else 0)
-        if self._wanted(model):
+        if (
+            self._wanted(model) or model in self._held
+        ):  # who holds it drops it again where it comes to nothing
             return
         app = self._apps.pop(model, None)
-        if app is not None:
-            try:
-                await asyncio.to_thread(serve.delete, app, False)
-            except (RayError, TimeoutError) as error:
-                logger.warning("the application %s is not deleted: %s", app, error)
+        if app is None:
+            return
+        self._ending.add(model)
+        try:
+            await asyncio.to_thread(serve.delete, app, False)
+            await self._left(model)
+        except (RayError, TimeoutError) as error:
+            logger.warning("the application %s is not deleted: %s", app, error)
+        finally:
+            self._ending.discard(model)
+
+    async def _left(self, model: str) -> None:
+        give_up = time.monotonic() + READY_S
+        while model in self._serving and time.monotonic() < give_up:  # noqa: ASYNC110 - rare
+            await asyncio.sleep(_POLL_S)
 
     def _leases(self, replicas: tuple[Replica, ...]) -> None:
         self._serving = frozenset(replica.model for replica in replicas)

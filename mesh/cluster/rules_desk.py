@@ -19,15 +19,16 @@ from mesh.bounded import within
 from mesh.cluster.actors import end_this_actor
 from mesh.cluster.scoreboard import Reporter
 from mesh.engine.compared import ShadowKey
-from mesh.errors import InvalidConfig, StoreAway
+from mesh.errors import StoreAway
 from mesh.records.opened import records_of
 from mesh.records.room_audits import RoomAudit
 from mesh.rules.book import Book
 from mesh.rules.files import POLL_S, FileWatch
-from mesh.rules.opening import FILES, open_rules, problems_of
+from mesh.rules.opening import FILES, open_rules
 from mesh.rules.ports import Hosting
 from mesh.rules.reading import Reader
 from mesh.rules.stores import rules_store
+from mesh.rules.taking import take_files
 from mesh.rules.values import Accepted, Proposal, Refused, Revision, RulesState
 from mesh.settings import Settings
 from mesh.shadows.book import ShadowBook
@@ -182,21 +183,12 @@ class RulesDesk:
                 logger.exception("the files in %s could not be taken", self._reader.folder)
 
     async def _read_files(self, book: Book, watch: FileWatch) -> None:
-        try:
-            texts = await asyncio.to_thread(self._reader.files)
-        except InvalidConfig as error:
-            result: Accepted | Refused = Refused("invalid", problems_of(error), book.kept.current.version)
-        else:
-            news = watch.news(texts)
-            if news is None:
-                return
-            result = await book.propose(news[0], None, FILES, news[1])
+        result = await take_files(book, self._reader, watch)
+        if result is None:
+            return
         self._count(FILES, result)
         if isinstance(result, Refused):
-            book.note_refusal(result)
-            logger.warning("changed files are refused, version %d stands: %s", result.version, result)
             return
-        book.note_refusal(None)
         spread = await self._spread(result)
         revision = spread.revision
         logger.warning(

@@ -62,11 +62,13 @@ class Book:
         seen: Mapping[str, str] | None = None,
     ) -> Accepted | Refused:
         """See `RuleBook`. `seen` are digests of files that are taken with it."""
-        hosted: set[str] = set()
+        hosted: list[str] = []
         try:
             return await self._propose(table, expected_version, actor, seen or {}, hosted)
         finally:
-            for model in sorted(hosted - self.config.models.keys()):
+            for model in hosted:
+                self._hosting.release(model)
+            for model in sorted(set(hosted) - self.config.models.keys()):
                 await self._hosting.drop(model)
 
     async def _propose(
@@ -75,9 +77,9 @@ class Book:
         expected_version: int | None,
         actor: str,
         seen: Mapping[str, str],
-        hosted: set[str],
+        hosted: list[str],
     ) -> Accepted | Refused:
-        """The names of models that were started for it are added to `hosted`."""
+        """The names of models that are held for it are added to `hosted`, one for each hold."""
         for _ in range(_ROUNDS):
             now = self.kept.current
             if expected_version not in (None, now.version):
@@ -86,8 +88,7 @@ class Book:
                 checked = await asyncio.to_thread(self._reader.change, table, now)
             except InvalidConfig as error:
                 return Refused("invalid", problems_of(error), now.version)
-            hosted |= {spec.name for spec in checked.fresh}
-            refusal = await self._host(checked, table)
+            refusal = await self._host(checked, table, hosted)
             if refusal is not None:
                 return refusal
             async with self._taking:
@@ -132,10 +133,16 @@ class Book:
             await self._hosting.drop(model)
         return Accepted(revision, changed=not same)
 
-    async def _host(self, checked: Checked, table: Proposal) -> Refused | None:
+    async def _hold(self, spec: ModelSpec, hosted: list[str]) -> None:
+        hosted.append(
+            spec.name
+        )  # in the same step as the hold, so that each is given back though this is cancelled
+        await self._hosting.host(spec)
+
+    async def _host(self, checked: Checked, table: Proposal, hosted: list[str]) -> Refused | None:
         """Start what is new, all of it or none."""
         results = await asyncio.gather(
-            *(self._hosting.host(spec) for spec in checked.fresh), return_exceptions=True
+            *(self._hold(spec, hosted) for spec in checked.fresh), return_exceptions=True
         )
         failed = [
             (spec, result)

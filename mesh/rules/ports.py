@@ -45,7 +45,14 @@ class Hosting(Protocol):
     """Starts and ends models while the mesh runs."""
 
     async def host(self, spec: ModelSpec) -> None:
-        """Return when a replica serves; at once where one does. Raises a `MeshError` that says why it does not."""
+        """Return when a replica serves; at once where one does. Raises a `MeshError` that says why it does not.
+
+        The model is held from the call on, whatever comes of it, until `release`: no drop ends it meanwhile.
+        """
+        ...
+
+    def release(self, model: str) -> None:
+        """The change that had `host` called is taken or refused; once for each call."""
         ...
 
     async def drop(self, model: str) -> None:
@@ -72,6 +79,9 @@ class HostedElsewhere:
     """Hosting for whoever runs no models of their own: every model is taken to serve."""
 
     async def host(self, spec: ModelSpec) -> None:
+        """See `Hosting`."""
+
+    def release(self, model: str) -> None:
         """See `Hosting`."""
 
     async def drop(self, model: str) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from mesh.errors import MeshError
+from mesh.errors import Forbidden, Unauthenticated
 from serve.access.gate import Gate
 from serve.graphql.access import Caller, Denied
 
@@ -17,7 +17,10 @@ class Readers:
         self._gate = gate
 
     async def admit(self, headers: Mapping[str, str], presented: Mapping[str, object]) -> Caller:
-        """As `Access.admit`. A wrong token is refused also where none is needed."""
+        """As `Access.admit`. A wrong token is refused also where none is needed.
+
+        What says nothing about the token, a rate or a database that is away, is told as what it is.
+        """
         shown = headers.get("authorization") or next(
             (value for key, value in presented.items() if key.lower() == "authorization"), None
         )
@@ -25,6 +28,6 @@ class Readers:
             raise Denied("authorization: must be the text 'Bearer TOKEN'")
         try:
             actor = await self._gate.reader(shown)
-        except MeshError as error:
+        except (Forbidden, Unauthenticated) as error:
             raise Denied(str(error)) from error
         return Caller() if actor is None else Caller(actor.name)

@@ -20,7 +20,7 @@ class Access(Protocol):
     """Lets callers in."""
 
     async def admit(self, headers: Mapping[str, str], presented: Mapping[str, object]) -> Caller:
-        """The caller behind a request or a connection. Raises `Denied`.
+        """The caller behind a request or a connection. Raises `Denied`, and a `MeshError` where trying again may help.
 
         `headers` have names in lower case; `presented` is the payload of `connection_init`, empty over HTTP, where a browser
         that cannot set headers on a WebSocket puts its token.

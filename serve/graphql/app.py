@@ -17,19 +17,19 @@ from strawberry.http import GraphQLRequestData
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.types.unset import UNSET, UnsetType
 
+from mesh.errors import MeshError
 from serve.graphql.access import Access, Anyone, Denied
 from serve.graphql.limits import Connections, Limits
 from serve.graphql.page import graphiql_page
 from serve.graphql.refusals import document_error
 from serve.graphql.schema import Reading, build_schema
-from serve.graphql.session import Session, TextAdapter
+from serve.graphql.session import TRY_AGAIN, Session, TextAdapter
 from serve.http.body import Message, Receive, read_body
-from serve.http.errors import ClientGone, HttpRefusal
+from serve.http.errors import ClientGone, HttpRefusal, refusal_of
 from serve.http.infer_route import Scope, Send
 from serve.oip.ports import Limits as BodyLimits
 
 PATH: Final = "/graphql"
-TRY_AGAIN: Final = 1013
 _GONE_S: Final = 3.0
 
 
@@ -64,7 +64,7 @@ class _View(GraphQL[Any, Any]):
         }
 
     async def on_ws_connect(self, context: dict[str, Any]) -> UnsetType | dict[str, object] | None:
-        """Let the caller in by headers or by the payload of `connection_init`."""
+        """Let the caller in by headers or by the payload of `connection_init`. Raises `MeshError` where it is to come again."""
         presented = context.get("connection_params") or {}
         try:
             await self._access.admit(dict(context["request"].headers), presented)
@@ -81,6 +81,8 @@ class _View(GraphQL[Any, Any]):
             await self._access.admit({name.lower(): value for name, value in request.headers.items()}, {})
         except Denied as denied:
             raise HTTPException(401, str(denied)) from denied
+        except MeshError as error:
+            raise refusal_of(error) from error  # past Strawberry, which knows no headers of refusals
         data = await super().parse_http_body(request)
         limit = self.limits.document_chars
         for one in data if isinstance(data, list) else [data]:
@@ -204,7 +206,13 @@ def client_of(scope: Mapping[str, Any]) -> str:
 
 
 def _error(status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
-    codes = {401: "UNAUTHENTICATED", 404: "NOT_FOUND", 413: "DOCUMENT_TOO_LARGE"}
+    codes = {
+        401: "UNAUTHENTICATED",
+        404: "NOT_FOUND",
+        413: "DOCUMENT_TOO_LARGE",
+        429: "RATE_LIMITED",
+        503: "UNAVAILABLE",
+    }
     body = {"errors": [document_error(message, codes.get(status, "BAD_REQUEST"))]}
     return Response(orjson.dumps(body), status, dict(headers or {}), media_type="application/json")
 

@@ -1,8 +1,8 @@
 """One WebSocket: Strawberry speaks graphql-transport-ws, this sees that the client reads, and that it is told why it must go.
 
 Close codes: those of the protocol (4400 bad message, 4401 before `connection_init`, 4403 refused, 4406 no common protocol,
-4408 init too late, 4409 id in use, 4429 second init), and 1001 the server leaves, 1009 message too large, 1013 too many
-connections, 4410 idle, 4411 does not read.
+4408 init too late, 4409 id in use, 4429 second init), and 1001 the server leaves, 1009 message too large, 1013 not now: too many
+connections, too many requests by one token, or who asks cannot be looked up, 4410 idle, 4411 does not read.
 """
 
 import asyncio
@@ -20,18 +20,26 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
     BaseGraphQLTransportWSHandler,
     Operation,
 )
-from strawberry.subscriptions.protocols.graphql_transport_ws.types import Message, SubscribeMessage
+from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
+    ConnectionInitMessage,
+    Message,
+    SubscribeMessage,
+)
 from strawberry.types.execution import ExecutionResult, PreExecutionError
 
+from mesh.errors import MeshError
 from serve.graphql.flow import Flow, FlowPolicy
 from serve.graphql.limits import Limits
 
 GOING_AWAY: Final = 1001
 TOO_LARGE: Final = 1009
+TRY_AGAIN: Final = 1013
 BAD_MESSAGE: Final = 4400
 IDLE: Final = 4410
 NOT_READING: Final = 4411
 
+_REASON_BYTES: Final = 123
+"""What a close frame has room for."""
 _LOOK_S: Final = 1.0
 _CLOSE_S: Final = 5.0
 """How long a close frame may take to get onto a wire that nobody reads."""
@@ -79,6 +87,13 @@ class Session(BaseGraphQLTransportWSHandler[Any, Any]):
             await self.handle_invalid_message("id: must be a text")
         else:
             await super().handle_message(cast("Message", message))
+
+    async def handle_connection_init(self, message: ConnectionInitMessage) -> None:
+        """As the base; a caller that is not refused, and cannot be let in now, is told to come again."""
+        try:
+            await super().handle_connection_init(message)
+        except MeshError as error:
+            await self._close(TRY_AGAIN, str(error).encode()[:_REASON_BYTES].decode(errors="ignore"))
 
     async def handle_pong(self, message: Any) -> None:  # noqa: ARG002
         """The client has read so far."""

@@ -27,6 +27,7 @@ class Hosts:
 
     def __init__(self) -> None:
         self.hosted: list[str] = []
+        self.released: list[str] = []
         self.dropped: list[str] = []
         self.failing: MeshError | None = None
         self.gate = asyncio.Event()
@@ -37,6 +38,9 @@ class Hosts:
         if self.failing is not None:
             raise self.failing
         self.hosted.append(spec.name)
+
+    def release(self, model: str) -> None:
+        self.released.append(model)
 
     async def drop(self, model: str) -> None:
         self.dropped.append(model)
@@ -178,7 +182,7 @@ async def test_a_model_that_does_not_start_changes_nothing(folder):
     book = book_of(folder, hosts)
     result = await book.propose(Proposal(models=SECOND), None, "ann")
     assert isinstance(result, Refused)
-    assert result.reason == "model"
+    assert (result.reason, hosts.released) == ("model", ["a@2"])
     assert "models.a@2: did not start: it is corrupt" in str(result)
     assert hosts.dropped == ["a@2"]
     assert book.kept.current.version == 1
@@ -198,6 +202,7 @@ async def test_another_change_while_a_model_starts_is_checked_anew_or_a_conflict
         assert book.kept.current.routing == OTHER
         assert ("a@2" in book.config.models) == (reason is None)
         assert hosts.dropped == ([] if reason is None else ["a@2"])
+        assert hosts.released == hosts.hosted  # a hold for each round, and each given back
 
 
 async def test_what_cannot_be_kept_is_not_taken(folder):

@@ -189,6 +189,19 @@ async def test_graphql_reads_the_header_or_what_connection_init_presents():
             await readers.admit({}, presented)
 
 
+async def test_graphql_takes_a_rate_or_a_database_that_is_away_for_no_fault_of_the_token():
+    book = Book()
+    readers = Readers(Gate(book.bearers(), "all", "dana", pace=Pace(1.0, 1.0), clock=lambda: book.clock))
+    await readers.admit({}, {"authorization": book.text})
+    with pytest.raises(RateLimited):
+        await readers.admit({}, {"authorization": book.text})
+    book = Book()
+    book.away = True
+    readers = Readers(Gate(book.bearers(), "all", "dana"))
+    with pytest.raises(StoreAway):
+        await readers.admit({"authorization": book.text}, {})
+
+
 def test_rays_token_is_new_for_a_run_private_and_the_users_own_stands(tmp_path):
     added = ray_token({}, tmp_path)
     file = tmp_path / "ray-token"
