@@ -105,4 +105,11 @@ def _column(values: np.ndarray, scored: Scored) -> pa.Array:
     failed[list(scored.failed or ())] = True
     if values.dtype.kind in "fiub":
         return pa.array(values.astype(np.float64), mask=failed)
-    return pa.array([None if bad else str(one) for one, bad in zip(values, failed, strict=True)], pa.string())
+    return pa.array(
+        [None if bad else _text(one) for one, bad in zip(values, failed, strict=True)], pa.string()
+    )
+
+
+def _text(value: object) -> str:
+    """Runtimes give the elements of a BYTES output as bytes, of UTF-8 where they are text."""
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

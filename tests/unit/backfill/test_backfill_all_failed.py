@@ -34,6 +34,10 @@ def a_table(spec: TensorSpec, values: np.ndarray | None) -> pa.Table:
     return pa.table(fixed | _outputs(Signature((), (spec,)), scored, 2) | {"failed": reasons})
 
 
+def test_text_is_text():
+    assert a_table(*OUTPUTS["text"])["label"].to_pylist() == ["low", "high"]
+
+
 def written(folder: Path, kind: str, *tables: pa.Table) -> pa.Table:
     if kind == "delta":
         DeltaSink(str(folder / "scores"), "m").write("2026-01-02", 1, iter(tables))
