@@ -13,7 +13,7 @@ from mesh.alerts import Alert
 from mesh.errors import MeshError, NotFound
 from mesh.records.transactions import Transactions
 from mesh.review.from_alerts import AlertReading, times_of
-from mesh.review.intake import TOGETHER, Intake
+from mesh.review.intake import TOGETHER, AlertTimes, Intake
 from mesh.review.ports import CandidateSource
 from mesh.review.rules import now_ms
 from mesh.review.values import Candidate
@@ -56,7 +56,7 @@ class ReviewFollower:
         self._transactions, self._intake = transactions, intake
         self._book, self._changes, self._reading, self._source = book, changes, reading, source
         self._features = features
-        self._known: dict[str, None] = {}
+        self._known: dict[str, AlertTimes] = {}
         self._touched: dict[str, None] = {}
         self._news = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -107,14 +107,13 @@ class ReviewFollower:
         await self._touch()
 
     async def _pages(self, *, whole: bool) -> None:
-        """Alerts from the newest on, until a page holds no new one."""
+        """Alerts from the newest on, until a page holds no new one; a change that nobody told of is found here too."""
         cursor: str | None = None
         while True:
             page = await self._book.page(AlertQuery(limit=MAX_LIMIT, cursor=cursor))
             fresh = [alert for alert in page.alerts if alert.id not in self._known]
             await self._add(fresh)
-            for alert in fresh:
-                self._known[alert.id] = None
+            await self._note([times_of(alert) for alert in page.alerts])
             while len(self._known) > _REMEMBERED:
                 del self._known[next(iter(self._known))]
             cursor = page.cursor
@@ -135,9 +134,13 @@ class ReviewFollower:
                 self._complain(error)  # the item is worth having without its features
         made = [self._reading.candidate(alert, rows.get(alert.opened.asset)) for alert in alerts]
         await self._keep([one for one in made if one is not None])
-        times = [times_of(alert) for alert in alerts if alert.state != "open"]
+
+    async def _note(self, seen: Sequence[AlertTimes]) -> None:
+        """Write the times that are others than those known, and know them."""
+        times = [one for one in seen if one != self._known.get(one.alert, AlertTimes(one.alert))]
         if times:
             await self._write(lambda session: self._intake.alerts(session, times))
+        self._known.update({one.alert: one for one in seen})
 
     async def _touch(self) -> None:
         """What became of alerts that people, or the mesh, have acted on."""

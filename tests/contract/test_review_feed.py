@@ -15,6 +15,7 @@ import redis
 from mesh.alerts import Budget, Place, Policy
 from mesh.errors import StoreAway
 from mesh.records.transactions import Transactions
+from mesh.review import follow
 from mesh.review.feed import MemoryCandidates, RedisCandidates
 from mesh.review.follow import ReviewFollower
 from mesh.review.from_alerts import AlertReading
@@ -192,3 +193,31 @@ async def test_two_that_begin_at_once_are_both_heard(server):
     assert await feeds[1].take(1, 0.01) == []
     for feed in feeds:
         await feed.close()
+
+
+class Unheard:
+    """Changes of which none arrives."""
+
+    async def changes(self):
+        await asyncio.Event().wait()
+        yield
+
+
+async def test_what_became_of_an_alert_is_noted_though_nobody_told_of_it(database, monkeypatch):
+    monkeypatch.setattr(follow, "LOOK_S", 0.1)
+    monkeypatch.setattr(follow, "WHOLE_S", 0.2)
+    monkeypatch.setattr(follow, "MAX_LIMIT", 1)  # the alert is not on the newest page
+    desk, alerts, transactions = Desk(database), MemoryAlerts(), Transactions(database)
+    reading = AlertReading({}, Origin("m", "7", "5f1c"), {}, VIEW.columns)
+    follower = ReviewFollower(transactions, desk.intake, alerts, Unheard(), reading, MemoryCandidates())
+    await alerts.write([opened(n, "critical") for n in (1, 2, 3)])
+    follower.start()
+    try:
+        items = await waited(lambda: len(found := desk.view.page(QueueQuery()).items) == 3 and found)
+        (mine,) = [item.id for item in items if item.alert == opened(1).id]
+        await alerts.act(opened(1).id, "acknowledge", "ann", BEGAN + 5_000)
+        item = await waited(lambda: (one := desk.cases.get(mine, ANN).item).acknowledged_at and one)
+        assert (item.acknowledged_at, item.resolved_at) == (BEGAN + 5_000, None)
+    finally:
+        await follower.stop()
+        await transactions.close()
