@@ -73,6 +73,10 @@ class Links:
                 best, best_load = link, load
         return best
 
+    def full(self, link: Link) -> bool:
+        """Whether as many calls are out to its replica as may be."""
+        return self.slots.get(link.replica.replica_id, 0) >= self._max_inflight
+
     async def choose_soon(self, tried: set[str]) -> Link | None:
         """As `choose`; where a link is just being opened, it is waited for briefly."""
         opening = [task for replica_id, task in self._opening.items() if replica_id not in tried]

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from mesh.engine.batcher import Done, Outcome
-from mesh.engine.direct.link import LinkLost
+from mesh.engine.direct.link import Link, LinkFull, LinkLost
 from mesh.engine.links import Links
+from mesh.engine.outcomes import kind_of, outcome_of
 from mesh.engine.ports import CallOutcome, HandlePath, ModelPolicy, Observer
 from mesh.engine.replica import Replica
-from mesh.errors import DeadlineExceeded, InvalidInput, MeshError, Overloaded, Unavailable
+from mesh.errors import MeshError
 from mesh.routing.breaker import Breaker
-from mesh.routing.types import FailureKind, Scored, Signature, Tensors, Unreachable
+from mesh.routing.types import Scored, Signature, Tensors, Unreachable
 from mesh.wire import Failure, Reply, Request, pack, unpack
 from mesh.wire.errors import error_of
 
@@ -37,6 +38,8 @@ class _Call:
     slot: str | None = None
     """The replica whose slot it takes. A call that timed out has given its slot back, though the replica may still be at it: a
     replica that hangs then meets the breaker, instead of holding everyone who waits."""
+    by_handle: bool = False
+    """Whether it takes one of the handle's places, which it gives back in the same way."""
     finished: bool = False
 
 
@@ -63,6 +66,9 @@ class Replicas:
         self._links = Links(node, policy.max_inflight, policy.timeout_s, self._link_opened)
         self._tasks: set[asyncio.Task[None]] = set()
         self._handle_calls = 0
+        self._parked: list[_Call] = []
+        """Calls that wait for a slot: each found its link full, once a link was lost to it or had opened."""
+        self._drags_s = min(policy.timeout_s, policy.breaker.slow_s)
         self._ids = 0
         self._closed = False
         self.known: Sequence[Replica] = ()
@@ -112,6 +118,7 @@ class Replicas:
         await self._links.close()
 
     def _link_opened(self) -> None:
+        self._unpark()
         self.kick()
 
     # -- choosing and sending
@@ -120,8 +127,29 @@ class Replicas:
         link = self._links.choose(call.tried)
         if link is None:
             self._take_slot(call, None)
+            call.by_handle = True
+            self._handle_calls += 1  # now, as who sends asks for free calls before the task has begun
             self._start(self._send_by_handle(call))
-            return
+        else:
+            self._send_by_link(call, link)
+
+    def _redirect(self, call: _Call) -> None:
+        """As `_dispatch`, for a call that was sent without asking for a free slot: where there is none, it waits."""
+        link = self._links.choose(call.tried)
+        if link is not None and self._links.full(link):
+            self._take_slot(call, None)
+            self._parked.append(call)
+        else:
+            self._dispatch(call)
+
+    def _unpark(self) -> None:
+        """A slot may be free, or the link gone: those that waited come before what the batcher holds."""
+        parked, self._parked = self._parked, []
+        for call in parked:
+            if not call.finished:
+                self._redirect(call)
+
+    def _send_by_link(self, call: _Call, link: Link) -> None:
         call.tried.add(link.replica.replica_id)
         self._take_slot(call, link.replica.replica_id)
         left = 0 if call.deadline is None else max(1, int((call.deadline - time.monotonic()) * 1000))
@@ -140,28 +168,29 @@ class Replicas:
         if error is None:
             self._finish(call, future.result())
         elif isinstance(error, LinkLost) and len(call.tried) < 2 and not self._closed:
-            self._dispatch(call)
+            self._redirect(call)
+        elif isinstance(error, LinkFull):
+            self._finish(call, outcome_of(error), reached=False)
         elif isinstance(error, MeshError):
-            self._finish(call, _outcome_of(error))
+            self._finish(call, outcome_of(error))
         else:
             self._finish(call, Unreachable("away", f"{type(error).__name__}: {error}"))
 
     async def _send_by_handle(self, call: _Call) -> None:
-        self._handle_calls += 1
         try:
             link = await self._links.choose_soon(call.tried)
             if call.finished:
                 return
             if link:
-                self._dispatch(call)
+                self._redirect(call)
             elif self._handle is None:
                 self._finish(call, Unreachable("away", f"no replica of '{self._model}' is known", 1.0))
             else:
                 self._finish(call, await self._through_handle(self._handle, call))
         except MeshError as error:
-            self._finish(call, _outcome_of(error))
+            self._finish(call, outcome_of(error))
         finally:
-            self._handle_calls -= 1
+            self._leave_handle(call)
             self.kick()
 
     async def _through_handle(self, handle: HandlePath, call: _Call) -> Outcome:
@@ -173,7 +202,7 @@ class Replicas:
         if isinstance(frame, Reply):
             return frame.scored
         if isinstance(frame, Failure):
-            return _outcome_of(error_of(frame, self._model))
+            return outcome_of(error_of(frame, self._model))
         return Unreachable("away", f"'{self._model}' answered with {type(frame).__name__}")
 
     # -- the end of a call
@@ -181,7 +210,7 @@ class Replicas:
     def _timed_out(self, call: _Call) -> None:
         self._finish(call, Unreachable("deadline", f"'{self._model}' had not answered when time ran out"))
 
-    def _finish(self, call: _Call, outcome: Outcome) -> None:
+    def _finish(self, call: _Call, outcome: Outcome, *, reached: bool = True) -> None:
         if call.finished:
             return
         call.finished = True
@@ -190,15 +219,20 @@ class Replicas:
             call.timer.cancel()
         now = time.monotonic()
         seconds = now - call.started
-        kind = _kind_of(outcome, call.rows)
+        kind = kind_of(outcome, call.rows)
+        if reached:
+            self._report(kind, now, seconds)
+        self._observer.called(self._model, self._version_of(outcome), kind, call.rows, seconds)
+        if self._parked:
+            self._unpark()
+        call.done(outcome)
+
+    def _report(self, kind: CallOutcome, now: float, seconds: float) -> None:
+        """Tell the breaker. An impatient caller says nothing of the model, unless the call was slow by then."""
         if kind in ("answered", "overloaded"):  # shedding is an answer: the model is well, and says so
             self.breaker.succeeded(now, seconds)
-        elif (
-            kind != "deadline" or seconds >= self._policy.timeout_s
-        ):  # an impatient caller says nothing of the model
+        elif kind != "deadline" or seconds >= self._drags_s:
             self.breaker.failed(now, seconds)
-        self._observer.called(self._model, self._version_of(outcome), kind, call.rows, seconds)
-        call.done(outcome)
 
     def _version_of(self, outcome: Outcome) -> str:
         if isinstance(outcome, Scored):
@@ -206,7 +240,8 @@ class Replicas:
         return self.known[0].version if self.known else UNKNOWN_VERSION
 
     def _take_slot(self, call: _Call, replica_id: str | None) -> None:
-        """Move the call's slot, or give it back."""
+        """Move the call's slot, or give it back, and its place at the handle."""
+        self._leave_handle(call)
         if call.slot is not None:
             self._links.slots[call.slot] -= 1
             if not self._links.slots[call.slot]:
@@ -214,6 +249,11 @@ class Replicas:
         call.slot = replica_id
         if replica_id is not None:
             self._links.slots[replica_id] += 1
+
+    def _leave_handle(self, call: _Call) -> None:
+        if call.by_handle:
+            call.by_handle = False
+            self._handle_calls -= 1
 
     def _start(self, work: "asyncio._CoroutineLike[None]") -> None:
         task = self._loop.create_task(work)
@@ -223,25 +263,3 @@ class Replicas:
 
 def _nothing() -> None:
     """What `kick` does before a batcher has set it."""
-
-
-def _outcome_of(error: MeshError) -> Outcome:
-    """An error from a model call, as a result where it is not the rows' own fault."""
-    if isinstance(error, InvalidInput):
-        return error
-    if isinstance(error, Overloaded):
-        return Unreachable("overloaded", error.reason, error.retry_after_s)
-    if isinstance(error, Unavailable):
-        return Unreachable("away", error.reason, error.retry_after_s)
-    if isinstance(error, DeadlineExceeded):
-        return Unreachable("deadline", str(error))
-    kind: FailureKind = "away" if isinstance(error, LinkLost) else "raised"
-    return Unreachable(kind, str(error))
-
-
-def _kind_of(outcome: Outcome, rows: int) -> CallOutcome:
-    if isinstance(outcome, Unreachable):
-        return outcome.kind
-    if isinstance(outcome, MeshError):
-        return "answered"  # the caller's rows were refused by a model that is well
-    return "raised" if outcome.failed and len(outcome.failed) == rows else "answered"

@@ -1,16 +1,127 @@
-"""What the links to a model's replicas promise while replicas come, go and come back."""
+"""What the carrier of a model's calls promises while replicas come, go, hang and come back."""
 
 import asyncio
+import time
+from collections import Counter
 
 import numpy as np
 from hosted import NODE, FunctionModel, HostedReplica, eventually
 
+from mesh.engine.batcher import Batcher
 from mesh.engine.links import Links
-from mesh.routing.types import Tensors
+from mesh.engine.ports import HandlePath, ModelPolicy, Silent
+from mesh.engine.replicas import HANDLE_CALLS, Replicas
+from mesh.errors import Unavailable
+from mesh.routing.breaker import Breaker, BreakerPolicy
+from mesh.routing.types import CallResult, Scored, Tensors
 
 
 def one_row() -> Tensors:
     return {"x": np.zeros((1, 2), np.float32)}
+
+
+class Heard(Breaker):
+    """Counts the successes that it is told of."""
+
+    succeeded_calls = 0
+
+    def succeeded(self, now: float, seconds: float) -> None:
+        self.succeeded_calls += 1
+
+
+class CountingHandle:
+    """A handle that answers that nobody is there after a while, and counts the calls that are out at once."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.out = self.most = 0
+
+    async def __call__(self, payload: bytes) -> bytes:
+        self.out += 1
+        self.most = max(self.most, self.out)
+        await asyncio.sleep(self.seconds)
+        self.out -= 1
+        raise Unavailable("m", "no replica", 1.0)
+
+
+def carrier(policy: ModelPolicy, handle: HandlePath | None = None) -> tuple[Replicas, Batcher]:
+    replicas = Replicas("m", policy, NODE, handle, Silent(), direct=True)
+    batcher = Batcher("m", replicas, policy.max_batch_rows, 10_000)
+    replicas.kick = batcher.kick
+    return replicas, batcher
+
+
+def kinds(results: list[CallResult]) -> Counter[str]:
+    return Counter("answered" if isinstance(result, Scored) else result.kind for result in results)
+
+
+async def test_the_handle_takes_so_many_calls_at_once_also_of_what_waits_together():
+    handle = CountingHandle(0.01)
+    replicas, batcher = carrier(ModelPolicy(max_batch_rows=1, breaker=BreakerPolicy(min_calls=100)), handle)
+    results = await asyncio.gather(*[batcher.submit(one_row(), 1, None) for _ in range(30)])
+    assert kinds(results) == {"away": 30}
+    assert handle.most == HANDLE_CALLS
+    assert replicas.free_calls() == HANDLE_CALLS
+
+
+async def test_a_handle_that_hangs_keeps_nobody_waiting():
+    replicas, batcher = carrier(ModelPolicy(max_batch_rows=1, timeout_s=0.02), CountingHandle(60))
+    waiting = asyncio.gather(*[batcher.submit(one_row(), 1, None) for _ in range(30)])
+    results = await asyncio.wait_for(waiting, 5)
+    assert (
+        10 <= kinds(results)["deadline"] < 10 + HANDLE_CALLS
+    )  # the breaker opens at ten, while others are out
+    await replicas.close()
+
+
+async def test_what_waits_while_a_link_opens_keeps_to_its_slots():
+    host = HostedReplica("m", FunctionModel(), 0)
+    replicas, batcher = carrier(ModelPolicy(max_batch_rows=1, max_inflight=2))
+    out: list[int] = []
+    take = replicas._links.slots.__class__.__setitem__
+
+    class Watched(Counter[str]):
+        def __setitem__(self, key: str, value: int) -> None:
+            out.append(value)
+            take(self, key, value)
+
+    replicas._links.slots = Watched()
+    replicas.update([await host.start()])
+    results = await asyncio.gather(*[batcher.submit(one_row(), 1, None) for _ in range(200)])
+    assert kinds(results) == {"answered": 200}
+    assert max(out) == 2
+    assert replicas.free_calls() == 2
+    await replicas.close()
+    await host.stop()
+
+
+async def test_a_slow_call_counts_for_the_breaker_though_its_caller_was_impatient():
+    policy = ModelPolicy(timeout_s=30.0, breaker=BreakerPolicy(slow_s=0.05, min_calls=2))
+    replicas, _ = carrier(policy, CountingHandle(60))
+    loop = asyncio.get_running_loop()
+    for left, state in ((0.01, "closed"), (0.01, "closed"), (0.07, "closed"), (0.07, "open")):
+        done = loop.create_future()
+        replicas.send(one_row(), 1, time.monotonic() + left, 0, done.set_result)
+        assert (await done).kind == "deadline"
+        assert replicas.breaker.state == state
+    await replicas.close()
+
+
+async def test_what_a_full_link_refuses_says_nothing_of_the_model():
+    host = HostedReplica("m", FunctionModel(seconds=0.2), 0)
+    policy = ModelPolicy(max_inflight=1_000, breaker=BreakerPolicy(min_calls=1, slow_s=60.0))
+    replicas, _ = carrier(policy)
+    replicas.update([await host.start()])
+    await eventually(lambda: replicas._links.free_slots() is not None)
+    replicas.breaker = Heard(policy.breaker)
+    refused: list[object] = []
+    for _ in range(200):
+        replicas.send(one_row(), 1, None, 0, refused.append)
+    await asyncio.sleep(0.05)
+    assert refused
+    assert replicas.breaker.succeeded_calls == 0
+    await replicas.close()
+    await host.stop()
 
 
 async def test_an_old_link_that_breaks_takes_nothing_from_the_one_that_followed_it():

@@ -41,6 +41,10 @@ class LinkLost(MeshError):
         self.replica_id, self.reason, self.may_have_run = replica_id, reason, may_have_run
 
 
+class LinkFull(Overloaded):
+    """The link itself refused a call: the replica has not heard of it, and nothing is known of how it is."""
+
+
 _LIMITS: Final = LinkLimits()
 
 
@@ -124,7 +128,7 @@ class Link:
             reason = (
                 f"replica '{self.replica.replica_id}' takes {self._max_calls} calls at once on a connection"
             )
-            future.set_exception(Overloaded(self.replica.model, reason))
+            future.set_exception(LinkFull(self.replica.model, reason))
             return future
         call = self._last_id = self._last_id + 1
         try:
@@ -136,7 +140,7 @@ class Link:
             self._pipe.write(buffers)
         elif not self._hold_back(call, buffers):
             reason = f"{self._held_bytes} bytes wait for replica '{self.replica.replica_id}' to read"
-            future.set_exception(Overloaded(self.replica.model, reason))
+            future.set_exception(LinkFull(self.replica.model, reason))
             return future
         self._calls[call] = (future, rows)
         self.rows_in_flight += rows
