@@ -161,7 +161,8 @@ class Connection(asyncio.Protocol):
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body."""
-        if self._closing or not self._exchanges:
+        if not self._exchanges or (self._deaf and (self._closing or not self._upgrade_left)):
+            # Of a request that was refused, the parser goes on to its end; the exchanges are of those before it.
             return
         self._since = time.monotonic()
         refusal = self._exchanges[-1].feed(body)
@@ -169,8 +170,12 @@ class Connection(asyncio.Protocol):
             self.refuse(refusal)
 
     def on_message_complete(self) -> None:
-        """The request is complete."""
-        if self._closing or not self._exchanges or self._upgrade_left:
+        """The request is complete, as far as the parser reads it."""
+        if not self._deaf and not self._upgrade_left:
+            self._completed()
+
+    def _completed(self) -> None:
+        if self._closing or not self._exchanges:
             return
         self._in_message = False
         exchange = self._exchanges[-1]
@@ -312,7 +317,7 @@ class Connection(asyncio.Protocol):
             self.on_body(piece)
             self._upgrade_left -= len(piece)
             if not self._upgrade_left:
-                self.on_message_complete()
+                self._completed()
 
     def _scope(self, method: str, path: str, raw_path: bytes, query: bytes) -> Scope:
         transport = self._transport

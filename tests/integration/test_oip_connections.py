@@ -143,6 +143,29 @@ async def test_a_broken_request_waits_for_those_before_it():
         assert await asyncio.wait_for(reader.read(), 5) == b""
 
 
+@pytest.mark.parametrize("chunked", [False, True], ids=["announced", "chunked"])
+async def test_a_refused_request_leaves_those_before_it_alone(chunked):
+    """Its body is nobody's: not that of the request before it, which is complete and perhaps being answered."""
+    second = f"POST {PATH} HTTP/1.1\r\nhost: t\r\n".encode()
+    if chunked:
+        second += (
+            b"transfer-encoding: chunked\r\n\r\n" + (b"258\r\n" + bytes(600) + b"\r\n") * 3 + b"0\r\n\r\n"
+        )
+    else:
+        second += b"content-length: 5000\r\n\r\n" + bytes(100)
+    async with serving(Limits(body_bytes=1000)) as served:
+        for together in (True, False):
+            served.engine.calls, served.engine.delay_s = 0, 0.05
+            async with served.connection() as (reader, writer):
+                writer.write(request(BODY % (1, 1)) + (second if together else b""))
+                await asyncio.sleep(0.02)
+                writer.write(b"" if together else second)
+                assert (await response(reader))[0] == 200
+                assert (await response(reader))[0] == 413
+                assert await asyncio.wait_for(reader.read(), 5) == b""
+                assert served.engine.calls == 1
+
+
 async def test_head_has_no_body():
     async with serving() as served, served.connection() as (reader, writer):
         writer.write(
