@@ -142,12 +142,13 @@ class Connection(asyncio.Protocol):
         else:
             scope = self._scope(method.decode("ascii"), path, raw_path, query)
             exchange = AsgiExchange(self, scope, keep_alive=keep_alive)
-        refusal = exchange.refusal()
+        upgrade = parser.should_upgrade()
+        refusal = exchange.refusal() or (_unmeasured(self._headers) if upgrade else None)
         if refusal is not None:
             self.refuse(refusal)
             return
         self._exchanges.append(exchange)
-        if parser.should_upgrade():
+        if upgrade:
             # No other protocol is spoken here: the request is answered in HTTP/1.1, and then the connection ends.
             # The parser leaves its body to whoever takes over.
             exchange.keep_alive = False
@@ -349,3 +350,12 @@ def _split_url(url: bytes) -> tuple[str, bytes, bytes]:
 def _announced(headers: Headers) -> int:
     """The length of the body; 0 where it is not announced."""
     return next((int(value) for name, value in headers if name == b"content-length"), 0)
+
+
+def _unmeasured(headers: Headers) -> HttpRefusal | None:
+    """Why an upgrade cannot be declined by answering: the parser leaves its body alone, and chunks have no length."""
+    if any(name == b"transfer-encoding" for name, _ in headers):
+        return HttpRefusal(
+            411, "content-length: a request that asks for another protocol must give its length"
+        )
+    return None

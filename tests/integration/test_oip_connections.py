@@ -134,6 +134,17 @@ async def test_an_upgrade_is_declined_by_answering():
                 assert (status, headers["connection"]) == (200, "close")
 
 
+async def test_an_upgrade_with_a_chunked_body_is_told_to_give_its_length():
+    async with serving() as served:
+        for path in (PATH, "/v2/repository/index"):
+            async with served.connection() as (reader, writer):
+                head = f"POST {path} HTTP/1.1\r\nhost: t\r\nconnection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\n"
+                writer.write(f"{head}transfer-encoding: chunked\r\n\r\n2\r\n{{}}\r\n0\r\n\r\n".encode())
+                status, _, body = await response(reader)
+                assert (status, "content-length" in json.loads(body)["error"]) == (411, True)
+                assert await asyncio.wait_for(reader.read(), 5) == b""
+
+
 async def test_a_broken_request_waits_for_those_before_it():
     async with serving() as served, served.connection() as (reader, writer):
         served.engine.delay_s = 0.05
