@@ -214,6 +214,23 @@ async def test_silent_and_idle_connections_end():
         assert served.lane.connections == 0
 
 
+async def test_one_connection_that_cannot_be_swept_does_not_end_the_sweep(caplog):
+    async with serving(header_s=0.2) as served, served.connection() as (broken, _):
+        await asyncio.sleep(0.05)
+        (inside,) = served.lane._lane.connections
+
+        def fail(_):
+            raise RuntimeError("a defect")
+
+        inside.sweep = fail
+        async with served.connection() as (silent, _):
+            assert await asyncio.wait_for(silent.read(), 5) == b""
+        with contextlib.suppress(ConnectionResetError):
+            assert await asyncio.wait_for(broken.read(), 5) == b""
+        assert served.lane.connections == 0
+    assert "a defect" in caplog.text
+
+
 @pytest.mark.parametrize("path", [PATH, "/v2/repository/index"])
 async def test_a_body_that_stops_coming(path):
     async with serving(Limits(body_idle_s=0.1)) as served, served.connection() as (reader, writer):
