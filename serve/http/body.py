@@ -109,17 +109,32 @@ async def decompress(body: bytes | bytearray, content_encoding: bytes, limits: L
         raise HttpRefusal(
             415, f"content-encoding: '{encoding}' is not supported", {"accept-encoding": "gzip, deflate"}
         )
-    if len(body) < _OFFLOAD_BYTES:
-        return _decompress(body, bits, limits)
-    return await asyncio.to_thread(_decompress, body, bits, limits)
-
-
-def _decompress(body: bytes | bytearray, bits: int, limits: Limits) -> bytes:
     stream = zlib.decompressobj(bits)
+    if len(body) >= _OFFLOAD_BYTES:
+        return await asyncio.to_thread(_unpack, stream, b"", body, limits)
+    # A few kilobytes may become a thousand times as many: the loop makes no more of them than is soon done.
+    begun = _inflate(stream, body, min(_OFFLOAD_BYTES, limits.body_bytes + 1))
+    if stream.eof or len(begun) < _OFFLOAD_BYTES:
+        return _checked(stream, begun, limits)
+    return await asyncio.to_thread(_unpack, stream, begun, stream.unconsumed_tail, limits)
+
+
+def _unpack(stream: "zlib._Decompress", begun: bytes, rest: bytes | bytearray, limits: Limits) -> bytes:
+    """All that comes out; `begun` has come out already."""
+    room = limits.body_bytes + 1 - len(begun)
+    if room <= 0:  # to zlib, 0 stands for no bound
+        raise too_large(limits)
+    return _checked(stream, begun + _inflate(stream, rest, room), limits)
+
+
+def _inflate(stream: "zlib._Decompress", packed: bytes | bytearray, most: int) -> bytes:
     try:
-        plain = stream.decompress(body, limits.body_bytes + 1)
+        return stream.decompress(packed, most)
     except zlib.error as error:
         raise HttpRefusal(400, f"body: not what its content-encoding says: {error}") from None
+
+
+def _checked(stream: "zlib._Decompress", plain: bytes, limits: Limits) -> bytes:
     if len(plain) > limits.body_bytes:
         raise too_large(limits)
     if not stream.eof:

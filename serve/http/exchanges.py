@@ -59,14 +59,14 @@ class InferExchange:
         if isinstance(self._body, bytes):
             self._body = bytearray(self._body)
         self._body += data
-        lane = self._connection.lane
-        lane.held_bytes += len(data)
-        self._held += len(data)
-        if len(self._body) > lane.app.limits.body_bytes:
-            return too_large(lane.app.limits)
-        if lane.held_bytes > lane.limits.held_bytes:
-            return HttpRefusal(503, "too many large requests are under way", {"retry-after": "1"})
-        return None
+        refusal = self.hold(len(data))
+        limits = self._connection.lane.app.limits
+        return too_large(limits) if len(self._body) > limits.body_bytes else refusal
+
+    def hold(self, size: int) -> HttpRefusal | None:
+        """Count bytes until the exchange is released; the refusal if they are too many."""
+        self._held += size
+        return self._connection.lane.hold(size)
 
     def start_early(self) -> bool:
         """Nothing happens before the body is complete."""
@@ -95,7 +95,7 @@ class InferExchange:
             endpoint, version = self._target
             shown = connection.certificate
             response = await connection.lane.app.infer.respond(
-                endpoint, version, self._headers, self._body, None if shown is None else shown.name
+                endpoint, version, self._headers, self._body, None if shown is None else shown.name, self
             )
             self.release()
             await connection.write_response(response, close=not self.keep_alive or connection.lane.draining)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gzip
 import json
 
 import numpy as np
@@ -278,6 +279,22 @@ async def test_unfinished_bodies_are_bounded_together():
         async with served.connection() as (reader, writer):
             writer.write(request(BODY % (1, 1)))
             assert (await response(reader))[0] == 200
+
+
+async def test_what_is_unpacked_counts_as_held():
+    plain = BODY[:-1] % (1, 1) + b" " * 200_000 + b"}"
+    packed = request(gzip.compress(plain), PATH, "content-encoding: gzip")
+    async with serving(held_bytes=300_000) as served:
+        served.engine.delay_s = 0.2
+        async with served.connection() as (reader, writer), served.connection() as (other, second):
+            writer.write(packed)
+            await asyncio.sleep(0.05)
+            assert served.lane._lane.held_bytes == len(plain)
+            second.write(packed)
+            status, headers, _ = await response(other)
+            assert (status, headers["retry-after"]) == (503, "1")
+            assert (await response(reader))[0] == 200
+        assert served.lane._lane.held_bytes == 0
 
 
 async def test_connections_are_bounded():
