@@ -5,7 +5,9 @@ import zlib
 from collections.abc import Awaitable, Callable, Generator, MutableMapping
 from typing import Any, Final
 
-from serve.http.errors import ClientGone, HttpRefusal
+from fastapi import HTTPException
+
+from serve.http.errors import ClientGone, Headers, HttpRefusal
 from serve.oip.ports import Limits
 
 Message = MutableMapping[str, Any]
@@ -91,9 +93,39 @@ async def read_body(receive: Receive, content_length: bytes | None, limits: Limi
 
 def too_large(limits: Limits) -> HttpRefusal:
     """413; the connection closes, because the rest of the body is still on its way."""
+    return _larger_than(limits.body_bytes)
+
+
+def too_large_for_api(limits: Limits) -> HttpRefusal:
+    """413 for any call that is not an inference request."""
+    return _larger_than(limits.api_bytes)
+
+
+def _larger_than(most: int) -> HttpRefusal:
     return HttpRefusal(
-        413, f"body: larger than {limits.body_bytes} bytes, the limit of a request", {"connection": "close"}
+        413, f"body: larger than {most} bytes, the limit of a request", {"connection": "close"}
     )
+
+
+def announced(headers: Headers) -> int:
+    """The length of the body; 0 where it is not announced, or is no number."""
+    return next((int(value) for name, value in headers if name == b"content-length" and value.isdigit()), 0)
+
+
+def bounded(receive: Receive, limits: Limits) -> Receive:
+    """`receive`, which raises 413 past `limits.api_bytes`: as FastAPI's own exception, the only one that it passes on."""
+    size = 0
+
+    async def received() -> Message:
+        nonlocal size
+        message = await receive()
+        size += len(message.get("body", b""))
+        if size > limits.api_bytes:
+            refusal = too_large_for_api(limits)
+            raise HTTPException(refusal.status, refusal.message, refusal.headers)
+        return message
+
+    return received
 
 
 async def decompress(body: bytes | bytearray, content_encoding: bytes, limits: Limits) -> bytes | bytearray:

@@ -13,6 +13,7 @@ from typing import Final, cast
 
 import httptools
 
+from serve.http.body import announced
 from serve.http.certificate import CERTIFICATE, PeerCertificate, certificate_of
 from serve.http.errors import Headers, HttpRefusal
 from serve.http.exchanges import AsgiExchange, Exchange, InferExchange
@@ -152,7 +153,7 @@ class Connection(asyncio.Protocol):
             # No other protocol is spoken here: the request is answered in HTTP/1.1, and then the connection ends.
             # The parser leaves its body to whoever takes over.
             exchange.keep_alive = False
-            self._upgrade_left = _announced(self._headers)
+            self._upgrade_left = announced(self._headers)
         if len(self._exchanges) > 1:
             self.pause_reading()
         elif exchange.start_early():
@@ -246,7 +247,12 @@ class Connection(asyncio.Protocol):
             return
         self._deaf = True
         if self._exchanges and not self._exchanges[-1].complete:
-            self._exchanges.pop().left()
+            exchange = self._exchanges.pop()
+            exchange.left()
+            if exchange.begun:
+                # Half an answer is out, and no other can follow it.
+                self.abort()
+                return
         if self._exchanges:
             self._due = refusal
         else:
@@ -288,7 +294,7 @@ class Connection(asyncio.Protocol):
         elif self._exchanges:
             idle = self.lane.app.limits.body_idle_s
             last = self._exchanges[-1]
-            if waited > idle and not (last.complete or last.start_early() or self._reading_paused):
+            if waited > idle and not (last.complete or last.answered or self._reading_paused):
                 self.refuse(HttpRefusal(408, f"body: nothing came for {idle:g} s"))
         elif waited > (limits.keep_alive_s if self._asked else limits.header_s):
             self._transport.close()
@@ -345,11 +351,6 @@ def _split_url(url: bytes) -> tuple[str, bytes, bytes]:
     parsed = httptools.parse_url(url)
     path = (parsed.path or b"/").decode("ascii")
     return urllib.parse.unquote(path) if "%" in path else path, parsed.path or b"/", parsed.query or b""
-
-
-def _announced(headers: Headers) -> int:
-    """The length of the body; 0 where it is not announced."""
-    return next((int(value) for name, value in headers if name == b"content-length"), 0)
 
 
 def _unmeasured(headers: Headers) -> HttpRefusal | None:

@@ -18,7 +18,8 @@ class ConnectionLimits:
 
     `header_s` is the time from a request's first byte to the end of its headers, and from connecting to that first byte;
     `keep_alive_s` the time between requests; `write_s` how long a client may leave its replies unread. `held_bytes`
-    bounds the unfinished and the unpacked bodies of all connections together. `sweep_s` is how often the times are looked at.
+    bounds the unfinished and the unpacked bodies of all connections together, and those of calls that are no inference.
+    `sweep_s` is how often the times are looked at.
     """
 
     connections: int = 8192

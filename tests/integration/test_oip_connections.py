@@ -8,6 +8,8 @@ import json
 import numpy as np
 import pytest
 import uvloop
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import StreamingResponse
 
 from serve.http.app import MeshApp
 from serve.http.fast_lane import FastLane
@@ -43,13 +45,13 @@ class Served:
 
 
 @contextlib.asynccontextmanager
-async def serving(limits=None, port=0, **connection_limits):
+async def serving(limits=None, port=0, routers=(), **connection_limits):
     engine = EchoEngine(
         {"default": signature(("x", "FP32", (-1, 1))), "wide": signature(("x", "FP32", (-1, -1)))},
         confident=False,
     )
     inference = Inference(engine, ServerFacts("lane-under-test", "0", {}), limits)
-    lane = FastLane(MeshApp(inference), ConnectionLimits(**{**QUICK, **connection_limits}))
+    lane = FastLane(MeshApp(inference, routers), ConnectionLimits(**{**QUICK, **connection_limits}))
     port = await lane.start("127.0.0.1", port)
     try:
         yield Served(engine, lane, port)
@@ -67,6 +69,16 @@ async def response(reader):
     headers = dict(line.split(": ", 1) for line in head[1:] if line)
     body = await reader.readexactly(int(headers.get("content-length", 0)))
     return int(head[0].split()[1]), headers, body
+
+
+async def held(served, size):
+    """Wait until so many bytes of bodies are held, and with none, no request is under way."""
+    lane = served.lane._lane
+    for _ in range(200):
+        if lane.held_bytes == size and (size or not lane.under_way):
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError((lane.held_bytes, lane.under_way))
 
 
 async def test_many_requests_on_one_connection():
@@ -285,16 +297,95 @@ async def test_what_is_unpacked_counts_as_held():
     plain = BODY[:-1] % (1, 1) + b" " * 200_000 + b"}"
     packed = request(gzip.compress(plain), PATH, "content-encoding: gzip")
     async with serving(held_bytes=300_000) as served:
-        served.engine.delay_s = 0.2
+        served.engine.delay_s = 1
         async with served.connection() as (reader, writer), served.connection() as (other, second):
             writer.write(packed)
-            await asyncio.sleep(0.05)
-            assert served.lane._lane.held_bytes == len(plain)
+            await held(served, len(plain))
             second.write(packed)
             status, headers, _ = await response(other)
             assert (status, headers["retry-after"]) == (503, "1")
             assert (await response(reader))[0] == 200
-        assert served.lane._lane.held_bytes == 0
+        await held(served, 0)
+
+
+API = "/v2/repository/index"
+
+
+@pytest.mark.parametrize("framing", ["content-length: 300000", "transfer-encoding: chunked"])
+async def test_bodies_of_other_calls_are_bounded_too(framing):
+    async with serving(Limits(api_bytes=100_000)) as served, served.connection() as (reader, writer):
+        writer.write(f"POST {API} HTTP/1.1\r\nhost: t\r\n{framing}\r\n\r\n".encode())
+        chunked = "chunked" in framing
+        with contextlib.suppress(OSError):
+            for _ in range(30):
+                writer.write(b"2710\r\n" + b" " * 10_000 + b"\r\n" if chunked else b" " * 10_000)
+                await writer.drain()
+        status, _, body = await response(reader)
+        assert (status, "100000 bytes" in json.loads(body)["error"]) == (413, True)
+        assert await asyncio.wait_for(reader.read(), 5) == b""
+        await held(served, 0)
+
+
+async def test_what_other_calls_send_is_held_until_they_are_answered():
+    async with serving(held_bytes=3000) as served:
+        head = f"POST {API} HTTP/1.1\r\nhost: t\r\ncontent-length: 2002\r\n\r\n".encode()
+        async with served.connection() as (reader, writer), served.connection() as (other, second):
+            writer.write(head + b" " * 2000)
+            await held(served, 2000)
+            second.write(head + b" " * 2000)
+            assert (await response(other))[0] == 503
+            writer.write(b"{}")
+            assert (await response(reader))[0] == 200
+            await held(served, 0)
+            writer.write(head + b" ")
+            await held(served, 1)
+        await held(served, 0)
+
+
+@pytest.mark.parametrize("begun", [False, True], ids=["before its answer", "amid its answer"])
+async def test_a_call_whose_body_stops_coming_ends(begun):
+    """Also of a route that reads with no time of its own."""
+    router, left = APIRouter(), []
+
+    @router.post("/slow")
+    async def slow(request: Request) -> StreamingResponse:
+        async def parts():
+            yield b"a"
+            try:
+                await request.body()
+            finally:
+                left.append(True)
+
+        return StreamingResponse(parts()) if begun else StreamingResponse(iter([await request.body()]))
+
+    async with serving(Limits(body_idle_s=0.2), routers=[router]) as served:
+        async with served.connection() as (reader, writer):
+            writer.write(b"POST /slow HTTP/1.1\r\nhost: t\r\ncontent-length: 100\r\n\r\nhalf")
+            said = b""
+            with contextlib.suppress(ConnectionResetError):
+                while piece := await asyncio.wait_for(reader.read(1000), 5):
+                    said += piece
+            assert said.startswith(b"HTTP/1.1 200" if begun else b"HTTP/1.1 408")
+            assert said.count(b"HTTP/1.1") == 1
+        await held(served, 0)
+        assert bool(left) == begun
+
+
+async def test_a_long_answer_to_a_whole_request_is_not_swept():
+    router = APIRouter()
+
+    @router.post("/long")
+    async def long(request: Request) -> Response:
+        await request.body()
+        await asyncio.sleep(0.5)
+        return Response("done")
+
+    async with (
+        serving(Limits(body_idle_s=0.1), routers=[router]) as served,
+        served.connection() as (reader, writer),
+    ):
+        writer.write(request(b"{}", "/long"))
+        assert (await response(reader))[::2] == (200, b"done")
 
 
 async def test_connections_are_bounded():

@@ -182,6 +182,32 @@ async def test_a_body_that_stops_coming():
     assert sent[0]["status"] == 408
 
 
+@pytest.mark.parametrize("announced", [True, False])
+async def test_the_body_of_another_call_is_bounded_on_any_server(announced):
+    client = Client(Limits(api_bytes=100))
+    headers = [(b"content-length", b"2000")] if announced else []
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/v2/repository/index",
+        "headers": headers,
+        "query_string": b"",
+    }
+    sent, taken = [], []
+
+    async def receive():
+        taken.append(1)
+        return {"type": "http.request", "body": b" " * 30, "more_body": True}
+
+    async def send(message):
+        sent.append(message)
+
+    await asyncio.wait_for(client.app(scope, receive, send), 5)
+    assert sent[0]["status"] == 413
+    assert "100 bytes" in json.loads(sent[1]["body"])["error"]
+    assert len(taken) == (0 if announced else 4)
+
+
 async def test_a_client_that_leaves_early(client):
     async def gone():
         return {"type": "http.disconnect"}
