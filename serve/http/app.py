@@ -9,7 +9,7 @@ from typing import Final
 from fastapi import APIRouter
 
 from serve.http.api import build_api
-from serve.http.body import Receive
+from serve.http.body import Receive, announced, bounded, too_large_for_api
 from serve.http.errors import HttpRefusal
 from serve.http.infer_route import InferRoute, Scope, Send, send_response
 from serve.http.responses import refusal_response
@@ -46,7 +46,7 @@ class MeshApp:
         if scope["type"] == "http":
             target = self.target(scope["path"])
             if target is None:
-                await self._api(scope, receive, send)
+                await self._call(scope, receive, send)
             elif scope["method"] == "POST":
                 await self.infer(*target, scope, receive, send)
             else:
@@ -56,6 +56,12 @@ class MeshApp:
             await _lifespan(receive, send)
         else:
             await send({"type": "websocket.close", "code": 1000})
+
+    async def _call(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if announced(scope["headers"]) > self.limits.api_bytes:
+            await send_response(send, refusal_response(too_large_for_api(self.limits)))
+        else:
+            await self._api(scope, bounded(receive, self.limits), send)
 
     def target(self, path: str) -> tuple[str, str] | None:
         """The endpoint and version (may be empty) that an inference path names; None for any other path."""

@@ -5,7 +5,9 @@ import zlib
 from collections.abc import Awaitable, Callable, Generator, MutableMapping
 from typing import Any, Final
 
-from serve.http.errors import ClientGone, HttpRefusal
+from fastapi import HTTPException
+
+from serve.http.errors import ClientGone, Headers, HttpRefusal
 from serve.oip.ports import Limits
 
 Message = MutableMapping[str, Any]
@@ -91,9 +93,39 @@ async def read_body(receive: Receive, content_length: bytes | None, limits: Limi
 
 def too_large(limits: Limits) -> HttpRefusal:
     """413; the connection closes, because the rest of the body is still on its way."""
+    return _larger_than(limits.body_bytes)
+
+
+def too_large_for_api(limits: Limits) -> HttpRefusal:
+    """413 for any call that is not an inference request."""
+    return _larger_than(limits.api_bytes)
+
+
+def _larger_than(most: int) -> HttpRefusal:
     return HttpRefusal(
-        413, f"body: larger than {limits.body_bytes} bytes, the limit of a request", {"connection": "close"}
+        413, f"body: larger than {most} bytes, the limit of a request", {"connection": "close"}
     )
+
+
+def announced(headers: Headers) -> int:
+    """The length of the body; 0 where it is not announced, or is no number."""
+    return next((int(value) for name, value in headers if name == b"content-length" and value.isdigit()), 0)
+
+
+def bounded(receive: Receive, limits: Limits) -> Receive:
+    """`receive`, which raises 413 past `limits.api_bytes`: as FastAPI's own exception, the only one that it passes on."""
+    size = 0
+
+    async def received() -> Message:
+        nonlocal size
+        message = await receive()
+        size += len(message.get("body", b""))
+        if size > limits.api_bytes:
+            refusal = too_large_for_api(limits)
+            raise HTTPException(refusal.status, refusal.message, refusal.headers)
+        return message
+
+    return received
 
 
 async def decompress(body: bytes | bytearray, content_encoding: bytes, limits: Limits) -> bytes | bytearray:
@@ -109,17 +141,32 @@ async def decompress(body: bytes | bytearray, content_encoding: bytes, limits: L
         raise HttpRefusal(
             415, f"content-encoding: '{encoding}' is not supported", {"accept-encoding": "gzip, deflate"}
         )
-    if len(body) < _OFFLOAD_BYTES:
-        return _decompress(body, bits, limits)
-    return await asyncio.to_thread(_decompress, body, bits, limits)
-
-
-def _decompress(body: bytes | bytearray, bits: int, limits: Limits) -> bytes:
     stream = zlib.decompressobj(bits)
+    if len(body) >= _OFFLOAD_BYTES:
+        return await asyncio.to_thread(_unpack, stream, b"", body, limits)
+    # A few kilobytes may become a thousand times as many: the loop makes no more of them than is soon done.
+    begun = _inflate(stream, body, min(_OFFLOAD_BYTES, limits.body_bytes + 1))
+    if stream.eof or len(begun) < _OFFLOAD_BYTES:
+        return _checked(stream, begun, limits)
+    return await asyncio.to_thread(_unpack, stream, begun, stream.unconsumed_tail, limits)
+
+
+def _unpack(stream: "zlib._Decompress", begun: bytes, rest: bytes | bytearray, limits: Limits) -> bytes:
+    """All that comes out; `begun` has come out already."""
+    room = limits.body_bytes + 1 - len(begun)
+    if room <= 0:  # to zlib, 0 stands for no bound
+        raise too_large(limits)
+    return _checked(stream, begun + _inflate(stream, rest, room), limits)
+
+
+def _inflate(stream: "zlib._Decompress", packed: bytes | bytearray, most: int) -> bytes:
     try:
-        plain = stream.decompress(body, limits.body_bytes + 1)
+        return stream.decompress(packed, most)
     except zlib.error as error:
         raise HttpRefusal(400, f"body: not what its content-encoding says: {error}") from None
+
+
+def _checked(stream: "zlib._Decompress", plain: bytes, limits: Limits) -> bytes:
     if len(plain) > limits.body_bytes:
         raise too_large(limits)
     if not stream.eof:

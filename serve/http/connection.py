@@ -13,6 +13,7 @@ from typing import Final, cast
 
 import httptools
 
+from serve.http.body import announced
 from serve.http.certificate import CERTIFICATE, PeerCertificate, certificate_of
 from serve.http.errors import Headers, HttpRefusal
 from serve.http.exchanges import AsgiExchange, Exchange, InferExchange
@@ -142,16 +143,17 @@ class Connection(asyncio.Protocol):
         else:
             scope = self._scope(method.decode("ascii"), path, raw_path, query)
             exchange = AsgiExchange(self, scope, keep_alive=keep_alive)
-        refusal = exchange.refusal()
+        upgrade = parser.should_upgrade()
+        refusal = exchange.refusal() or (_unmeasured(self._headers) if upgrade else None)
         if refusal is not None:
             self.refuse(refusal)
             return
         self._exchanges.append(exchange)
-        if parser.should_upgrade():
+        if upgrade:
             # No other protocol is spoken here: the request is answered in HTTP/1.1, and then the connection ends.
             # The parser leaves its body to whoever takes over.
             exchange.keep_alive = False
-            self._upgrade_left = _announced(self._headers)
+            self._upgrade_left = announced(self._headers)
         if len(self._exchanges) > 1:
             self.pause_reading()
         elif exchange.start_early():
@@ -161,7 +163,8 @@ class Connection(asyncio.Protocol):
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body."""
-        if self._closing or not self._exchanges:
+        if not self._exchanges or (self._deaf and (self._closing or not self._upgrade_left)):
+            # Of a request that was refused, the parser goes on to its end; the exchanges are of those before it.
             return
         self._since = time.monotonic()
         refusal = self._exchanges[-1].feed(body)
@@ -169,8 +172,12 @@ class Connection(asyncio.Protocol):
             self.refuse(refusal)
 
     def on_message_complete(self) -> None:
-        """The request is complete."""
-        if self._closing or not self._exchanges or self._upgrade_left:
+        """The request is complete, as far as the parser reads it."""
+        if not self._deaf and not self._upgrade_left:
+            self._completed()
+
+    def _completed(self) -> None:
+        if self._closing or not self._exchanges:
             return
         self._in_message = False
         exchange = self._exchanges[-1]
@@ -240,7 +247,12 @@ class Connection(asyncio.Protocol):
             return
         self._deaf = True
         if self._exchanges and not self._exchanges[-1].complete:
-            self._exchanges.pop().left()
+            exchange = self._exchanges.pop()
+            exchange.left()
+            if exchange.begun:
+                # Half an answer is out, and no other can follow it.
+                self.abort()
+                return
         if self._exchanges:
             self._due = refusal
         else:
@@ -282,7 +294,7 @@ class Connection(asyncio.Protocol):
         elif self._exchanges:
             idle = self.lane.app.limits.body_idle_s
             last = self._exchanges[-1]
-            if waited > idle and not (last.complete or last.start_early() or self._reading_paused):
+            if waited > idle and not (last.complete or last.answered or self._reading_paused):
                 self.refuse(HttpRefusal(408, f"body: nothing came for {idle:g} s"))
         elif waited > (limits.keep_alive_s if self._asked else limits.header_s):
             self._transport.close()
@@ -312,7 +324,7 @@ class Connection(asyncio.Protocol):
             self.on_body(piece)
             self._upgrade_left -= len(piece)
             if not self._upgrade_left:
-                self.on_message_complete()
+                self._completed()
 
     def _scope(self, method: str, path: str, raw_path: bytes, query: bytes) -> Scope:
         transport = self._transport
@@ -341,6 +353,10 @@ def _split_url(url: bytes) -> tuple[str, bytes, bytes]:
     return urllib.parse.unquote(path) if "%" in path else path, parsed.path or b"/", parsed.query or b""
 
 
-def _announced(headers: Headers) -> int:
-    """The length of the body; 0 where it is not announced."""
-    return next((int(value) for name, value in headers if name == b"content-length"), 0)
+def _unmeasured(headers: Headers) -> HttpRefusal | None:
+    """Why an upgrade cannot be declined by answering: the parser leaves its body alone, and chunks have no length."""
+    if any(name == b"transfer-encoding" for name, _ in headers):
+        return HttpRefusal(
+            411, "content-length: a request that asks for another protocol must give its length"
+        )
+    return None

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Final
 
-from serve.http.body import Message, too_large
+from serve.http.body import Message, announced, too_large, too_large_for_api
 from serve.http.errors import Headers, HttpRefusal
 from serve.http.infer_route import Scope
 from serve.http.responses import refusal_response, write_head
@@ -59,14 +59,19 @@ class InferExchange:
         if isinstance(self._body, bytes):
             self._body = bytearray(self._body)
         self._body += data
-        lane = self._connection.lane
-        lane.held_bytes += len(data)
-        self._held += len(data)
-        if len(self._body) > lane.app.limits.body_bytes:
-            return too_large(lane.app.limits)
-        if lane.held_bytes > lane.limits.held_bytes:
-            return HttpRefusal(503, "too many large requests are under way", {"retry-after": "1"})
-        return None
+        refusal = self.hold(len(data))
+        limits = self._connection.lane.app.limits
+        return too_large(limits) if len(self._body) > limits.body_bytes else refusal
+
+    def hold(self, size: int) -> HttpRefusal | None:
+        """Count bytes until the exchange is released; the refusal if they are too many."""
+        self._held += size
+        return self._connection.lane.hold(size)
+
+    @property
+    def begun(self) -> bool:
+        """Whether a part of the answer is out: none is before the body is complete."""
+        return False
 
     def start_early(self) -> bool:
         """Nothing happens before the body is complete."""
@@ -95,7 +100,7 @@ class InferExchange:
             endpoint, version = self._target
             shown = connection.certificate
             response = await connection.lane.app.infer.respond(
-                endpoint, version, self._headers, self._body, None if shown is None else shown.name
+                endpoint, version, self._headers, self._body, None if shown is None else shown.name, self
             )
             self.release()
             await connection.write_response(response, close=not self.keep_alive or connection.lane.draining)
@@ -109,7 +114,7 @@ class AsgiExchange:
     """Any other request, as `receive` and `send` of an ASGI application."""
 
     __slots__ = (
-        "_arrived", "_body", "_connection", "_head", "_headers_sent", "_scope", "answered", "complete", "gone",
+        "_arrived", "_body", "_connection", "_head", "_held", "_scope", "answered", "begun", "complete", "gone",
         "keep_alive", "task",
     )  # fmt: skip
 
@@ -119,7 +124,8 @@ class AsgiExchange:
         self._body = bytearray()
         self._arrived = asyncio.Event()
         self._head: tuple[int, Headers] | None = None
-        self._headers_sent = False
+        self._held = 0
+        self.begun = False
         self.keep_alive = keep_alive
         self.complete = False
         self.answered = False
@@ -127,17 +133,27 @@ class AsgiExchange:
         self.task: asyncio.Task[None] | None = None
 
     def refusal(self) -> HttpRefusal | None:
-        """The application judges for itself."""
-        return None
+        """Why the body need not be read at all; of the rest the application judges for itself."""
+        limits = self._connection.lane.app.limits
+        return too_large_for_api(limits) if announced(self._scope["headers"]) > limits.api_bytes else None
 
     def feed(self, data: bytes) -> HttpRefusal | None:
-        """A piece of the body; reading pauses while the application has much of it to take."""
-        if not self.answered:
-            self._body += data
-            self._arrived.set()
-            if len(self._body) > _READ_AHEAD:
-                self._connection.pause_reading()
-        return None
+        """A piece of the body; reading pauses while the application has much of it to take.
+
+        What it has taken it keeps, so that the bytes count as held until it has answered.
+        """
+        if self.answered:
+            return None
+        lane = self._connection.lane
+        self._held += len(data)
+        refusal = lane.hold(len(data))
+        if self._held > lane.app.limits.api_bytes:
+            return too_large_for_api(lane.app.limits)
+        self._body += data
+        self._arrived.set()
+        if len(self._body) > _READ_AHEAD:
+            self._connection.pause_reading()
+        return refusal
 
     def start_early(self) -> bool:
         """The application may answer before the body is there."""
@@ -157,6 +173,12 @@ class AsgiExchange:
         """The client has gone."""
         self.gone = True
         self._arrived.set()
+        if self.task is None:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        self._connection.lane.held_bytes -= self._held
+        self._held = 0
 
     async def receive(self) -> Message:
         """The next piece of the body, or `http.disconnect` once there is nobody left to answer."""
@@ -180,7 +202,7 @@ class AsgiExchange:
         body = b"" if self._scope["method"] == "HEAD" else message.get("body", b"")
         if self._head is not None:
             status, headers = self._head
-            self._head, self._headers_sent = None, True
+            self._head, self.begun = None, True
             # A body of unknown length ends with the connection.
             sized = any(name == b"content-length" for name, _ in headers)
             self.keep_alive = self.keep_alive and sized and not connection.lane.draining
@@ -196,7 +218,7 @@ class AsgiExchange:
         except Exception:  # noqa: BLE001 - whatever an application raises, the client gets an answer
             if not self.gone:
                 _LOG.exception("%s %s failed", self._scope["method"], self._scope["path"])
-            if not self._headers_sent:
+            if not self.begun:
                 await connection.write_response(
                     refusal_response(HttpRefusal(500, "internal error")), close=True
                 )
@@ -204,6 +226,7 @@ class AsgiExchange:
         finally:
             if not self.answered:
                 self.answered, self.keep_alive = True, False
+            self._let_go()
             connection.lane.under_way.discard(self)
             connection.finished(self)
 

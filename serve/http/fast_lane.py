@@ -89,7 +89,17 @@ async def _sweep(lane: Lane) -> None:
         await asyncio.sleep(lane.limits.sweep_s)
         now = time.monotonic()
         for connection in list(lane.connections):
-            connection.sweep(now)
+            _sweep_one(connection, now)
+
+
+def _sweep_one(connection: Connection, now: float) -> None:
+    """A defect that one connection shows ends that connection, and not the time-outs of all the others."""
+    try:
+        connection.sweep(now)
+    except Exception:  # noqa: BLE001 - logged; the sweep must outlive whatever one connection does
+        _LOG.exception("a connection could not be looked after, and is cut off")
+        with contextlib.suppress(Exception):
+            connection.abort()
 
 
 def _listen(host: str, port: int) -> socket.socket:

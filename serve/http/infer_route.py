@@ -3,13 +3,14 @@
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from mesh.errors import InvalidInput, MeshError
 from serve.http.body import Message, Receive, compress, decompress, read_body
 from serve.http.errors import ClientGone, Headers, HttpRefusal, refusal_of
 from serve.http.responses import Response, refusal_response
 from serve.oip.inference import Inference, told
+from serve.oip.ports import Limits
 from serve.oip.request import Asked, InferRequest, parse_infer
 from serve.oip.response import Reply, ReplyWriter
 
@@ -20,6 +21,13 @@ _LOG: Final = logging.getLogger(__name__)
 _JSON_TYPE: Final = (b"content-type", b"application/json")
 _BINARY_TYPE: Final = (b"content-type", b"application/octet-stream")
 _MAX_ID: Final = 256
+
+
+class Holder(Protocol):
+    """Who counts the bytes that requests hold."""
+
+    def hold(self, size: int) -> HttpRefusal | None:
+        """Count more of them, until the request is answered; the refusal if they are too many."""
 
 
 class InferRoute:
@@ -51,10 +59,12 @@ class InferRoute:
         headers: Mapping[bytes, bytes],
         body: bytes | bytearray,
         certificate: str | None = None,
+        holder: Holder | None = None,
     ) -> Response:
         """The response to one request. Every failure is a response too; only a cancellation is raised.
 
-        `certificate` is the name in the certificate that the connection's client had to show.
+        `certificate` is the name in the certificate that the connection's client had to show. `holder` hears how large
+        a body is that was compressed.
         """
         received = time.monotonic()
         inference = self._inference
@@ -69,7 +79,7 @@ class InferRoute:
                 await inference.admission.admit_inference(_authorization(headers), certificate)
             asked = self._asked(endpoint, version, headers, request_id)
             if b"content-encoding" in headers:
-                body = await decompress(body, headers[b"content-encoding"], inference.limits)
+                body = await _unpacked(body, headers[b"content-encoding"], inference.limits, holder)
             request = _parse(body, headers, asked)
             rows = len(request.batch)
             answer = await inference.answer(request, journey)
@@ -106,6 +116,16 @@ class InferRoute:
             timeout_ms=None if timeout_ms is None else timeout_ms.decode("latin-1"),
             variant=None if variant is None else variant.decode("latin-1"),
         )
+
+
+async def _unpacked(
+    body: bytes | bytearray, encoding: bytes, limits: Limits, holder: Holder | None
+) -> bytes | bytearray:
+    plain = await decompress(body, encoding, limits)
+    refusal = holder.hold(len(plain)) if holder is not None and plain is not body else None
+    if refusal is not None:
+        raise refusal
+    return plain
 
 
 def _authorization(headers: Mapping[bytes, bytes]) -> str | None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from serve.http.app import MeshApp
+from serve.http.errors import HttpRefusal
 
 if TYPE_CHECKING:
     from serve.http.connection import Connection
@@ -17,7 +18,8 @@ class ConnectionLimits:
 
     `header_s` is the time from a request's first byte to the end of its headers, and from connecting to that first byte;
     `keep_alive_s` the time between requests; `write_s` how long a client may leave its replies unread. `held_bytes`
-    bounds the unfinished bodies of all connections together. `sweep_s` is how often the times are looked at.
+    bounds the unfinished and the unpacked bodies of all connections together, and those of calls that are no inference.
+    `sweep_s` is how often the times are looked at.
     """
 
     connections: int = 8192
@@ -40,3 +42,10 @@ class Lane:
     under_way: "set[Exchange]" = field(default_factory=set)
     held_bytes: int = 0
     draining: bool = False
+
+    def hold(self, size: int) -> HttpRefusal | None:
+        """Count bytes of a body as held; the refusal if they are too many for all connections together."""
+        self.held_bytes += size
+        if self.held_bytes > self.limits.held_bytes:
+            return HttpRefusal(503, "too many large requests are under way", {"retry-after": "1"})
+        return None

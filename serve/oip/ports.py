@@ -115,11 +115,13 @@ class ServerFacts:
 class Limits:
     """How much one request may ask for.
 
-    `body_bytes` bounds a body as sent and again as decompressed, and a gRPC message; `body_idle_s` is the longest pause
-    between two pieces of a body; `requests` is how many inference requests may be under way in one process.
+    `body_bytes` bounds a body as sent and again as decompressed, and a gRPC message; `api_bytes` the body of any other
+    call over HTTP, of which rules with their models are the largest; `body_idle_s` is the longest pause between two
+    pieces of a body; `requests` is how many inference requests may be under way in one process.
     """
 
     body_bytes: int = 64 * 1024 * 1024
+    api_bytes: int = 4 * 1024 * 1024
     rows: int = 16_384
     body_idle_s: float = 10.0
     requests: int = 4096

@@ -2,11 +2,14 @@
 
 import asyncio
 import contextlib
+import gzip
 import json
 
 import numpy as np
 import pytest
 import uvloop
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import StreamingResponse
 
 from serve.http.app import MeshApp
 from serve.http.fast_lane import FastLane
@@ -42,13 +45,13 @@ class Served:
 
 
 @contextlib.asynccontextmanager
-async def serving(limits=None, port=0, **connection_limits):
+async def serving(limits=None, port=0, routers=(), **connection_limits):
     engine = EchoEngine(
         {"default": signature(("x", "FP32", (-1, 1))), "wide": signature(("x", "FP32", (-1, -1)))},
         confident=False,
     )
     inference = Inference(engine, ServerFacts("lane-under-test", "0", {}), limits)
-    lane = FastLane(MeshApp(inference), ConnectionLimits(**{**QUICK, **connection_limits}))
+    lane = FastLane(MeshApp(inference, routers), ConnectionLimits(**{**QUICK, **connection_limits}))
     port = await lane.start("127.0.0.1", port)
     try:
         yield Served(engine, lane, port)
@@ -66,6 +69,16 @@ async def response(reader):
     headers = dict(line.split(": ", 1) for line in head[1:] if line)
     body = await reader.readexactly(int(headers.get("content-length", 0)))
     return int(head[0].split()[1]), headers, body
+
+
+async def held(served, size):
+    """Wait until so many bytes of bodies are held, and with none, no request is under way."""
+    lane = served.lane._lane
+    for _ in range(200):
+        if lane.held_bytes == size and (size or not lane.under_way):
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError((lane.held_bytes, lane.under_way))
 
 
 async def test_many_requests_on_one_connection():
@@ -134,6 +147,17 @@ async def test_an_upgrade_is_declined_by_answering():
                 assert (status, headers["connection"]) == (200, "close")
 
 
+async def test_an_upgrade_with_a_chunked_body_is_told_to_give_its_length():
+    async with serving() as served:
+        for path in (PATH, "/v2/repository/index"):
+            async with served.connection() as (reader, writer):
+                head = f"POST {path} HTTP/1.1\r\nhost: t\r\nconnection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\n"
+                writer.write(f"{head}transfer-encoding: chunked\r\n\r\n2\r\n{{}}\r\n0\r\n\r\n".encode())
+                status, _, body = await response(reader)
+                assert (status, "content-length" in json.loads(body)["error"]) == (411, True)
+                assert await asyncio.wait_for(reader.read(), 5) == b""
+
+
 async def test_a_broken_request_waits_for_those_before_it():
     async with serving() as served, served.connection() as (reader, writer):
         served.engine.delay_s = 0.05
@@ -141,6 +165,29 @@ async def test_a_broken_request_waits_for_those_before_it():
         assert (await response(reader))[0] == 200
         assert (await response(reader))[0] == 400
         assert await asyncio.wait_for(reader.read(), 5) == b""
+
+
+@pytest.mark.parametrize("chunked", [False, True], ids=["announced", "chunked"])
+async def test_a_refused_request_leaves_those_before_it_alone(chunked):
+    """Its body is nobody's: not that of the request before it, which is complete and perhaps being answered."""
+    second = f"POST {PATH} HTTP/1.1\r\nhost: t\r\n".encode()
+    if chunked:
+        second += (
+            b"transfer-encoding: chunked\r\n\r\n" + (b"258\r\n" + bytes(600) + b"\r\n") * 3 + b"0\r\n\r\n"
+        )
+    else:
+        second += b"content-length: 5000\r\n\r\n" + bytes(100)
+    async with serving(Limits(body_bytes=1000)) as served:
+        for together in (True, False):
+            served.engine.calls, served.engine.delay_s = 0, 0.05
+            async with served.connection() as (reader, writer):
+                writer.write(request(BODY % (1, 1)) + (second if together else b""))
+                await asyncio.sleep(0.02)
+                writer.write(b"" if together else second)
+                assert (await response(reader))[0] == 200
+                assert (await response(reader))[0] == 413
+                assert await asyncio.wait_for(reader.read(), 5) == b""
+                assert served.engine.calls == 1
 
 
 async def test_head_has_no_body():
@@ -178,6 +225,23 @@ async def test_silent_and_idle_connections_end():
             await response(reader)
             assert await asyncio.wait_for(reader.read(), 5) == b""
         assert served.lane.connections == 0
+
+
+async def test_one_connection_that_cannot_be_swept_does_not_end_the_sweep(caplog):
+    async with serving(header_s=0.2) as served, served.connection() as (broken, _):
+        await asyncio.sleep(0.05)
+        (inside,) = served.lane._lane.connections
+
+        def fail(_):
+            raise RuntimeError("a defect")
+
+        inside.sweep = fail
+        async with served.connection() as (silent, _):
+            assert await asyncio.wait_for(silent.read(), 5) == b""
+        with contextlib.suppress(ConnectionResetError):
+            assert await asyncio.wait_for(broken.read(), 5) == b""
+        assert served.lane.connections == 0
+    assert "a defect" in caplog.text
 
 
 @pytest.mark.parametrize("path", [PATH, "/v2/repository/index"])
@@ -227,6 +291,101 @@ async def test_unfinished_bodies_are_bounded_together():
         async with served.connection() as (reader, writer):
             writer.write(request(BODY % (1, 1)))
             assert (await response(reader))[0] == 200
+
+
+async def test_what_is_unpacked_counts_as_held():
+    plain = BODY[:-1] % (1, 1) + b" " * 200_000 + b"}"
+    packed = request(gzip.compress(plain), PATH, "content-encoding: gzip")
+    async with serving(held_bytes=300_000) as served:
+        served.engine.delay_s = 1
+        async with served.connection() as (reader, writer), served.connection() as (other, second):
+            writer.write(packed)
+            await held(served, len(plain))
+            second.write(packed)
+            status, headers, _ = await response(other)
+            assert (status, headers["retry-after"]) == (503, "1")
+            assert (await response(reader))[0] == 200
+        await held(served, 0)
+
+
+API = "/v2/repository/index"
+
+
+@pytest.mark.parametrize("framing", ["content-length: 300000", "transfer-encoding: chunked"])
+async def test_bodies_of_other_calls_are_bounded_too(framing):
+    async with serving(Limits(api_bytes=100_000)) as served, served.connection() as (reader, writer):
+        writer.write(f"POST {API} HTTP/1.1\r\nhost: t\r\n{framing}\r\n\r\n".encode())
+        chunked = "chunked" in framing
+        with contextlib.suppress(OSError):
+            for _ in range(30):
+                writer.write(b"2710\r\n" + b" " * 10_000 + b"\r\n" if chunked else b" " * 10_000)
+                await writer.drain()
+        status, _, body = await response(reader)
+        assert (status, "100000 bytes" in json.loads(body)["error"]) == (413, True)
+        assert await asyncio.wait_for(reader.read(), 5) == b""
+        await held(served, 0)
+
+
+async def test_what_other_calls_send_is_held_until_they_are_answered():
+    async with serving(held_bytes=3000) as served:
+        head = f"POST {API} HTTP/1.1\r\nhost: t\r\ncontent-length: 2002\r\n\r\n".encode()
+        async with served.connection() as (reader, writer), served.connection() as (other, second):
+            writer.write(head + b" " * 2000)
+            await held(served, 2000)
+            second.write(head + b" " * 2000)
+            assert (await response(other))[0] == 503
+            writer.write(b"{}")
+            assert (await response(reader))[0] == 200
+            await held(served, 0)
+            writer.write(head + b" ")
+            await held(served, 1)
+        await held(served, 0)
+
+
+@pytest.mark.parametrize("begun", [False, True], ids=["before its answer", "amid its answer"])
+async def test_a_call_whose_body_stops_coming_ends(begun):
+    """Also of a route that reads with no time of its own."""
+    router, left = APIRouter(), []
+
+    @router.post("/slow")
+    async def slow(request: Request) -> StreamingResponse:
+        async def parts():
+            yield b"a"
+            try:
+                await request.body()
+            finally:
+                left.append(True)
+
+        return StreamingResponse(parts()) if begun else StreamingResponse(iter([await request.body()]))
+
+    async with serving(Limits(body_idle_s=0.2), routers=[router]) as served:
+        async with served.connection() as (reader, writer):
+            writer.write(b"POST /slow HTTP/1.1\r\nhost: t\r\ncontent-length: 100\r\n\r\nhalf")
+            said = b""
+            with contextlib.suppress(ConnectionResetError):
+                while piece := await asyncio.wait_for(reader.read(1000), 5):
+                    said += piece
+            assert said.startswith(b"HTTP/1.1 200" if begun else b"HTTP/1.1 408")
+            assert said.count(b"HTTP/1.1") == 1
+        await held(served, 0)
+        assert bool(left) == begun
+
+
+async def test_a_long_answer_to_a_whole_request_is_not_swept():
+    router = APIRouter()
+
+    @router.post("/long")
+    async def long(request: Request) -> Response:
+        await request.body()
+        await asyncio.sleep(0.5)
+        return Response("done")
+
+    async with (
+        serving(Limits(body_idle_s=0.1), routers=[router]) as served,
+        served.connection() as (reader, writer),
+    ):
+        writer.write(request(b"{}", "/long"))
+        assert (await response(reader))[::2] == (200, b"done")
 
 
 async def test_connections_are_bounded():

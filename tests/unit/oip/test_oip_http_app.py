@@ -12,6 +12,8 @@ import pytest
 from mesh.errors import DeadlineExceeded, Overloaded, Unavailable
 from mesh.routing.types import RowFailure
 from serve.http.app import MeshApp
+from serve.http.body import decompress
+from serve.http.errors import HttpRefusal
 from serve.oip.inference import Inference
 from serve.oip.ports import EndpointFacts, Limits, ServerFacts
 from tests.fakes.echo_engine import EchoEngine, signature
@@ -180,6 +182,32 @@ async def test_a_body_that_stops_coming():
     assert sent[0]["status"] == 408
 
 
+@pytest.mark.parametrize("announced", [True, False])
+async def test_the_body_of_another_call_is_bounded_on_any_server(announced):
+    client = Client(Limits(api_bytes=100))
+    headers = [(b"content-length", b"2000")] if announced else []
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/v2/repository/index",
+        "headers": headers,
+        "query_string": b"",
+    }
+    sent, taken = [], []
+
+    async def receive():
+        taken.append(1)
+        return {"type": "http.request", "body": b" " * 30, "more_body": True}
+
+    async def send(message):
+        sent.append(message)
+
+    await asyncio.wait_for(client.app(scope, receive, send), 5)
+    assert sent[0]["status"] == 413
+    assert "100 bytes" in json.loads(sent[1]["body"])["error"]
+    assert len(taken) == (0 if announced else 4)
+
+
 async def test_a_client_that_leaves_early(client):
     async def gone():
         return {"type": "http.disconnect"}
@@ -221,6 +249,36 @@ async def test_bad_compression(encoding, body, status):
     got, _, reply = await client("POST", PATH, body, [("content-encoding", encoding)])
     assert got == status
     assert "error" in json.loads(reply)
+
+
+@pytest.mark.parametrize("size", [10_000, 65_535, 65_536, 65_537, 3_000_000])
+@pytest.mark.parametrize("limit", [65_535, 65_536, 64 << 20])
+@pytest.mark.parametrize("fast", [gzip.compress, zlib.compress])
+async def test_bodies_of_any_size_are_unpacked_whole(monkeypatch, size, limit, fast):
+    """On the loop while little comes out, else in a thread: what goes in says nothing about what comes out."""
+    threaded = []
+
+    async def to_thread(work, *arguments):
+        threaded.append(work)
+        return work(*arguments)
+
+    monkeypatch.setattr(asyncio, "to_thread", to_thread)
+    plain = (b"0123456789" * (size // 10 + 1))[:size]
+    packed = fast(plain)
+    assert len(packed) < 65_536
+    encoding = b"gzip" if fast is gzip.compress else b"deflate"
+    limits = Limits(body_bytes=limit)
+    if size > limit:
+        with pytest.raises(HttpRefusal) as refused:
+            await decompress(packed, encoding, limits)
+        assert refused.value.status == 413
+    else:
+        assert await decompress(packed, encoding, limits) == plain
+        assert size == 65_536 or bool(threaded) == (size > 65_536)
+    for broken in (packed[:-3], packed + b"more"):
+        with pytest.raises(HttpRefusal) as refused:
+            await decompress(broken, encoding, limits)
+        assert refused.value.status == (413 if size > limit else 400)
 
 
 async def test_binary_in_and_out(client):
