@@ -181,3 +181,9 @@ async def test_one_that_waited_too_long_is_refused_and_not_done(database):
     assert await transactions.write(lambda _: 7) == 7
     assert done == []
     await transactions.close()
+
+
+def test_a_file_that_is_no_database_is_away(tmp_path):
+    (tmp_path / "records.db").write_bytes(b"garbage" * 2_000)
+    with pytest.raises(StoreAway, match="not a database"):
+        open_database(f"sqlite:///{tmp_path}/records.db")
