@@ -10,8 +10,9 @@ from mesh.rollouts.controller import wall_ms
 from mesh.rollouts.plan import MetricKind, Plan
 from mesh.rollouts.tally import Arm, Counted, Observations
 
-SETTLED_MS: Final = 2_000
-"""Decisions are read once they are so old: a transaction may be committed a little after the time that it says."""
+SETTLED_MS: Final = 15_000
+"""Decisions are read once they are so old: a transaction waits up to `WAIT_S` for another's lock after the time that it says, and
+clocks of routers differ."""
 SPAN_MS: Final = 3_600_000
 """The most that one look reads."""
 _KINDS: Final[frozenset[MetricKind]] = frozenset({"reviewed_fpr", "override_rate"})

@@ -9,8 +9,10 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from mesh.errors import RateLimited, StoreAway, Unauthenticated
+from mesh.bounded import within
+from mesh.errors import Overloaded, RateLimited, StoreAway, Unauthenticated
 from mesh.records.audit_log import now_ms
+from mesh.records.database import WAIT_S
 from mesh.records.entry import Actor
 from mesh.records.tokens import ASK, Token, check, parts
 from mesh.security.pace import Pace
@@ -22,6 +24,8 @@ KEPT_S: Final = 2.0
 """How long a token that was looked up is not looked up again: so long a revoked one may still pass."""
 STALE_S: Final = 300.0
 """How long a token that was valid passes while the database does not answer."""
+ANSWER_S: Final = 1.0
+"""How long the database may take to answer before a token that was valid passes without it."""
 _MAX_KEPT: Final = 10_000
 _MAX_TEXT: Final = 256
 """Characters of a header that are looked at: a token has 60."""
@@ -52,7 +56,7 @@ class Bearers:
         return proved[1] if proved is not None and self._clock() < proved[0] else None
 
     async def actor(self, authorization: str) -> Actor:
-        """Who it names. Raises `Unauthenticated`, `StoreAway`, `RateLimited`."""
+        """Who it names. Raises `Unauthenticated`, `StoreAway`, `Overloaded`, `RateLimited`."""
         known = self.known(authorization)
         if known is not None:
             return known
@@ -79,10 +83,11 @@ class Bearers:
             wait = self._strangers.take("", at)
             if wait:
                 raise RateLimited("too many tokens that are not known here are being tried", wait)
+        passes = kept is not None and at - kept[0] <= STALE_S
         try:
-            token = await self._ask(identifier)
-        except StoreAway:
-            if kept is None or at - kept[0] > STALE_S:
+            token = await self._ask(identifier, ANSWER_S if passes else WAIT_S)
+        except (StoreAway, Overloaded):
+            if kept is None or not passes:
                 raise
             return kept[1]
         if token is None:
@@ -93,13 +98,16 @@ class Bearers:
         self._kept[identifier] = (at, token)
         return token
 
-    async def _ask(self, identifier: str) -> Token | None:
-        """One look-up for all who wait for it; whoever gives up does not end it for the others."""
+    async def _ask(self, identifier: str, seconds: float) -> Token | None:
+        """One look-up for all who wait for it; whoever gives up, after `seconds` with `StoreAway`, does not end it for others."""
         task = self._asking.get(identifier)
         if task is None:
             task = self._asking[identifier] = asyncio.ensure_future(_found(self._find, identifier))
             task.add_done_callback(lambda done: self._answered(identifier, done))
-        return await asyncio.shield(task)
+        try:
+            return await within(seconds, asyncio.shield(task))
+        except TimeoutError:
+            raise StoreAway("the database of records", f"no token was found within {seconds:g} s") from None
 
     def _answered(self, identifier: str, task: "asyncio.Task[Token | None]") -> None:
         self._asking.pop(identifier, None)

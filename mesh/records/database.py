@@ -15,10 +15,12 @@ from sqlalchemy import Connection, Engine, MetaData, create_engine, event, make_
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import (
     ArgumentError,
+    DatabaseError,
     InterfaceError,
     InternalError,
     NoSuchModuleError,
     OperationalError,
+    ProgrammingError,
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase, Session
@@ -34,6 +36,11 @@ WAIT_S: Final = 10.0
 """How long a transaction waits for another that writes, and for a connection."""
 CONNECT_S: Final = 5
 STATEMENT_S: Final = 30
+_CONNECTED: Final = {
+    "tcp_user_timeout": int(WAIT_S * 1000), "keepalives": 1, "keepalives_idle": 5, "keepalives_interval": 3,
+    "keepalives_count": 3,
+}  # fmt: skip
+"""A server that vanished without a word is noticed: else TCP itself waits for a quarter of an hour. Names as libpq's."""
 
 _WRITES: Final = "records_writes"
 _PRAGMAS: Final = (
@@ -41,6 +48,10 @@ _PRAGMAS: Final = (
     "recursive_triggers=ON",
 )  # fmt: skip
 """`recursive_triggers`: without it, REPLACE deletes a row past its DELETE trigger."""
+
+_AWAY: Final = (OperationalError, InterfaceError, InternalError, PoolTimeout)
+_NO_TABLES: Final = ("42P01", "42703", "3F000")
+"""PostgreSQL lacks a table, a column or the schema: it was set back, or is another one. SQLite's word is `OperationalError`."""
 
 
 class Base(DeclarativeBase):
@@ -171,6 +182,7 @@ def _engine(url: URL) -> Engine:
         event.listen(engine, "begin", _begin_sqlite)
         return engine
     connect: dict[str, Any] = {"connect_timeout": CONNECT_S}
+    connect |= {name: value for name, value in _CONNECTED.items() if name not in url.query}
     if "options" not in url.query:
         milliseconds = f"-c lock_timeout={WAIT_S * 1000:.0f} -c statement_timeout={STATEMENT_S * 1000}"
         connect["options"] = milliseconds
@@ -206,9 +218,18 @@ def _begin_sqlite(connection: Connection) -> None:
 
 @contextmanager
 def _away(database: Database) -> Iterator[None]:
-    """A database that does not answer, or not in time, is `StoreAway`; what it refuses stays the error that it is."""
+    """A database that does not answer, not in time, or not as one of ours is `StoreAway`; what it refuses stays what it is."""
     try:
         yield
-    except (OperationalError, InterfaceError, InternalError, PoolTimeout) as error:
+    except (DatabaseError, InterfaceError, PoolTimeout) as error:
+        if not _is_away(error):
+            raise
         reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
         raise StoreAway("the database of records", f"{database.shown} ({VARIABLE}): {reason}") from error
+
+
+def _is_away(error: Exception) -> bool:
+    if isinstance(error, ProgrammingError):  # a trigger's "no" and a missing right are such, too
+        return getattr(error.orig, "sqlstate", None) in _NO_TABLES
+    # Of the others of its kind, what is nothing narrower: SQLite's "file is not a database".
+    return isinstance(error, _AWAY) or type(error) is DatabaseError

@@ -9,7 +9,6 @@ from typing import Final, Protocol
 
 import msgspec
 
-from mesh.errors import MeshError
 from mesh.records.entry import Head
 
 EVERY_S: Final = 5.0
@@ -97,7 +96,10 @@ class HeadWatch:
             if not self._away:
                 await self.once()
         if self._sink is not None:
-            await asyncio.to_thread(self._sink.close)
+            try:
+                await asyncio.to_thread(self._sink.close)
+            except Exception as error:  # noqa: BLE001 - whoever stops has more to stop
+                _LOG.warning("the sink of the audit log's ends is not closed: %s", error)
 
     async def once(self) -> None:
         """Look, tell, publish. What fails is tried again the next time, and said once."""
@@ -107,7 +109,7 @@ class HeadWatch:
             if head != self._last and head.seq:
                 await self._publish(chain, head)
             self._away = False
-        except MeshError as error:
+        except Exception as error:  # noqa: BLE001 - one that ends this task ends it for good, and silently
             if not self._away:
                 _LOG.warning("the end of the audit log is not published: %s", error)
             self._away = True
@@ -117,7 +119,7 @@ class HeadWatch:
             told = PublishedHead(chain, head.seq, head.hash, time.time_ns() // 1_000_000)
             try:
                 await asyncio.to_thread(self._sink.publish, told)
-            except MeshError:
+            except Exception:
                 self._observer.published(sent=False)
                 raise
             self._observer.published(sent=True)

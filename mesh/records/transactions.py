@@ -3,12 +3,15 @@
 Committing is what a write costs (SQLite waits for the disk), so the writing thread takes all changes that wait and commits
 once: group commit, as in databases themselves. Nobody hears of success before the commit. Where one of them fails, which is
 rare, all of it is rolled back and each is done again by itself: cheaper than a savepoint for each of many that do not fail.
+Where the database does not answer, nothing is done again: it would not answer the next one either, and a commit whose answer was
+lost may stand.
 """
 
 import asyncio
 import contextlib
 import queue
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -16,8 +19,8 @@ from typing import Any, Final, TypeVar
 
 from sqlalchemy.orm import Session
 
-from mesh.errors import Overloaded
-from mesh.records.database import Database
+from mesh.errors import Overloaded, StoreAway
+from mesh.records.database import WAIT_S, Database
 
 Result = TypeVar("Result")
 
@@ -34,14 +37,15 @@ class _Job:
     work: Callable[[Session], Any]
     future: "Future[Any]" = field(default_factory=Future)
     outcome: Any = None
+    asked: float = field(default_factory=time.monotonic)
 
 
 class Transactions:
     """Reads and writes of one process. `close` finishes what waits."""
 
-    def __init__(self, database: Database, waiting: int = WAITING) -> None:
-        """`waiting` bounds the changes, and the reads, that may wait."""
-        self._database = database
+    def __init__(self, database: Database, waiting: int = WAITING, wait_s: float = WAIT_S) -> None:
+        """`waiting` bounds the changes, and the reads, that may wait; `wait_s` how long a change waits for those before it."""
+        self._database, self._wait_s = database, wait_s
         self._jobs: queue.Queue[_Job | None] = queue.Queue(waiting)
         self._waiting = waiting
         self._reading = 0
@@ -54,8 +58,8 @@ class Transactions:
         """What `work` returns, once it is committed; `work` runs in the writing thread, in one transaction.
 
         It may be one of several in the transaction, and it may be done twice, the first time rolled back: it must change nothing
-        but the database, not commit, and take milliseconds. Raises what `work` raises (nothing of it stays), `StoreAway`,
-        `Overloaded`.
+        but the database, not commit, and take milliseconds. Raises what `work` raises (nothing of it stays), `Overloaded`, and
+        `StoreAway`: nothing of it stays, unless the connection broke during the commit itself.
         """
         if self._closed:
             raise Overloaded(_NAME, "it is being closed")
@@ -105,26 +109,40 @@ class Transactions:
                 return
 
     def _commit(self, batch: list[_Job]) -> None:
-        """All in one transaction; where one raises, all is undone and each is done again in its own."""
-        error = self._committed(batch)
-        if error is None:
+        """All in one transaction; where the work of one raises, all is undone and each is done again in its own."""
+        batch = [job for job in batch if not self._late(job)]
+        if not batch:
             return
-        if len(batch) == 1:
-            batch[0].future.set_exception(error)
-            return
-        for job in batch:
-            self._commit([job])
+        error, again = self._committed(batch)
+        if error is not None and again and len(batch) > 1:
+            for job in batch:
+                self._commit([job])
+        elif error is not None:
+            for job in batch:
+                job.future.set_exception(error)
 
-    def _committed(self, batch: list[_Job]) -> Exception | None:
-        """Why nothing of `batch` is done, or None where all of it is."""
+    def _late(self, job: _Job) -> bool:
+        """Whether it has waited too long, and was told so: its caller would wait once more for a database that is away."""
+        late = time.monotonic() - job.asked > self._wait_s
+        if late:
+            job.future.set_exception(
+                StoreAway(_NAME, f"the changes before this one took {self._wait_s:.0f} s")
+            )
+        return late
+
+    def _committed(self, batch: list[_Job]) -> tuple[Exception | None, bool]:
+        """Why nothing of `batch` is done, or None where all of it is; and whether it was the work of one alone."""
+        working = False
         try:
             with self._database.write() as session:
+                working = True
                 for job in batch:
                     job.outcome = job.work(session)
                     session.flush()
                     session.expunge_all()  # the next one shall not see this one's objects
+                working = False
         except Exception as error:  # noqa: BLE001 - its caller must hear of it, whatever it is
-            return error
+            return error, working and not isinstance(error, StoreAway)
         for job in batch:
             job.future.set_result(job.outcome)
-        return None
+        return None, False

@@ -68,7 +68,11 @@ class BulkView:
 
 
 class ReviewRoutes:
-    """The handlers; `review_router` gives each its address."""
+    """The handlers; `review_router` gives each its address.
+
+    A decision's time is taken when it is written, not when it is asked for: whoever reads what was decided since a moment ago
+    must not miss what waited to be written.
+    """
 
     def __init__(
         self,
@@ -137,41 +141,43 @@ class ReviewRoutes:
 
     async def decide(self, item: ItemId, body: Decide, person: Analyst) -> DecidedView:
         """Confirm, override, judge, tag, skip, escalate, or say that you cannot say. The item must be held."""
-        who, now, said = acting(person, body.actor), self._now(), said_of(body)
+        who, said = acting(person, body.actor), said_of(body)
         evidence = _kept(body.evidence)
         done = await self._ledger.change(
-            lambda session: self._parts.decisions.decide(session, item, who, said, evidence, now)
+            lambda session: self._parts.decisions.decide(session, item, who, said, evidence, self._now())
         )
-        return self._decided(done, now)
+        return self._decided(done, self._now())
 
     async def undo(self, item: ItemId, person: Analyst, body: Undo | None = None) -> DecidedView:
         """Take a decision back. It stays in the records; what rested on it is excluded."""
         body = body or Undo()
-        who, now, named, note = acting(person, body.actor), self._now(), body.decision, body.note
+        who, named, note = acting(person, body.actor), body.decision, body.note
         done = await self._ledger.change(
-            lambda session: self._parts.decisions.undo(session, item, who, now, named, note)
+            lambda session: self._parts.decisions.undo(session, item, who, self._now(), named, note)
         )
-        return self._decided(done, now)
+        return self._decided(done, self._now())
 
     async def bulk(self, body: DecideBulk, person: Analyst) -> BulkView:
         """Decide all open items of an incident at once, but those that others hold and those of the random audit."""
-        who, now, said = acting(person, body.actor), self._now(), said_of(body)
+        who, said = acting(person, body.actor), said_of(body)
         evidence = _kept(body.evidence)
         done = await self._ledger.change(
-            lambda session: self._parts.decisions.bulk(session, body.incident, who, said, evidence, now)
+            lambda session: self._parts.decisions.bulk(
+                session, body.incident, who, said, evidence, self._now()
+            )
         )
-        return self._bulk(done, now)
+        return self._bulk(done, self._now())
 
     async def undo_bulk(
         self, bulk: Annotated[str, Path(max_length=64)], person: Analyst, body: Undo | None = None
     ) -> BulkView:
         """Take back all that stands of a bulk decision."""
         body = body or Undo()
-        who, now, note = acting(person, body.actor), self._now(), body.note
+        who, note = acting(person, body.actor), body.note
         done = await self._ledger.change(
-            lambda session: self._parts.decisions.undo_bulk(session, bulk, who, now, note)
+            lambda session: self._parts.decisions.undo_bulk(session, bulk, who, self._now(), note)
         )
-        return self._bulk(done, now)
+        return self._bulk(done, self._now())
 
     async def quality(self, _: Reader, since: Time = None, until: Time = None) -> QualityView:
         """Rates from the random audit with intervals, agreement, override rates, delays; of the last 7 days by default."""

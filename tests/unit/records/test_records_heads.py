@@ -1,5 +1,7 @@
 """The end of the log is published when it is new, and again when it could not be."""
 
+from unittest.mock import Mock
+
 import pytest
 
 from mesh.errors import StoreAway
@@ -70,6 +72,28 @@ async def test_one_that_could_not_be_published_is_tried_again_and_said_once(log,
     assert told.sent == [False, False, True]
     assert len(caplog.records) == 1
     assert "is not published: Kafka does not answer" in caplog.text
+
+
+async def test_an_error_that_is_none_of_ours_does_not_end_the_watch(log, caplog):
+    sink, told = Sink(), Told()
+    publish, sink.publish = sink.publish, Mock(side_effect=BufferError("Local: Queue full"))
+    watching = watch(log, sink, told)
+    log.append(Head(3, "a" * 64))
+    await watching.once()
+    await watching.once()
+    sink.publish = publish
+    await watching.once()
+    assert told.sent == [False, False, True]
+    assert caplog.text.count("is not published: Local: Queue full") == 1
+
+
+async def test_a_sink_that_cannot_be_closed_keeps_nobody_from_stopping(log, caplog):
+    sink = Sink()
+    sink.close = Mock(side_effect=RuntimeError("gone"))
+    watching = watch(log, sink, Told())
+    watching.start()
+    await watching.stop()
+    assert "is not closed: gone" in caplog.text
 
 
 async def test_the_last_end_is_published_when_it_stops(log):

@@ -2,11 +2,12 @@
 
 import asyncio
 import threading
+from contextlib import contextmanager
 
 import pytest
 from sqlalchemy import text
 
-from mesh.errors import InvalidInput, Overloaded
+from mesh.errors import InvalidInput, Overloaded, StoreAway
 from mesh.records.audit_log import AuditLog
 from mesh.records.database import Database, open_database
 from mesh.records.entry import Actor, Change
@@ -116,3 +117,73 @@ async def test_reads_run_beside_writes(database):
     await writing
     assert log.head().seq == 1
     await transactions.close()
+
+
+async def together(transactions, works):
+    """What comes of changes that waited together behind another one."""
+    gate = threading.Event()
+    blocking = asyncio.ensure_future(transactions.write(lambda _: gate.wait(5)))
+    await asyncio.sleep(0.05)
+    waiting = [asyncio.ensure_future(transactions.write(work)) for work in works]
+    await asyncio.sleep(0.05)
+    gate.set()
+    await blocking
+    return await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def test_a_database_that_is_away_is_asked_once_for_all_that_wait(database, monkeypatch):
+    transactions = Transactions(database)
+    begun, begin = [], database.write
+
+    @contextmanager
+    def away():
+        begun.append(1)
+        if len(begun) > 1:
+            raise StoreAway("the database of records", "database is locked")
+        with begin() as session:
+            yield session
+
+    monkeypatch.setattr(database, "write", away)
+    found = await together(transactions, [lambda _: 1] * 16)
+    assert {type(one) for one in found} == {StoreAway}
+    assert len(begun) == 2
+    await transactions.close()
+
+
+async def test_a_commit_whose_answer_is_lost_is_not_done_again(database, monkeypatch):
+    transactions = Transactions(database)
+    begun, begin = [], database.write
+
+    @contextmanager
+    def lossy():
+        begun.append(1)
+        with begin() as session:
+            yield session
+        if len(begun) > 1:
+            raise StoreAway("the database of records", "the connection broke during COMMIT")
+
+    monkeypatch.setattr(database, "write", lossy)
+    found = await together(transactions, [lambda session, n=n: rows(session, n) for n in range(4)])
+    assert {type(one) for one in found} == {StoreAway}
+    with database.read() as session:
+        assert session.scalars(text("SELECT n FROM things ORDER BY n")).all() == [0, 1, 2, 3]
+    await transactions.close()
+
+
+async def test_one_that_waited_too_long_is_refused_and_not_done(database):
+    transactions = Transactions(database, wait_s=0.2)
+    done = []
+    first = asyncio.ensure_future(transactions.write(lambda _: threading.Event().wait(0.5)))
+    await asyncio.sleep(0.05)
+    with pytest.raises(StoreAway, match="the changes before this one"):
+        await transactions.write(lambda _: done.append(1))
+    await first
+    assert await transactions.write(lambda _: 7) == 7
+    assert done == []
+    await transactions.close()
+
+
+def test_a_file_that_is_no_database_is_away(tmp_path):
+    (tmp_path / "records.db").write_bytes(b"garbage" * 2_000)
+    with pytest.raises(StoreAway, match="not a database"):
+        open_database(f"sqlite:///{tmp_path}/records.db")

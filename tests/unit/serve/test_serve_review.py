@@ -1,21 +1,25 @@
 """`/review` and `/labels` over a database in a file, as its clients see them."""
 
+import asyncio
+
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
 from mesh.records.audit_log import AuditLog
-from mesh.records.database import open_database
+from mesh.records.database import WAIT_S, open_database
 from mesh.records.ledger import AuditedLedger
 from mesh.records.transactions import Transactions
 from mesh.review.reviewing import reviewing
 from mesh.review.signals import RecentSignals
 from mesh.stores.alerts import MemoryAlerts
-from serve.api.review import review_router
+from serve.api.review import ReviewRoutes, review_router
+from serve.api.review_bodies import Decide, DecideBulk
 from serve.api.review_case import Surroundings
 from serve.http.api import build_api
 from serve.oip.inference import Inference
 from serve.oip.ports import ServerFacts
+from serve.rollout_reviews import SETTLED_MS
 from tests.fakes.callers import AsActor
 from tests.fakes.echo_engine import EchoEngine
 from tests.fakes.reviewing import ANN, NOW, candidate, key
@@ -212,3 +216,36 @@ def test_a_row_whose_past_is_not_known_shows_its_own_numbers(api):
     shown = api.by().post("/review/next").json()
     assert (shown["signal"], shown["moved"], shown["values"]) == (None, [], {"x.0": 1.5, "x.1": -2.0})
     assert "values" in shown["evidence"]["parts"]
+
+
+class LateLedger(AuditedLedger):
+    """Writes a while after it was asked, as one does whose queue is long."""
+
+    async def change(self, work):
+        CLOCK.append(CLOCK[-1] + 5_000)
+        return await super().change(work)
+
+
+CLOCK = [NOW]
+
+
+def test_a_decision_says_when_it_was_written_not_when_it_was_asked(api):
+    transactions = Transactions(api.database)
+    ledger = LateLedger(transactions, api.log)
+    routes = ReviewRoutes(api.parts, None, ledger, transactions, lambda: CLOCK[-1], None)
+    api.add(candidate(1))
+
+    async def times():
+        await routes.lease(key(1), ANN)
+        made = await routes.decide(key(1), Decide("confirm"), ANN)
+        undone = await routes.undo(key(1), ANN)
+        bulk = await routes.bulk(DecideBulk(made.item.incident, "confirm"), ANN)
+        again = await routes.undo_bulk(bulk.id, ANN)
+        views = [made, undone, *bulk.decided, *again.decided]
+        return [view.decision.at.timestamp() * 1_000 - NOW for view in views]
+
+    assert asyncio.run(times()) == [10_000, 15_000, 20_000, 25_000]
+
+
+def test_decisions_settle_for_longer_than_a_change_may_wait():
+    assert SETTLED_MS > WAIT_S * 1_000
