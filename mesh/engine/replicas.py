@@ -111,6 +111,9 @@ class Replicas:
     async def close(self) -> None:
         """Close every link and end every task."""
         self._closed = True
+        parked, self._parked = self._parked, []
+        for call in parked:
+            self._finish(call, Unreachable("away", f"the engine of '{self._model}' closes"))
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
