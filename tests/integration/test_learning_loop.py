@@ -56,7 +56,7 @@ window: 500ms
 freeze_when: [drift, degraded, breaker]
 steps:
   - shadow: {min_pairs: 100, max: 2m}
-  - canary: {percent: 30, min_rows: 200, hold: 4s, max: 2m}
+  - canary: {percent: 30, min_rows: 200, hold: 20s, max: 2m}  # what people say counts after 15 s
   - promote: {keep_warm: 2s}
 metrics:
   - {name: alerts, test: alert_disagreement, margin: 0.05, direction: either, due: shadow}
