@@ -98,9 +98,8 @@ class ServeHosting:
 
     async def _delete(self, model: str) -> None:
         await asyncio.sleep(DROP_AFTER_S if model in self._serving else 0)
-        if (
-            self._wanted(model) or model in self._held
-        ):  # who holds it drops it again where it comes to nothing
+        # Who holds it drops it again where it comes to nothing.
+        if self._wanted(model) or model in self._held:
             return
         app = self._apps.pop(model, None)
         if app is None:

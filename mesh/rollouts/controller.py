@@ -129,9 +129,8 @@ class Controller:
         after = replace(rollout, warm=not over, trouble="", generation=rollout.generation + over)
         try:
             await self._route(after)
-        except (
-            InvalidInput
-        ) as error:  # people gave the rules another shape: nothing that a further look would mend
+        except InvalidInput as error:
+            # People gave the rules another shape: nothing that a further look would mend.
             after = replace(after, trouble=str(error))
             if over:
                 logger.warning(

@@ -134,9 +134,8 @@ class Book:
         return Accepted(revision, changed=not same)
 
     async def _hold(self, spec: ModelSpec, hosted: list[str]) -> None:
-        hosted.append(
-            spec.name
-        )  # in the same step as the hold, so that each is given back though this is cancelled
+        # In the same step as the hold, so that each is given back though this is cancelled.
+        hosted.append(spec.name)
         await self._hosting.host(spec)
 
     async def _host(self, checked: Checked, table: Proposal, hosted: list[str]) -> Refused | None:

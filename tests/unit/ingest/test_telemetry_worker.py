@@ -217,12 +217,17 @@ async def test_a_state_of_an_older_copy_is_told_and_used() -> None:
     assert bench.counted(names.TELEMETRY_STATE_LOST) == 1
 
 
-async def test_records_are_computed_again_from_where_somebody_has_set_the_group_back() -> None:
+async def after_twelve() -> Bench:
+    """A reader of the same store, once another has saved the state after twelve records."""
     first = await Bench().begin(0)
     first.accept({0: (0, records("a", 0, 12))})
     await first.settle()
     await first.worker.save([0])
-    second = Bench(store=first.store)
+    return Bench(store=first.store)
+
+
+async def test_records_are_computed_again_from_where_somebody_has_set_the_group_back() -> None:
+    second = await after_twelve()
     second.ledger.assign(0, 4)
     await second.worker.begin(0, None, 4)
     assert second.counted(names.TELEMETRY_STATE_LOST) == 1
@@ -232,11 +237,7 @@ async def test_records_are_computed_again_from_where_somebody_has_set_the_group_
 
 
 async def test_a_group_that_was_set_forward_goes_on_from_what_is_kept() -> None:
-    first = await Bench().begin(0)
-    first.accept({0: (0, records("a", 0, 12))})
-    await first.settle()
-    await first.worker.save([0])
-    second = Bench(store=first.store)
+    second = await after_twelve()
     second.ledger.assign(0, 12)
     await second.worker.begin(0, None, 12)
     assert second.counted(names.TELEMETRY_STATE_LOST) == 0
