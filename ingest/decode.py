@@ -152,12 +152,10 @@ def _metadata_problem(raw: bytes) -> tuple[RejectKind, str] | None:
 
 
 def _variants(polled: Polled, positions: list[int]) -> Sequence[Variant | None] | None:
-    """The variant that each record's header asks for; None where no record has any header."""
-    messages = polled.messages
-    headers = [messages[i].headers() for i in positions]
-    if not any(headers):
+    """The variant that each record's header asks for; None where no record has such a header."""
+    if all(name.lower() != VARIANT_HEADER for name in polled.header_names):
         return None
-    return [_variant(found) for found in headers]
+    return [_variant(polled.headers[position]) for position in positions]
 
 
 def _variant(headers: Sequence[tuple[str, bytes | str | None]] | None) -> Variant | None:

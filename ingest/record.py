@@ -6,6 +6,8 @@ All are frozen. Lists inside them are shared, not copied: treat them as read-onl
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cached_property
+from itertools import chain
 from typing import Final, Protocol
 
 import numpy as np
@@ -82,7 +84,7 @@ class Span:
     abandoned: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Polled:
     """What one poll brought, in columns of the same length, in the order of delivery.
 
@@ -100,6 +102,16 @@ class Polled:
 
     def __len__(self) -> int:
         return len(self.values)
+
+    @cached_property
+    def headers(self) -> Sequence[Headers | None]:
+        """Each record's headers, asked of the messages once, as that is what costs."""
+        return [message.headers() for message in self.messages]
+
+    @cached_property
+    def header_names(self) -> frozenset[str]:
+        """The names of all its records' headers: most polls have none that anybody here reads."""
+        return frozenset(dict(chain.from_iterable(filter(None, self.headers))))
 
     @property
     def abandoned(self) -> bool:

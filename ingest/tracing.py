@@ -1,5 +1,6 @@
 """A poll as a journey: the traces that its records came with, and where the batch's own begins."""
 
+from itertools import chain
 from typing import Final
 
 from ingest.record import Polled
@@ -8,10 +9,8 @@ from mesh.tracing.journey import Journey, RecordContext
 from mesh.tracing.span import Attribute
 from mesh.tracing.tracer import MAX_RECORDS, Tracer
 
-_KEPT: Final = frozenset(
-    {b"1", b"3", b"5", b"7", b"9", b"b", b"d", b"f", "1", "3", "5", "7", "9", "b", "d", "f"}
-)
-"""The last digit of a header whose lowest flag is set: its sender keeps the trace."""
+_KEPT: Final = frozenset((*b"13579bdf", *"13579bdf"))
+"""The last digit of a header whose lowest flag is set: its sender keeps the trace. As an item of bytes, or of str."""
 
 
 def begin(tracer: Tracer | None, polled: Polled) -> Journey | None:
@@ -41,19 +40,24 @@ def end(tracer: Tracer | None, journey: Journey | None, polled: Polled, error: s
 def sampled_records(polled: Polled) -> list[RecordContext]:
     """The records that came with a trace that its sender keeps, up to the links of one batch.
 
-    Most have no header at all, or a trace that nobody keeps: those are passed over by the header's last digit.
+    Most polls have no header at all, or traces that nobody keeps: those are passed over.
     """
     found: list[RecordContext] = []
-    several = [message.headers() for message in polled.messages]
-    if not any(several):
+    if HEADER not in polled.header_names or not _any_kept(polled):
         return found
-    for at, headers in enumerate(several):
-        if headers:
-            for name, value in headers:
-                if name == HEADER and value and value[-1:] in _KEPT:
-                    context = parse_traceparent(value)
-                    if context is not None and context.sampled:
-                        found.append(RecordContext(context, polled.partitions[at], polled.offsets[at]))
+    for at, headers in enumerate(polled.headers):
+        for name, value in headers or ():
+            context = parse_traceparent(value) if name == HEADER else None
+            if context is not None and context.sampled:
+                found.append(RecordContext(context, polled.partitions[at], polled.offsets[at]))
         if len(found) >= MAX_RECORDS:
             break
     return found
+
+
+def _any_kept(polled: Polled) -> bool:
+    """By the headers' last digits alone, since this is asked of every record."""
+    for name, value in chain.from_iterable(filter(None, polled.headers)):
+        if name == HEADER and value and value[-1] in _KEPT:
+            return True
+    return False

@@ -12,7 +12,7 @@ from mesh.engine.cohort import Cohorts
 from mesh.engine.compared import Offer, keys_of
 from mesh.engine.merge import take_rows
 from mesh.engine.ports import EngineConfig, Observer
-from mesh.engine.traced import OfferedRows, ReturnedCalls, with_calls
+from mesh.engine.traced import Endings, OfferedRows, ReturnedCalls, with_calls
 from mesh.errors import NotFound
 from mesh.routing.calls import CohortCalls
 from mesh.routing.cascade import CascadeResult, ModelCall, cascade
@@ -93,13 +93,10 @@ class Edition:
         began = time.monotonic()
         future = self.carriers[model].batcher.submit(batch.tensors, len(batch), deadline)
         noted = CohortCalls() if self._noting else None
-        if noted is None:
-            result = await future
-        else:
-            made = ReturnedCalls([ModelCall(model, np.arange(len(batch)))], [future])
-            result = await future
-            made.over([result])
-            noted.rounds.append(made)
+        began_ns = 0 if noted is None else time.time_ns()
+        result = await future
+        if noted is not None:
+            noted.rounds.append(ReturnedCalls([ModelCall(model, np.arange(len(batch)))], [result], began_ns))
         answer = with_calls(_answer_of(model, len(batch), result, self.config.rules_hash), noted)
         self._observer.answered(model, answer, time.monotonic() - began)
         return answer
@@ -126,11 +123,11 @@ class Edition:
                 outcome: CascadeResult = done.value
                 break
             futures = [self._call(call, batch, deadline, seconds) for call in step.calls]
-            made = None if noted is None else ReturnedCalls(step.calls, futures)
+            began_ns = 0 if noted is None else time.time_ns()
+            ended = None if noted is None or len(futures) == 1 else Endings(futures)
             results = await asyncio.gather(*futures) if len(futures) > 1 else [await futures[0]]
-            if noted is not None and made is not None:
-                made.over(results)
-                noted.rounds.append(made)
+            if noted is not None:
+                noted.rounds.append(ReturnedCalls(step.calls, results, began_ns, ended))
         if seconds is not None:
             self._offer_shadows(table, batch, outcome, seconds)
         if noted is not None and outcome.shadows:

@@ -14,23 +14,19 @@ UNKNOWN: Final = "unknown"
 
 
 class ReturnedCalls:
-    """A `CallRound` of model calls that go out now, and its results once all of them are there."""
+    """A `CallRound` of model calls that went out at `began_ns` and have all returned: one by one as `ended` says, else now."""
 
     __slots__ = ("_began", "_calls", "_ended", "_results")
 
-    def __init__(self, calls: Sequence[ModelCall], futures: Sequence[asyncio.Future[CallResult]]) -> None:
-        self._calls, self._results = calls, list[CallResult]()
-        self._ended = [0] * len(calls)
-        if len(futures) > 1:
-            for at, future in enumerate(futures):
-                future.add_done_callback(partial(self._returned, at))
-        self._began = time.time_ns()
-
-    def over(self, results: Sequence[CallResult]) -> None:
-        """All have returned."""
-        self._results = list(results)
-        if len(results) == 1:  # which is most of the time, and needs no callback
-            self._ended[0] = time.time_ns()
+    def __init__(
+        self,
+        calls: Sequence[ModelCall],
+        results: Sequence[CallResult],
+        began_ns: int,
+        ended: "Endings | None" = None,
+    ) -> None:
+        self._calls, self._results, self._began = calls, results, began_ns
+        self._ended = (time.time_ns(),) if ended is None else ended.at_ns
 
     def parts(self) -> list[CallPart]:
         """See `CallRound`."""
@@ -39,8 +35,19 @@ class ReturnedCalls:
             for call, result, ended in zip(self._calls, self._results, self._ended, strict=True)
         ]
 
+
+class Endings:
+    """When each of several calls returned, in nanoseconds since 1970. One call alone, which is most, needs no callback."""
+
+    __slots__ = ("at_ns",)
+
+    def __init__(self, futures: Sequence[asyncio.Future[CallResult]]) -> None:
+        self.at_ns = [0] * len(futures)
+        for at, future in enumerate(futures):
+            future.add_done_callback(partial(self._returned, at))
+
     def _returned(self, at: int, _done: asyncio.Future[CallResult]) -> None:
-        self._ended[at] = time.time_ns()
+        self.at_ns[at] = time.time_ns()
 
 
 class OfferedRows:

@@ -179,4 +179,9 @@ class Answer:
         """Some row failed or is degraded."""
         if self.calls is not None and not self.calls[0].troubled:
             return False
-        return bool(self.failed) or bool(self.degraded.any())
+        return bool(self.failed) or self.is_degraded
+
+    @property
+    def is_degraded(self) -> bool:
+        """Some row's answer is not the one that its routes asked for."""
+        return 1 in self.degraded.tobytes()  # asked of every answer: `any` takes fourteen times as long

@@ -88,7 +88,7 @@ class Journey:
     @property
     def degraded(self) -> bool:
         """Some row of ours is not answered as its routes asked."""
-        return any(bool(answer.degraded.any()) for answer in self._answers)
+        return any(answer.is_degraded for answer in self._answers)
 
     @property
     def failure(self) -> str | None:

@@ -8,7 +8,7 @@ from mesh.errors import InvalidConfig
 from mesh.settings import Settings
 from mesh.telemetry.recorder import Recorder
 from mesh.tracing.span import SpanSink
-from mesh.tracing.tracer import Tracer
+from mesh.tracing.tracer import GATHER_S, Tracer
 
 CLOSE_S: Final = 2.0
 
@@ -17,11 +17,12 @@ class OpenTracer(Tracer):
     """A tracer that owns its sink."""
 
     def __init__(self, ratio: float, sink: SpanSink, recorder: Recorder) -> None:
-        super().__init__(ratio, sink, recorder)
+        super().__init__(ratio, sink, recorder, gather_s=GATHER_S)
         self._owned = sink
 
     async def close(self) -> None:
         """Send what is held, for two seconds at most; a receiver that hangs is left to its thread."""
+        self.flush()
         closing = asyncio.get_running_loop().run_in_executor(None, self._owned.close, CLOSE_S)
         await asyncio.wait([closing], timeout=CLOSE_S)
 

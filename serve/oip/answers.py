@@ -75,12 +75,6 @@ def origin_text(origin: Origin) -> str:
     return text
 
 
-def is_degraded(answer: Answer) -> bool:
-    """`mesh_degraded`: some row's answer is not the one that its routes asked for."""
-    degraded = answer.degraded
-    return bool(degraded.item(0)) if len(degraded) == 1 else bool(degraded.any())
-
-
 def errors_text(answer: Answer) -> str:
     """`mesh_errors`: JSON text, row → model and reason."""
     return orjson.dumps(

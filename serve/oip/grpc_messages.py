@@ -9,7 +9,7 @@ from tritonclient.grpc import service_pb2 as pb
 from mesh.errors import InvalidInput
 from mesh.routing.datatypes import datatype_of
 from mesh.routing.types import Answer
-from serve.oip.answers import answered_by, errors_text, is_degraded, outgoing
+from serve.oip.answers import answered_by, errors_text, outgoing
 from serve.oip.parameters import decode_text
 from serve.oip.request import Asked, Extras, InferRequest, add_tensor, build_request
 from serve.oip.tensors import Buffer, bytes_array, check_shape, from_bytes, to_bytes
@@ -123,7 +123,7 @@ def write_response(request: InferRequest, answer: Answer) -> tuple[pb.ModelInfer
     parameters = message.parameters
     parameters["mesh_rules"].string_param = answer.rules
     parameters["mesh_answered_by"].string_param = answered_by(answer)
-    parameters["mesh_degraded"].bool_param = is_degraded(answer)
+    parameters["mesh_degraded"].bool_param = answer.is_degraded
     if answer.failed:
         parameters["mesh_errors"].string_param = errors_text(answer)
     raw: list[Buffer] = []

@@ -115,7 +115,8 @@ class Inference:
 
     def begin(self, traceparent: str | bytes | None) -> Journey | None:
         """The journey of a request, which ends in `answered` or `refused`; None where none is kept, or only if it goes wrong."""
-        return None if self._tracer is None else self._tracer.asked(traceparent)
+        tracer = self._tracer
+        return None if tracer is None else tracer.asked(traceparent)
 
     def late(self, journey: Journey | None, received: float) -> Journey | None:
         """The journey of a request that went wrong; None where nothing is traced."""
@@ -137,24 +138,16 @@ class Inference:
             self._under_way -= 1
             if token is not None:
                 CURRENT.reset(token)
-        if self._tracer is not None:
-            self._note(self._tracer, journey, answer)
+        if journey is not None:
+            journey.answered(answer)
+        elif self._tracer is not None and answer.troubled:
+            _begin_late(self._tracer, answer)
         failure = whole_failure(request.endpoint, answer, partial=request.partial)
         if failure is not None:
             raise failure
         if self._tap is not None:
             self._tap.look(request.endpoint, request.batch, answer)
         return answer
-
-    @staticmethod
-    def _note(tracer: Tracer, journey: Journey | None, answer: Answer) -> None:
-        """For the journey, or for one that begins only now because something is wrong; `_end` finds it in this task."""
-        if journey is not None:
-            journey.answered(answer)
-        elif answer.troubled:
-            late = tracer.late(0.0)
-            late.answered(answer)
-            CURRENT.set(late)
 
     def answered(
         self,
@@ -170,7 +163,9 @@ class Inference:
         seconds = time.monotonic() - received
         self.statistics.succeeded(endpoint, rows, seconds)
         self._observer.requested(endpoint, protocol, code, rows, seconds)
-        self._end(journey, endpoint, protocol, code, rows, request_id, None, seconds)
+        tracer = self._tracer
+        if tracer is not None and (journey is not None or CURRENT.get() is not None):
+            self._end(tracer, journey, endpoint, protocol, code, rows, request_id, None, seconds)
 
     def refused(
         self,
@@ -189,11 +184,13 @@ class Inference:
         else:
             endpoint = UNKNOWN
         self._observer.requested(endpoint, protocol, code, rows, seconds)
-        error = None if code in CALLERS_FAULT else code
-        self._end(journey, endpoint, protocol, code, rows, request_id, error, seconds)
+        if self._tracer is not None:
+            error = None if code in CALLERS_FAULT else code
+            self._end(self._tracer, journey, endpoint, protocol, code, rows, request_id, error, seconds)
 
+    @staticmethod
     def _end(
-        self,
+        tracer: Tracer,
         journey: Journey | None,
         endpoint: str,
         protocol: EdgeProtocol,
@@ -203,9 +200,6 @@ class Inference:
         error: str | None,
         seconds: float,
     ) -> None:
-        tracer = self._tracer
-        if tracer is None:
-            return
         if journey is None:
             journey = _begun_late(tracer, error, seconds)
         if journey is None or not tracer.kept(journey, error):
@@ -219,6 +213,13 @@ class Inference:
             "mesh.status": code,
         }
         tracer.tell(journey, "server", f"infer {endpoint}", attributes)
+
+
+def _begin_late(tracer: Tracer, answer: Answer) -> None:
+    """A journey for a request that begins to be one only now, because something is wrong; `_end` finds it in this task."""
+    late = tracer.late(0.0)
+    late.answered(answer)
+    CURRENT.set(late)
 
 
 def _begun_late(tracer: Tracer, error: str | None, seconds: float) -> Journey | None:

@@ -12,7 +12,7 @@ import orjson
 from mesh.errors import InvalidInput
 from mesh.routing.datatypes import datatype_of
 from mesh.routing.types import Answer, Origin
-from serve.oip.answers import answered_by, errors_text, is_degraded, origin_text, outgoing, single_origin
+from serve.oip.answers import answered_by, errors_text, origin_text, outgoing, single_origin
 from serve.oip.request import InferRequest
 from serve.oip.tensors import Buffer, to_bytes
 
@@ -63,7 +63,7 @@ class ReplyWriter:
     def _opening(self, request: InferRequest, answer: Answer) -> bytes:
         """All that stands before the outputs but the id, up to a comma."""
         origin = single_origin(answer)
-        degraded = is_degraded(answer)
+        degraded = answer.is_degraded
         if origin is None or answer.failed:
             errors = errors_text(answer) if answer.failed else None
             return _opening(request, answered_by(answer), answer.rules, degraded=degraded, errors=errors)

@@ -1,6 +1,7 @@
 """What is kept, and the spans that are made of it."""
 
 import asyncio
+import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ from mesh.telemetry.recorder import Recorder
 from mesh.tracing.context import TraceContext
 from mesh.tracing.journey import Journey, RecordContext
 from mesh.tracing.span import MemorySpans, Span
-from mesh.tracing.tracer import MAX_RECORDS, TROUBLE_PER_S, Tracer
+from mesh.tracing.tracer import MAX_GATHERED, MAX_RECORDS, TROUBLE_PER_S, Tracer
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-0"
 
@@ -23,9 +24,9 @@ PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-0"
 class Traced:
     """A tracer that draws what it is told."""
 
-    def __init__(self, ratio: float = 0.01, draws: float = 0.5) -> None:
+    def __init__(self, ratio: float = 0.01, draws: float = 0.5, gather_s: float = 0.0) -> None:
         self.sink, self.recorder = MemorySpans(), Recorder()
-        self.tracer = Tracer(ratio, self.sink, self.recorder, draw=lambda: draws)
+        self.tracer = Tracer(ratio, self.sink, self.recorder, draw=lambda: draws, gather_s=gather_s)
 
     def begin(self, header: str) -> Journey:
         journey = self.tracer.asked(header)
@@ -207,3 +208,26 @@ def test_a_caller_among_others_in_trouble_looks_at_its_own_rows():
     cohort.troubled = True
     assert quiet.troubled
     assert not _answer(calls=(cohort, 1, 2)).troubled
+
+
+async def test_what_ends_together_is_told_together_and_when_it_ended():
+    traced = Traced(gather_s=0.005)
+    for _ in range(2):
+        traced.end(traced.begin(PARENT + "1"))
+    ended_by = time.time_ns()
+    assert not traced.sink.spans, "they wait for others"
+    await asyncio.sleep(0.02)
+    assert len(traced.sink.spans) == 2
+    assert all(span.began_ns <= span.ended_ns <= ended_by for span in traced.sink.spans)
+    traced.end(traced.begin(PARENT + "1"))
+    traced.tracer.flush()
+    assert len(traced.sink.spans) == 3, "and none waits beyond the end"
+
+
+async def test_few_wait():
+    traced = Traced(gather_s=60)
+    for _ in range(MAX_GATHERED + 1):
+        traced.end(traced.begin(PARENT + "1"))
+    assert len(traced.sink.spans) == MAX_GATHERED
+    traced.tracer.flush()
+    assert len(traced.sink.spans) == MAX_GATHERED + 1
