@@ -5,12 +5,12 @@ import os
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from ray import serve
 
 from ingest.config import IngestConfig
-from ingest.pool import DrainSummary
+from ingest.reading import TopicReader
 from ingest.scaling import LAG, PARTITIONS, TARGET_LAG
 from mesh.cluster.connect import ConnectedEngine, connect_engine
 from mesh.cluster.live_rules import LiveRules
@@ -28,36 +28,6 @@ from mesh.tracing.tracer import Tracer
 
 _GC_THRESHOLD: Final = 50_000
 """Allocations between two collections: every poll makes thousands of objects that hold no cycles."""
-
-
-class StreamReader(Protocol):
-    """What reads, as Serve sees it."""
-
-    @property
-    def lag(self) -> int:
-        """Records after the committed offsets."""
-        ...
-
-    @property
-    def partitions(self) -> int:
-        """How many partitions it has."""
-        ...
-
-    def start(self) -> None:
-        """Begin to read."""
-        ...
-
-    def summary(self) -> DrainSummary:
-        """The numbers so far."""
-        ...
-
-    def check_health(self) -> None:
-        """Raises where it can do no more by itself."""
-        ...
-
-    async def drain(self) -> DrainSummary:
-        """Read no more and finish what was read."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +53,7 @@ class Works:
 class ReaderReplica:
     """One reader with an engine of its own. Kafka, Redis and models may be away when it starts: it waits for them."""
 
-    _reader: StreamReader
+    _reader: TopicReader
     _config: IngestConfig
 
     async def _placed(self, folder: Path) -> Place:
@@ -115,7 +85,7 @@ class ReaderReplica:
         parts.push_async_callback(rules.stop)
         return Works(recorder, offering, engine, open_tracer(settings, process, recorder, parts))
 
-    def _read_with(self, reader: StreamReader) -> None:
+    def _read_with(self, reader: TopicReader) -> None:
         """The last: begin to read."""
         self._reader = reader
         reader.start()

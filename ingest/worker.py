@@ -109,7 +109,7 @@ class Worker:
         """Polls that are being worked on."""
         return len(self._tasks)
 
-    async def drain(self, timeout_s: float) -> None:
+    async def drain(self, timeout_s: float = 0.0) -> None:
         """Wait for what is in flight; give up the rest, whose records stay uncommitted."""
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=timeout_s)

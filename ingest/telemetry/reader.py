@@ -1,7 +1,5 @@
 """One reader of raw telemetry, put together: source, chain, models, topics, state."""
 
-import asyncio
-import logging
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from typing import Final
@@ -10,12 +8,9 @@ from redis.asyncio import Redis
 
 from ingest.config import IngestConfig
 from ingest.deadletter import KafkaDeadLetters
-from ingest.health import check_health
 from ingest.kafka_client import Setting, consumer_settings, producer_settings
 from ingest.kafka_source import KafkaSource
-from ingest.ledger import Ledger
-from ingest.pool import DrainSummary
-from ingest.record import Polled
+from ingest.reading import TopicReader
 from ingest.stages.alert import Alert
 from ingest.stages.drift import Drift
 from ingest.stages.score import Score
@@ -46,8 +41,6 @@ from mesh.stores.views import digest_of
 from mesh.telemetry.recorder import Recorder
 from mesh.tracing.tracer import Tracer
 
-logger = logging.getLogger(__name__)
-
 MODEL_ID: Final = "telemetry"
 """What feature records name as their model where the plan scores them with none."""
 
@@ -62,8 +55,8 @@ class Stores:
     """Takes rows that people are asked about; None asks nobody."""
 
 
-class TelemetryReader:
-    """Reads the raw topic until it is drained. Create it on the event loop that it is to live on."""
+class TelemetryReader(TopicReader):
+    """Reads raw telemetry; what it makes of it goes to topics, stores and alerts, and its state to Redis."""
 
     def __init__(
         self,
@@ -75,16 +68,15 @@ class TelemetryReader:
         recorder: Recorder,
         tracer: Tracer | None = None,
     ) -> None:
-        self._loop = asyncio.get_running_loop()
         plan = chain.plan
-        self._config = config = replace(
+        config = replace(
             config,
             batch_records=plan.batch_records,
             batches_in_flight=plan.in_flight,
             linger_ms=plan.linger_ms,
         )
+        super().__init__(config)
         self._parts = AsyncExitStack()
-        self._ledger = Ledger(config.open_batches)
         client = Redis.from_url(settings.redis_url, socket_timeout=10, socket_connect_timeout=5)
         self._parts.push_async_callback(client.aclose)
         stages = Chain(chain.telemetry, plan, config.max_record_bytes)
@@ -119,40 +111,9 @@ class TelemetryReader:
             recorder=recorder.for_thread(),
             follower=StateFollower(self._loop, self._worker, snapshots),
         )
-        self._drained: DrainSummary | None = None
 
-    def start(self) -> None:
-        """Begin to read; Kafka and Redis may appear later."""
-        self._source.start()
-
-    @property
-    def lag(self) -> int:
-        """Records in this reader's partitions after the committed offsets, a second ago at most."""
-        return self._source.lag
-
-    @property
-    def partitions(self) -> int:
-        """How many partitions this reader has."""
-        return len(self._ledger.partitions)
-
-    def summary(self) -> DrainSummary:
-        """The numbers so far; `answered` counts records all of whose consequences are written."""
-        left = self._ledger.open_records + self._source.left
-        return DrainSummary(self._source.read, self._worker.answered, self._worker.dead_lettered, left)
-
-    def check_health(self) -> None:
-        """Raises `StreamStalled` where the reader can do no more by itself. What waits for others is healthy."""
-        check_health(self._source, self._worker.failure, self._config.stall_after_s)
-
-    async def drain(self) -> DrainSummary:
-        """Read no more, finish what is in flight, write the state, commit, leave the group. Safe to call twice."""
-        if self._drained is None:
-            await asyncio.to_thread(self._source.stop, self._config.drain_timeout_s)
-            await self._worker.drain()
-            await self._parts.aclose()
-            self._drained = self.summary()
-            logger.info("telemetry drained: %s", self._drained)
-        return self._drained
+    async def _close(self) -> None:
+        await self._parts.aclose()
 
     def _alerting(self, chain: ChainConfig, stores: Stores, recorder: Recorder) -> Alerting:
         rules = chain.policy.rules
@@ -185,10 +146,6 @@ class TelemetryReader:
         )
         self._parts.push_async_callback(letters.close)
         return letters
-
-    def _deliver(self, polled: Polled) -> None:
-        """From the polling thread to the loop."""
-        self._loop.call_soon_threadsafe(self._worker.accept, polled, self._source.release)
 
 
 def _model_of(plan: PipelinePlan) -> str:
