@@ -7,6 +7,7 @@ import pytest
 
 from mesh.records.database import Database, open_database
 from tests.fakes.postgres_server import PostgresServer
+from tests.fakes.redis_server import RedisServer
 
 
 @pytest.fixture(scope="session")
@@ -14,6 +15,14 @@ def postgres() -> Iterator[PostgresServer]:
     server = PostgresServer()
     yield server
     server.close()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """A Redis of the module's own."""
+    made = RedisServer(tmp_path_factory.mktemp("redis"))
+    yield made
+    made.kill()
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])

@@ -1,17 +1,10 @@
 """What every alert store promises: idempotent by id, states by compare-and-set, pages, a shared budget, bounds."""
 
 import asyncio
-import os
 import random
-import shutil
-import subprocess
-import time
-from collections.abc import Iterator
 from dataclasses import asdict, replace
-from pathlib import Path
 
 import pytest
-import redis
 
 from mesh.alerts import Budget, Policy, Retention
 from mesh.alerts.lifecycle import MESH
@@ -19,45 +12,9 @@ from mesh.errors import InvalidInput, NotFound, StoreAway, WrongState
 from mesh.stores.alerts import AlertQuery, MemoryAlerts, RedisAlerts
 from tests.fakes.alert_events import BEGAN, opened
 
-PORT = 21437
 MINUTE = 60_000
 ROOMY = Policy(budget=Budget(10 * MINUTE, 1_000))
 TIGHT = Policy(budget=Budget(10 * MINUTE, 1))
-
-
-class Redis:
-    """A Redis that can be killed and started again."""
-
-    def __init__(self, folder: Path) -> None:
-        self._words = ["--port", str(PORT), "--bind", "127.0.0.1", "--dir", str(folder), "--save", ""]
-        self.client = redis.Redis(port=PORT)
-        self.start()
-
-    def start(self) -> None:
-        self._process = subprocess.Popen(["redis-server", *self._words], stdout=subprocess.DEVNULL)
-        for _ in range(200):
-            try:
-                self.client.ping()
-            except redis.RedisError:
-                time.sleep(0.05)
-            else:
-                return
-        raise AssertionError("redis-server did not start")
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait(10)
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
-    if not shutil.which("redis-server"):
-        if os.environ.get("CI") == "true":
-            pytest.fail("no redis-server on the PATH")
-        pytest.skip("no redis-server on the PATH")
-    server = Redis(tmp_path_factory.mktemp("redis"))
-    yield server
-    server.kill()
 
 
 @pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.redis)])
@@ -71,7 +28,7 @@ async def make(request: pytest.FixtureRequest):
     stores = []
 
     def redis_alerts(policy: Policy) -> RedisAlerts:
-        stores.append(RedisAlerts(f"redis://127.0.0.1:{PORT}/0", policy))
+        stores.append(RedisAlerts(server.url, policy))
         return stores[-1]
 
     yield redis_alerts
@@ -380,7 +337,7 @@ async def test_odd_names_survive(make):
 @pytest.mark.redis
 async def test_two_writers_share_one_budget(server):
     server.client.flushall()
-    stores = [RedisAlerts(f"redis://127.0.0.1:{PORT}/0", TIGHT) for _ in range(2)]
+    stores = [RedisAlerts(server.url, TIGHT) for _ in range(2)]
     batches = [[opened(10 * n + store) for n in range(20)] for store in range(2)]
     written = await asyncio.gather(
         *(store.write(batch) for store, batch in zip(stores, batches, strict=True))
@@ -396,7 +353,7 @@ async def test_two_writers_share_one_budget(server):
 @pytest.mark.redis
 async def test_a_redis_that_is_away_is_said_and_found_again(server):
     server.client.flushall()
-    store = RedisAlerts(f"redis://127.0.0.1:{PORT}/0", ROOMY)
+    store = RedisAlerts(server.url, ROOMY)
     await store.write([opened(1)])
     server.kill()
     for call in (store.write([opened(2)]), store.page(AlertQuery()), store.get("a"), anext(store.changes())):
@@ -414,7 +371,7 @@ async def test_the_one_in_memory_says_what_redis_says(server, seed):
     server.client.flushall()
     draw = random.Random(seed)
     policy = Policy(budget=Budget(10_000, 2), retention=Retention(40, MINUTE))
-    stores = (MemoryAlerts(policy), RedisAlerts(f"redis://127.0.0.1:{PORT}/0", policy))
+    stores = (MemoryAlerts(policy), RedisAlerts(server.url, policy))
     events = [
         opened(
             n,

@@ -1,63 +1,21 @@
 """What every online store promises: the newest row by event time, for as long as the view says."""
 
 import asyncio
-import os
-import shutil
-import subprocess
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import numpy as np
 import pytest
-import redis
 
 from mesh.stores.errors import OnlineAway
 from mesh.stores.online import MemoryOnlineStore, OnlineStore
 from mesh.stores.redis_online import PREFIX, RedisOnlineStore
 from tests.fakes.feature_rows import T0, a_batch, a_view
+from tests.fakes.redis_server import RedisServer
 
-PORT = 21810
 VIEW = a_view()
 
 pytestmark = pytest.mark.redis
-
-
-class Redis:
-    """A Redis that can be killed and come back, empty."""
-
-    def __init__(self, folder: Path) -> None:
-        self._words = ["--port", str(PORT), "--bind", "127.0.0.1", "--dir", str(folder), "--save", ""]
-        self.client = redis.Redis(port=PORT)
-        self.url = f"redis://127.0.0.1:{PORT}/0"
-        self.start()
-
-    def start(self) -> None:
-        self._process = subprocess.Popen(["redis-server", *self._words], stdout=subprocess.DEVNULL)
-        ends = time.monotonic() + 10
-        while time.monotonic() < ends:
-            try:
-                self.client.ping()
-                return
-            except redis.RedisError:
-                time.sleep(0.02)
-        pytest.fail("redis-server did not start")
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait(10)
-        self.client.close()
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
-    if not shutil.which("redis-server"):
-        if os.environ.get("CI") == "true":
-            pytest.fail("no redis-server on the PATH")
-        pytest.skip("no redis-server on the PATH")
-    made = Redis(tmp_path_factory.mktemp("redis"))
-    yield made
-    made.kill()
 
 
 Pass = Callable[[float], Awaitable[None]]
@@ -73,7 +31,7 @@ async def store(request: pytest.FixtureRequest) -> AsyncIterator[tuple[OnlineSto
 
         yield MemoryOnlineStore(clock=lambda: now[0]), pass_by
         return
-    server: Redis = request.getfixturevalue("server")
+    server: RedisServer = request.getfixturevalue("server")
     server.client.flushall()
     made = RedisOnlineStore(server.url)
     yield made, asyncio.sleep
@@ -152,7 +110,7 @@ async def test_memory_is_bounded():
     assert await times(small, "e0", "e1", "e2", "e4") == [None, None, 2, 4]
 
 
-async def test_a_large_batch_goes_in_slices(server: Redis) -> None:
+async def test_a_large_batch_goes_in_slices(server: RedisServer) -> None:
     server.client.flushall()
     store = RedisOnlineStore(server.url)
     assert await store.write(VIEW, a_batch([(f"e{n}", n) for n in range(4_500)])) == 4_500
@@ -170,7 +128,7 @@ async def test_nothing_is_connected_before_the_first_use():
     await store.close()
 
 
-async def test_a_redis_that_comes_back_empty_is_written_again(server: Redis) -> None:
+async def test_a_redis_that_comes_back_empty_is_written_again(server: RedisServer) -> None:
     """Its scripts are gone with it."""
     store = RedisOnlineStore(server.url, timeout_s=1.0)
     await store.write(VIEW, a_batch([("a", 1)]))
@@ -182,7 +140,7 @@ async def test_a_redis_that_comes_back_empty_is_written_again(server: Redis) -> 
     await store.close()
 
 
-async def test_what_is_no_row_is_said(server: Redis) -> None:
+async def test_what_is_no_row_is_said(server: RedisServer) -> None:
     server.client.set(f"{PREFIX}:telemetry:odd", b"text")
     store = RedisOnlineStore(server.url)
     with pytest.raises(OnlineAway, match="4 bytes are no row of features"):
@@ -190,7 +148,7 @@ async def test_what_is_no_row_is_said(server: Redis) -> None:
     await store.close()
 
 
-async def test_a_redis_that_hangs_is_given_up(server: Redis) -> None:
+async def test_a_redis_that_hangs_is_given_up(server: RedisServer) -> None:
     store = RedisOnlineStore(server.url, timeout_s=0.3)
     await store.read(VIEW, ["a"])
     server.client.client_pause(1_500)

@@ -1,54 +1,27 @@
 """What every log of predictions and every store of heartbeats promises, in memory and on a real Redis."""
 
 import asyncio
-import os
-import shutil
-import subprocess
 import time
 
 import pytest
-import redis
 
 from mesh.errors import StoreAway
 from mesh.stores.predictions import BEGINNING, Beat, MemoryBeats, MemoryLog, ModelWindow, RedisBeats, RedisLog
 from mesh.stores.predictions.entry import before_time, place
 
-PORT = 21438
 CHANNEL = "ml:stream:inference"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    if not shutil.which("redis-server"):
-        if os.environ.get("CI") == "true":
-            pytest.fail("no redis-server on the PATH")
-        pytest.skip("no redis-server on the PATH")
-    folder = str(tmp_path_factory.mktemp("redis"))
-    words = ["--port", str(PORT), "--bind", "127.0.0.1", "--dir", folder, "--save", ""]
-    running = subprocess.Popen(["redis-server", *words], stdout=subprocess.DEVNULL)
-    client = redis.Redis(port=PORT)
-    for _ in range(200):
-        try:
-            client.ping()
-            break
-        except redis.RedisError:
-            time.sleep(0.05)
-    yield client
-    running.kill()
-    running.wait(10)
 
 
 class Stores:
     """A log, heartbeats, and how to append to the log and cut it."""
 
-    def __init__(self, client):
-        self._client = client
-        if client is None:
+    def __init__(self, server):
+        self._client = None if server is None else server.client
+        if server is None:
             self.log, self.beats = MemoryLog(size=50, wait_s=0.2), MemoryBeats()
         else:
-            client.flushall()
-            url = f"redis://127.0.0.1:{PORT}/0"
-            self.log, self.beats = RedisLog(url, CHANNEL), RedisBeats(url, CHANNEL)
+            server.client.flushall()
+            self.log, self.beats = RedisLog(server.url, CHANNEL), RedisBeats(server.url, CHANNEL)
 
     def add(self, number):
         body = b'{"inference_id":"t-0-%d","model_id":"m"}' % number
@@ -133,14 +106,14 @@ async def test_the_last_word_of_each_replica_is_heard_with_its_age(stores):
 async def test_replicas_that_were_silent_for_an_hour_are_forgotten_in_redis(server):
     stores = Stores(server)
     old = int((time.time() - 3_700) * 1000)
-    server.hset(
+    server.client.hset(
         f"{CHANNEL}:heartbeats", "dead", f'{old} {{"replica":"dead","lag":0,"window_s":1,"models":{{}}}}'
     )
-    server.hset(f"{CHANNEL}:heartbeats", "odd", "what another version wrote")
+    server.client.hset(f"{CHANNEL}:heartbeats", "odd", "what another version wrote")
     assert [one.beat.replica for one in await stores.beats.heard()] == ["dead"]
     await stores.beats.beat(Beat("a", 0, 2.0, {}))
     assert [one.beat.replica for one in await stores.beats.heard()] == ["a"]
-    assert server.pttl(f"{CHANNEL}:heartbeats") > 3_600_000
+    assert server.client.pttl(f"{CHANNEL}:heartbeats") > 3_600_000
     await stores.close()
 
 

@@ -1,16 +1,11 @@
 """What every feed of candidates promises, and what the follower makes of it and of alerts."""
 
 import asyncio
-import os
-import shutil
-import subprocess
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 import pytest
-import redis
 
 from mesh.alerts import Budget, Place, Policy
 from mesh.errors import StoreAway
@@ -28,37 +23,15 @@ from mesh.stores.views import FeatureView
 from tests.fakes.alert_events import BEGAN, opened
 from tests.fakes.reviewing import ANN, Desk, candidate, key
 
-PORT = 21457
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[redis.Redis]:
-    if not shutil.which("redis-server"):
-        if os.environ.get("CI") == "true":
-            pytest.fail("no redis-server on the PATH")
-        pytest.skip("no redis-server on the PATH")
-    folder = tmp_path_factory.mktemp("redis")
-    words = ["redis-server", "--port", str(PORT), "--bind", "127.0.0.1", "--dir", str(folder), "--save", ""]
-    process = subprocess.Popen(words, stdout=subprocess.DEVNULL)
-    client = redis.Redis(port=PORT)
-    for _ in range(200):
-        try:
-            client.ping()
-            break
-        except redis.RedisError:
-            time.sleep(0.05)
-    yield client
-    process.kill()
-    process.wait(10)
-
 
 @pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.redis)])
 async def feed(request: pytest.FixtureRequest):
     if request.param == "memory":
         yield MemoryCandidates(kept=100)
         return
-    request.getfixturevalue("server").flushall()
-    feed = RedisCandidates(f"redis://127.0.0.1:{PORT}/0", "one", kept=100)
+    server = request.getfixturevalue("server")
+    server.client.flushall()
+    feed = RedisCandidates(server.url, "one", kept=100)
     await feed.take(1, 0.01)  # makes the group
     yield feed
     await feed.close()
@@ -86,13 +59,13 @@ async def test_the_feed_is_bounded(feed):
 
 @pytest.mark.redis
 async def test_what_is_no_candidate_is_dropped(server):
-    server.flushall()
-    feed = RedisCandidates(f"redis://127.0.0.1:{PORT}/0", "one", key="{r}:c")
-    server.xadd("{r}:c", {"c": b"{}"})
+    server.client.flushall()
+    feed = RedisCandidates(server.url, "one", key="{r}:c")
+    server.client.xadd("{r}:c", {"c": b"{}"})
     await feed.offer([candidate(1)])
     assert await feed.take(10, 0.01) == []  # the first call makes the group
     assert [one.subject for _, one in await feed.take(10, 0.05)] == ["alert-1"]
-    assert server.xpending("{r}:c", "review")["pending"] == 1
+    assert server.client.xpending("{r}:c", "review")["pending"] == 1
     await feed.close()
 
 
@@ -186,8 +159,8 @@ async def test_one_that_the_database_refuses_keeps_no_other_waiting(database):
 
 @pytest.mark.redis
 async def test_two_that_begin_at_once_are_both_heard(server):
-    server.flushall()
-    feeds = [RedisCandidates(f"redis://127.0.0.1:{PORT}/0", name, kept=100) for name in ("one", "two")]
+    server.client.flushall()
+    feeds = [RedisCandidates(server.url, name, kept=100) for name in ("one", "two")]
     for feed in feeds:
         await feed._begin()
     assert await feeds[1].take(1, 0.01) == []

@@ -1,16 +1,11 @@
 """What every book of rollouts promises: compare-and-set on (state, generation), one lease, each observation once."""
 
 import asyncio
-import os
-import shutil
-import subprocess
-import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import msgspec
 import pytest
-import redis
 
 from mesh.errors import InvalidConfig, NotFound, StoreAway
 from mesh.rollouts.memory import MemoryLease, MemoryRollouts
@@ -20,9 +15,8 @@ from mesh.rollouts.states import AliasBefore, Rollout, begun, moved, noted
 from mesh.rollouts.statistics.quantiles import Histogram
 from mesh.rollouts.tally import Counted, Observations, PairSeen, Value
 from mesh.stores.rollouts import RedisFeed, RedisLease, RedisRollouts
+from tests.fakes.redis_server import RedisServer
 
-PORT = 21835
-URL = f"redis://127.0.0.1:{PORT}/0"
 PLAN = Plan(
     "try", "default", "old", "new", AlertRule(0.8), (Step("shadow"), Step("promote")),
     (Metric("apart", "discordance", margin=0.1), Metric("slow", "latency", margin=0.2)),
@@ -39,36 +33,14 @@ SEEN = Observations(
 pytestmark = pytest.mark.redis
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[redis.Redis]:
-    if not shutil.which("redis-server"):
-        if os.environ.get("CI") == "true":
-            pytest.fail("no redis-server on the PATH")
-        pytest.skip("no redis-server on the PATH")
-    folder = tmp_path_factory.mktemp("redis")
-    words = ["--port", str(PORT), "--bind", "127.0.0.1", "--dir", str(folder), "--save", ""]
-    process = subprocess.Popen(["redis-server", *words], stdout=subprocess.DEVNULL)
-    client = redis.Redis(port=PORT)
-    ends = time.monotonic() + 10
-    while time.monotonic() < ends:
-        try:
-            client.ping()
-            break
-        except redis.RedisError:
-            time.sleep(0.02)
-    yield client
-    client.close()
-    process.kill()
-    process.wait(10)
-
-
 @pytest.fixture(params=["memory", "redis"])
 async def book(request: pytest.FixtureRequest) -> AsyncIterator[MemoryRollouts | RedisRollouts]:
     if request.param == "memory":
         yield MemoryRollouts()
         return
-    request.getfixturevalue("server").flushall()
-    store = RedisRollouts(URL)
+    server: RedisServer = request.getfixturevalue("server")
+    server.client.flushall()
+    store = RedisRollouts(server.url)
     yield store
     await store.close()
 
@@ -188,10 +160,10 @@ async def test_evidence_is_of_one_life_of_a_rollout(book: MemoryRollouts | Redis
     assert await book.evidence(replace(one, created_ms=6)) == Evidence()
 
 
-async def test_a_lease_has_one_holder_until_it_is_let_go_or_runs_out(server: redis.Redis) -> None:
-    server.flushall()
+async def test_a_lease_has_one_holder_until_it_is_let_go_or_runs_out(server: RedisServer) -> None:
+    server.client.flushall()
     holders: list[str] = []
-    short = [RedisLease(URL, name, life_s=0.2) for name in ("one", "two")]
+    short = [RedisLease(server.url, name, life_s=0.2) for name in ("one", "two")]
     for one, two, wait in (
         (MemoryLease("one", holders), MemoryLease("two", holders), 0.0),
         (*short, 0.3),
@@ -210,9 +182,9 @@ async def test_a_lease_has_one_holder_until_it_is_let_go_or_runs_out(server: red
         await lease.close()
 
 
-async def test_observations_come_once_and_in_order(server: redis.Redis) -> None:
-    server.flushall()
-    feed = RedisFeed(URL)
+async def test_observations_come_once_and_in_order(server: RedisServer) -> None:
+    server.client.flushall()
+    feed = RedisFeed(server.url)
     await feed.write(PLAN, SEEN)  # of an earlier life
     nothing, cursor = await feed.read(PLAN, "")
     assert nothing == Observations()
@@ -228,13 +200,13 @@ async def test_observations_come_once_and_in_order(server: redis.Redis) -> None:
     await feed.close()
 
 
-async def test_a_feed_that_has_more_says_how_far_it_came(server: redis.Redis) -> None:
-    server.flushall()
-    feed = RedisFeed(URL, per_read=2)
+async def test_a_feed_that_has_more_says_how_far_it_came(server: RedisServer) -> None:
+    server.client.flushall()
+    feed = RedisFeed(server.url, per_read=2)
     _, cursor = await feed.read(PLAN, "")
     key = f"{{hyperstream:rollouts}}:seen:{PLAN.name}:{PLAN.digest}"
     for at_ms in (5_100, 5_200, 5_300):
-        server.xadd(key, {"seen": msgspec.json.encode(SEEN)}, id=f"{at_ms}-0")
+        server.client.xadd(key, {"seen": msgspec.json.encode(SEEN)}, id=f"{at_ms}-0")
     seen, cursor = await feed.read(PLAN, cursor)
     assert (seen.rows, seen.upto_ms) == ({"candidate": 14}, 5_200)
     seen, cursor = await feed.read(PLAN, cursor)
@@ -255,26 +227,26 @@ async def test_a_redis_that_is_away_is_said_to_be() -> None:
 
 
 async def test_an_endpoint_whose_rollout_began_before_endpoints_were_kept_is_taken_at_its_next_write(
-    server: redis.Redis,
+    server: RedisServer,
 ) -> None:
-    server.flushall()
-    book = RedisRollouts(URL)
+    server.client.flushall()
+    book = RedisRollouts(server.url)
     one = begun(PLAN, "ann", 5)
     await book.write(one, None)
-    server.delete("{hyperstream:rollouts}:endpoints")
+    server.client.delete("{hyperstream:rollouts}:endpoints")
     await book.write(replace(one, audited=1), one)
     assert not await book.write(begun(replace(PLAN, name="other"), "bob", 6), None)
     await book.close()
 
 
-async def test_a_damaged_entry_is_said_to_be(server: redis.Redis) -> None:
-    server.flushall()
-    book = RedisRollouts(URL)
+async def test_a_damaged_entry_is_said_to_be(server: RedisServer) -> None:
+    server.client.flushall()
+    book = RedisRollouts(server.url)
     await book.write(begun(PLAN, "ann", 5), None)
-    server.hset("{hyperstream:rollouts}:rollout:try", "json", "{")
+    server.client.hset("{hyperstream:rollouts}:rollout:try", "json", "{")
     with pytest.raises(StoreAway, match="damaged"):
         await book.get("try")
-    server.set("{hyperstream:rollouts}:evidence:try:5", "[]")
+    server.client.set("{hyperstream:rollouts}:evidence:try:5", "[]")
     with pytest.raises(StoreAway, match="damaged"):
         await book.evidence(begun(PLAN, "ann", 5))
     await book.close()

@@ -2,72 +2,42 @@
 
 import asyncio
 import json
-import os
-import shutil
-import subprocess
 import tempfile
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
-import redis
 
 from ingest.publish import RedisSink
 from ingest.redis_link import RedisAddress, RedisError, RedisLink
 from ingest.resp import Framer, command
 from ingest.sink import MemorySink, Sink
+from tests.fakes.redis_server import RedisServer
 
-PORT = 21425
 PASSWORD = "a secret: @/"
 ANSWERS = [json.dumps({"n": i, "text": "é\r\n$5"}).encode() for i in range(500)]
 
 
-class Redis:
+class Redis(RedisServer):
     """A Redis with a password that listens on a port and on a socket file."""
 
     def __init__(self, folder: Path) -> None:
         # A socket's path has at most 107 bytes, which tests' own folders may exceed.
         self._short = tempfile.TemporaryDirectory(prefix="mesh-")
         self.socket = Path(self._short.name) / "redis.sock"
-        self._words = ["--port", str(PORT), "--bind", "127.0.0.1", "--dir", str(folder), "--save", ""]
-        self._words += [
-            "--requirepass",
-            PASSWORD,
-            "--unixsocket",
-            str(self.socket),
-            "--unixsocketperm",
-            "600",
-        ]
-        self.client = redis.Redis(port=PORT, db=3, password=PASSWORD)
-        self.start()
+        listening = ("--unixsocket", str(self.socket), "--unixsocketperm", "600")
+        super().__init__(folder, *listening, password=PASSWORD, db=3)
 
-    def start(self) -> None:
-        self._process = subprocess.Popen(["redis-server", *self._words], stdout=subprocess.DEVNULL)
-        ends = time.monotonic() + 10
-        while time.monotonic() < ends:
-            try:
-                self.client.ping()
-                return
-            except redis.RedisError:
-                time.sleep(0.02)
-        pytest.fail("redis-server did not start")
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait(10)
-        self.client.close()
+    def close(self) -> None:
+        self.kill()
+        self._short.cleanup()
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
-    if not shutil.which("redis-server"):
-        if os.environ.get("CI") == "true":
-            pytest.fail("no redis-server on the PATH")
-        pytest.skip("no redis-server on the PATH")
     made = Redis(tmp_path_factory.mktemp("redis"))
     yield made
-    made.kill()
+    made.close()
 
 
 def url(server: Redis, kind: str) -> str:
@@ -75,7 +45,7 @@ def url(server: Redis, kind: str) -> str:
     return (
         f"unix://:{secret}@{server.socket}?db=3"
         if kind == "unix"
-        else f"redis://:{secret}@127.0.0.1:{PORT}/3"
+        else f"redis://:{secret}@127.0.0.1:{server.port}/3"
     )
 
 
@@ -182,7 +152,7 @@ async def test_a_killed_redis_is_waited_for_and_gets_the_batch_again(server: Red
 
 async def test_a_wrong_password_is_said_and_waited_out(server: Redis) -> None:
     with pytest.raises(RedisError, match="WRONGPASS"):
-        await RedisLink.open(RedisAddress(port=PORT, password="wrong"))
+        await RedisLink.open(RedisAddress(port=server.port, password="wrong"))
 
 
 async def test_what_is_in_flight_fails_when_the_connection_breaks(server: Redis) -> None:

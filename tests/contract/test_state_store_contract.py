@@ -1,66 +1,23 @@
 """What every store of states promises: whoever knows more of the stream is right, and a store that is away says so."""
 
-import os
-import shutil
-import subprocess
-import time
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator
 
 import pytest
-import redis
 from redis.asyncio import Redis
 
 from ingest.telemetry.chain import AssetState
 from ingest.telemetry.state_store import TTL_S, Kept, MemoryStates, RedisStates, StateStore, StoreAway
+from tests.fakes.redis_server import RedisServer
 
-PORT = 21427
-URL = f"redis://127.0.0.1:{PORT}/0"
 PREFIX = "hyperstream:state:chain:raw:d1g"
 MANY = {f"pump-{n}": bytes([n % 256]) * n for n in range(130)}
 """More assets than one piece of a write takes; the first has no bytes."""
 
 
-class Server:
-    """A Redis server that forgets everything when it is killed."""
-
-    def __init__(self, folder: Path) -> None:
-        self._words = ["--port", str(PORT), "--bind", "127.0.0.1", "--dir", str(folder), "--save", ""]
-        self.client = redis.Redis.from_url(URL)
-        self.start()
-
-    def start(self) -> None:
-        self._process = subprocess.Popen(["redis-server", *self._words], stdout=subprocess.DEVNULL)
-        ends = time.monotonic() + 10
-        while time.monotonic() < ends:
-            try:
-                self.client.ping()
-                return
-            except redis.RedisError:
-                time.sleep(0.02)
-        pytest.fail("redis-server did not start")
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait(10)
-        self.client.close()
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    if not shutil.which("redis-server"):
-        if os.environ.get("CI") == "true":
-            pytest.fail("no redis-server on the PATH")
-        pytest.skip("no redis-server on the PATH")
-    made = Server(tmp_path_factory.mktemp("redis"))
-    yield made
-    made.kill()
-
-
 @pytest.fixture
-async def client(server: Server) -> AsyncIterator[Redis]:
+async def client(server: RedisServer) -> AsyncIterator[Redis]:
     server.client.flushall()
-    made = Redis.from_url(URL, socket_timeout=5, socket_connect_timeout=1)
+    made = Redis.from_url(server.url, socket_timeout=5, socket_connect_timeout=1)
     yield made
     await made.aclose()
 
@@ -70,9 +27,9 @@ async def store(request: pytest.FixtureRequest) -> AsyncIterator[StateStore]:
     if request.param == "memory":
         yield MemoryStates()
         return
-    server: Server = request.getfixturevalue("server")
+    server: RedisServer = request.getfixturevalue("server")
     server.client.flushall()
-    client = Redis.from_url(URL, socket_timeout=5, socket_connect_timeout=1)
+    client = Redis.from_url(server.url, socket_timeout=5, socket_connect_timeout=1)
     yield RedisStates(client, "chain:raw", "d1g")
     await client.aclose()
 
@@ -147,7 +104,7 @@ async def test_a_partition_may_be_written_after_it_was_cleared(store: StateStore
     assert await store.read(0) == Kept(3, {"new": AssetState(3, b"stream")})
 
 
-async def test_redis_gives_up_what_nobody_writes(server: Server, client: Redis) -> None:
+async def test_redis_gives_up_what_nobody_writes(server: RedisServer, client: Redis) -> None:
     await RedisStates(client, "chain:raw", "d1g").write(0, 1, {"a": b"a"})
     assert TTL_S - 60 < server.client.ttl(f"{PREFIX}:0") <= TTL_S
 
@@ -159,7 +116,7 @@ async def test_states_of_another_layout_or_stream_are_not_found(client: Redis) -
 
 
 async def test_a_writer_that_dies_between_pieces_leaves_assets_that_know_more_than_the_offset(
-    server: Server, client: Redis
+    server: RedisServer, client: Redis
 ) -> None:
     store = RedisStates(client, "chain:raw", "d1g")
     await store.write(0, 10, dict.fromkeys(MANY, b"10"))
@@ -178,7 +135,7 @@ async def test_a_writer_that_dies_between_pieces_leaves_assets_that_know_more_th
     assert {asset.state for asset in (await store.read(0)).assets.values()} == {b"20"}
 
 
-async def test_a_store_that_is_away_says_so_and_comes_back(server: Server, client: Redis) -> None:
+async def test_a_store_that_is_away_says_so_and_comes_back(server: RedisServer, client: Redis) -> None:
     store = RedisStates(client, "chain:raw", "d1g")
     await store.write(0, 1, {"a": b"a"})
     server.kill()
@@ -197,7 +154,7 @@ async def test_a_store_that_is_away_says_so_and_comes_back(server: Server, clien
     assert await store.read(0) == Kept(2, {"a": AssetState(2, b"again")})
 
 
-async def test_what_is_no_state_of_ours_is_no_answer(server: Server, client: Redis) -> None:
+async def test_what_is_no_state_of_ours_is_no_answer(server: RedisServer, client: Redis) -> None:
     server.client.set(f"{PREFIX}:0", "not a hash")
     with pytest.raises(StoreAway, match="WRONGTYPE"):
         await RedisStates(client, "chain:raw", "d1g").read(0)

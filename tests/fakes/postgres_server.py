@@ -10,23 +10,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
-import pytest
 
-PORT = 21471
+from tests.fakes.machine import free_port, missing
+
 _FOLDERS = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: int(folder.parent.name))
-
-
-def _missing(reason: str) -> None:
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 def _program(name: str) -> str:
     found = next((str(folder / name) for folder in reversed(_FOLDERS) if (folder / name).exists()), None)
     found = found or shutil.which(name)
     if found is None:
-        _missing(f"no {name} of PostgreSQL (Debian: apt-get install postgresql)")
+        missing(f"no {name} of PostgreSQL (Debian: apt-get install postgresql)")
     return str(found)
 
 
@@ -40,7 +34,8 @@ class PostgresServer:
         if self._as:
             shutil.chown(self._folder, "postgres", "postgres")
         self._do(initdb, "-D", self._data, "-U", "mesh", "-A", "trust", "-N", "-E", "UTF8")
-        options = f"-p {PORT} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self._folder}"
+        self._port = free_port()
+        options = f"-p {self._port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self._folder}"
         self._do(
             self._postgres,
             "-D",
@@ -65,7 +60,7 @@ class PostgresServer:
         name = f"mesh_{uuid.uuid4().hex[:12]}"
         self._say(f"CREATE DATABASE {name}")
         try:
-            yield f"postgresql://mesh@127.0.0.1:{PORT}/{name}"
+            yield f"postgresql://mesh@127.0.0.1:{self._port}/{name}"
         finally:
             self._say(f"DROP DATABASE {name} WITH (FORCE)")
 
@@ -74,7 +69,9 @@ class PostgresServer:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _say(self, statement: str) -> None:
-        with psycopg.connect(f"postgresql://mesh@127.0.0.1:{PORT}/postgres", autocommit=True) as connection:
+        with psycopg.connect(
+            f"postgresql://mesh@127.0.0.1:{self._port}/postgres", autocommit=True
+        ) as connection:
             connection.execute(statement)  # type: ignore[call-overload]
 
     def _do(self, *words: str) -> None:

@@ -1,7 +1,6 @@
 """A console over `console_world`, and a real Chromium that looks at it."""
 
 import contextlib
-import os
 import shutil
 import socket
 import subprocess
@@ -10,10 +9,10 @@ import time
 from pathlib import Path
 
 import httpx
-import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.fakes.console_world import World
+from tests.fakes.machine import missing
 
 ROOT = Path(__file__).resolve().parents[2]
 expect.set_options(timeout=15_000)  # machines that run tests are busy
@@ -23,10 +22,7 @@ def chromium() -> str:
     """Its path; without one the tests are skipped on a laptop and fail in CI."""
     found = shutil.which("chromium") or shutil.which("chromium-browser")
     if found is None:
-        message = "no chromium: make servers installs it (Debian: apt-get install chromium)"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
+        missing("no chromium: make servers installs it (Debian: apt-get install chromium)")
     return found
 
 

@@ -9,7 +9,9 @@ from typing import Any
 
 import httpx
 from ray_mesh import status_of, until
-from stream_servers import ROOT, missing
+from stream_servers import ROOT
+
+from tests.fakes.machine import missing
 
 PORT = 21750
 SHORT = (

@@ -11,10 +11,11 @@ import time
 from functools import cache
 from pathlib import Path
 
-import pytest
 import redis
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
+
+from tests.fakes.machine import missing, program
 
 JVM = "-XX:+PerfDisableSharedMem -XX:TieredStopAtLevel=1"
 """A broker that lives for a minute: half the processor time to start, and no file in /tmp that it waits for at every pause."""
@@ -28,13 +29,6 @@ STANDSTILL_S = 30.0
 speed: whoever measures that looks at the seconds that a wait took."""
 MEMORY_BYTES = 4 * 2**30
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def missing(reason: str) -> None:
-    """Skip on a machine that lacks something; fail in CI, which must not."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 def in_memory(folder: Path) -> Path:
@@ -136,8 +130,7 @@ class RealRedis:
     """A Redis server that writes every command to its file before it answers, so that a kill loses nothing."""
 
     def __init__(self, folder: Path, port: int) -> None:
-        if not shutil.which("redis-server"):
-            missing("no redis-server on the PATH")
+        self._program = program("redis-server", "redis-server")
         self._folder, self._port = in_memory(folder), port
         self._folder.mkdir(parents=True, exist_ok=True)
         self._process: subprocess.Popen[bytes] | None = None
@@ -153,7 +146,7 @@ class RealRedis:
             "save": "",
         }
         words = [str(word) for name, value in settings.items() for word in (f"--{name}", value)]
-        self._process = subprocess.Popen(["redis-server", *words], stdout=subprocess.DEVNULL)
+        self._process = subprocess.Popen([self._program, *words], stdout=subprocess.DEVNULL)
         ends = time.monotonic() + 15
         while True:
             try:

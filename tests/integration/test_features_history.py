@@ -1,16 +1,12 @@
 """The history on a folder and on a real S3 server: appends with offsets, reads of what was known when, tiers."""
 
 import os
-import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import boto3
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -22,44 +18,16 @@ from mesh.stores.delta_writer import DeltaWriter
 from mesh.stores.errors import OffsetsMoved, StoreFailed
 from mesh.stores.parquet_file import write_parquet
 from tests.fakes.feature_rows import AGEING, T0, a_batch, a_view, days
+from tests.fakes.s3_server import s3_bucket
 
-S3_PORT = 21820
 VIEW = a_view(tiers=AGEING)
 
 
 @pytest.fixture(scope="module")
-def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """An S3 server with one bucket."""
-    words = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(S3_PORT)]
-    server = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    url = f"http://127.0.0.1:{S3_PORT}"
-    environment = {
-        "AWS_ENDPOINT_URL": url,
-        "AWS_REGION": "us-east-1",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_ALLOW_HTTP": "true",
-    }
-    before = {name: os.environ.get(name) for name in environment}
-    os.environ.update(environment)
-    try:
-        ends = time.monotonic() + 30
-        while time.monotonic() < ends:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", S3_PORT)) == 0:
-                    break
-            time.sleep(0.1)
-        boto3.client("s3").create_bucket(Bucket="plant")
-        yield "s3://plant/features"
-    finally:
-        server.kill()
-        server.wait(10)
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+def s3() -> Iterator[str]:
+    """A folder in a bucket of an S3 server."""
+    with s3_bucket("plant") as bucket:
+        yield f"{bucket}/features"
 
 
 @pytest.fixture(params=["folder", "s3"])

@@ -14,10 +14,11 @@ from gql import Client, gql
 from gql.transport.exceptions import TransportQueryError
 from gql.transport.websockets import WebsocketsTransport
 from graphql_server import LOG, GraphqlServer, document
-from stream_servers import RealRedis, missing
+from stream_servers import RealRedis
 
 from mesh.stores.predictions import Beat, ModelWindow
 from tests.fakes.alert_events import opened
+from tests.fakes.machine import missing
 
 PORT = 21441
 HERE = Path(__file__).resolve().parent

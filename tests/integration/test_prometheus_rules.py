@@ -6,7 +6,9 @@ import subprocess
 
 import pytest
 import yaml
-from stream_servers import ROOT, missing
+from stream_servers import ROOT
+
+from tests.fakes.machine import missing
 
 FOLDER = ROOT / "observability/prometheus"
 DOCS = ROOT / "docs/observability.md"

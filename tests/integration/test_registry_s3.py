@@ -1,15 +1,9 @@
 """The registry in a bucket: conditional writes of a real S3 server, and a model served from it."""
 
-import os
-import socket
-import subprocess
-import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import boto3
 import pytest
 
 from mesh.registry import Changed, Draft, GateResult, Lineage, MemoryAudit, Registry
@@ -20,41 +14,16 @@ from mesh.registry.sources import objects_at
 from mesh.runtimes import open_runtime
 from mesh.settings import Settings
 from mesh.spec import load_mesh
+from tests.fakes.s3_server import s3_bucket
 
-S3_PORT = 21840
 ROOT = Path(__file__).resolve().parents[2]
 GOOD = GateResult("latency", "passed", 1.0, 2.0, "1.0 ms")
 
 
 @pytest.fixture(scope="module")
 def bucket() -> Iterator[str]:
-    words = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(S3_PORT)]
-    server = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    environment = {
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{S3_PORT}",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-    }
-    before = {name: os.environ.get(name) for name in environment}
-    os.environ.update(environment)
-    try:
-        ends = time.monotonic() + 30
-        while time.monotonic() < ends:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", S3_PORT)) == 0:
-                    break
-            time.sleep(0.1)
-        boto3.client("s3").create_bucket(Bucket="models")
-        yield "s3://models/plant"
-    finally:
-        server.kill()
-        server.wait(10)
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+    with s3_bucket("models") as url:
+        yield f"{url}/plant"
 
 
 def draft(model: bytes) -> Draft:

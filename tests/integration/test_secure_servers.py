@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import shutil
 import socket
 import subprocess
 import time
@@ -19,6 +18,7 @@ from mesh.embedded.kafka import answers
 from mesh.embedded.redis_server import answers_at
 from mesh.security.redacted import shown_url
 from tests.fakes.authority import Authority
+from tests.fakes.machine import free_port, program
 
 PORT = 23190
 EMPTY = '""'
@@ -69,14 +69,11 @@ def test_kafka_by_certificate(kafka, monkeypatch):
 
 @pytest.fixture(scope="module")
 def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Authority]]:
-    program = shutil.which("redis-server")
-    if program is None:
-        pytest.skip("no redis-server: make servers installs Debian's")
+    server = program("redis-server", "redis-server")
     folder = tmp_path_factory.mktemp("redis")
     ours = Authority(folder)
     pair = ours.server()
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     options = {
         "port": "0", "tls-port": str(port), "tls-cert-file": pair.certificate, "tls-key-file": pair.key,
         "tls-ca-cert-file": ours.file, "tls-auth-clients": "yes", "save": "", "bind": "127.0.0.1", "dir": str(folder),
@@ -88,7 +85,7 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Autho
     (folder / "redis.conf").write_text(
         "\n".join((*(f"{name} {value or EMPTY}" for name, value in options.items()), *users))
     )
-    process = subprocess.Popen([program, str(folder / "redis.conf")], stdout=subprocess.DEVNULL)
+    process = subprocess.Popen([server, str(folder / "redis.conf")], stdout=subprocess.DEVNULL)
     until = time.monotonic() + 10
     while time.monotonic() < until and process.poll() is None:
         with socket.socket() as probe:

@@ -8,23 +8,19 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import pytest
 import yaml
+
+from tests.fakes.machine import missing
 
 ROOT = Path(__file__).resolve().parents[3]
 OVERLAYS = ("dev", "production")
 SCHEMAS = Path(os.environ.get("MESH_SHARED", ROOT.parent / "shared")) / "schemas"
 
 
-def absent(what: str) -> None:
-    """Skip on a laptop, fail in CI."""
-    (pytest.fail if os.environ.get("CI") else pytest.skip)(what)
-
-
 @cache
 def built(overlay: str) -> tuple[dict, ...]:
     if shutil.which("kubectl") is None:
-        absent("kubectl is not installed (Debian: apt-get install kubernetes-client)")
+        missing("kubectl is not installed (Debian: apt-get install kubernetes-client)")
     done = subprocess.run(
         ["kubectl", "kustomize", str(ROOT / "k8s" / "overlays" / overlay)],
         capture_output=True,

@@ -6,7 +6,9 @@ import jsonschema
 import kubernetes_validate
 import pytest
 import yaml
-from overlays import OVERLAYS, SCHEMAS, absent, built
+from overlays import OVERLAYS, SCHEMAS, built
+
+from tests.fakes.machine import missing
 
 KUBERNETES = "1.34"
 CRDS = {
@@ -62,7 +64,7 @@ def validator(kind: str, version: str) -> jsonschema.Draft7Validator:
 def crd_schema(kind: str, version: str) -> dict:
     path = SCHEMAS / CRDS[kind]
     if not path.exists():
-        absent(f"{path} is not here: set MESH_SHARED to a folder that holds schemas/")
+        missing(f"{path} is not here: set MESH_SHARED to a folder that holds schemas/")
     crd = yaml.load(path.read_text(), Loader=yaml.CSafeLoader)
     found = next(v["schema"]["openAPIV3Schema"] for v in crd["spec"]["versions"] if v["name"] == version)
     made = closed(found)
