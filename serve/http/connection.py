@@ -6,20 +6,18 @@ than parsing, asking and answering it. No timer is armed here: the server's swee
 
 import asyncio
 import time
-import urllib.parse
 from collections import deque
-from functools import lru_cache
 from typing import Final, cast
 
 import httptools
 
 from serve.http.body import announced
-from serve.http.certificate import CERTIFICATE, PeerCertificate, certificate_of
+from serve.http.certificate import PeerCertificate, certificate_of
 from serve.http.errors import Headers, HttpRefusal
 from serve.http.exchanges import AsgiExchange, Exchange, InferExchange
-from serve.http.infer_route import Scope
 from serve.http.lane import Lane
 from serve.http.responses import Response, refusal_response, write_head
+from serve.http.scope import http_scope, split_target
 from serve.oip.tensors import Buffer
 
 _JOIN_BYTES: Final = 131_072
@@ -27,8 +25,6 @@ _JOIN_BYTES: Final = 131_072
 
 _LINGER_S: Final = 2.0
 """How long the rest of a refused request is read and dropped, so that the client gets to see why."""
-
-_ASGI: Final = {"version": "3.0", "spec_version": "2.3"}
 
 
 class Connection(asyncio.Protocol):
@@ -38,7 +34,6 @@ class Connection(asyncio.Protocol):
         self.lane = lane
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
-        self._secure = False
         self.certificate: PeerCertificate | None = None
         self._exchanges: deque[Exchange] = deque()
         self._url = b""
@@ -60,7 +55,6 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection, or refuse it where there are too many."""
         self._transport = cast("asyncio.Transport", transport)
-        self._secure = transport.get_extra_info("sslcontext") is not None
         self.certificate = certificate_of(transport)
         lane = self.lane
         lane.connections.add(self)
@@ -133,15 +127,15 @@ class Connection(asyncio.Protocol):
         if self._deaf:
             return
         parser = self._parser
-        path, raw_path, query = _split_url(self._url)
+        target = split_target(self._url)
         method = parser.get_method()
         keep_alive = parser.should_keep_alive() and parser.get_http_version() == "1.1"
-        target = self.lane.app.target(path) if method == b"POST" else None
+        asked = self.lane.app.target(target.path) if method == b"POST" else None
         exchange: Exchange
-        if target is not None:
-            exchange = InferExchange(self, target, self._headers, keep_alive=keep_alive)
+        if asked is not None:
+            exchange = InferExchange(self, asked, self._headers, keep_alive=keep_alive)
         else:
-            scope = self._scope(method.decode("ascii"), path, raw_path, query)
+            scope = http_scope(parser, target, self._headers, self._transport, self.certificate)
             exchange = AsgiExchange(self, scope, keep_alive=keep_alive)
         upgrade = parser.should_upgrade()
         refusal = exchange.refusal() or (_unmeasured(self._headers) if upgrade else None)
@@ -325,32 +319,6 @@ class Connection(asyncio.Protocol):
             self._upgrade_left -= len(piece)
             if not self._upgrade_left:
                 self._completed()
-
-    def _scope(self, method: str, path: str, raw_path: bytes, query: bytes) -> Scope:
-        transport = self._transport
-        return {
-            "type": "http",
-            "asgi": _ASGI,
-            "http_version": self._parser.get_http_version(),
-            "method": method,
-            "scheme": "https" if self._secure else "http",
-            "path": path,
-            "raw_path": raw_path,
-            "query_string": query,
-            "root_path": "",
-            "headers": self._headers,
-            CERTIFICATE: self.certificate,
-            "client": None if transport is None else transport.get_extra_info("peername"),
-            "server": None if transport is None else transport.get_extra_info("sockname"),
-        }
-
-
-@lru_cache(maxsize=512)
-def _split_url(url: bytes) -> tuple[str, bytes, bytes]:
-    """Path as text, path as sent, and query; remembered, because clients ask the same again and again."""
-    parsed = httptools.parse_url(url)
-    path = (parsed.path or b"/").decode("ascii")
-    return urllib.parse.unquote(path) if "%" in path else path, parsed.path or b"/", parsed.query or b""
 
 
 def _unmeasured(headers: Headers) -> HttpRefusal | None:
