@@ -56,27 +56,8 @@ PARTS = (
     "rollouts",
     "scaling",
 )
-DEFAULT = (
-    "routing",
-    "http",
-    "stream",
-    "latency",
-    "tensor",
-    "telemetry",
-    "telemetry-live",
-    "gpu",
-    "memory",
-    "alerts",
-    "access",
-    "records",
-    "review",
-    "console",
-    "graphql",
-    "quality",
-    "tracing",
-    "rollouts",
-    "scaling",
-)
+DEFAULT = tuple(part for part in PARTS if not part.startswith("stream-"))
+"""Without the parts that `stream` has in it."""
 
 
 def run_part(part: str, rounds: int, seconds: int, console: Console) -> list[Row]:

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,26 +23,10 @@ from tests.fakes.feature_rows import COLUMNS, T0, a_batch, a_record, a_view
 
 pytestmark = [pytest.mark.kafka, pytest.mark.redis, pytest.mark.slow]
 
-KAFKA_PORT, REDIS_PORT, METRICS_PORT = 21830, 21840, 21850
+METRICS_PORT = 21850
 ASSETS, STEPS = 20, 200
 ROWS = 5_000
 VIEW = a_view()
-
-
-@pytest.fixture(scope="module")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealKafka]:
-    server = RealKafka(tmp_path_factory.mktemp("kafka") / "cluster", KAFKA_PORT)
-    server.start()
-    yield server
-    server.kill()
-
-
-@pytest.fixture(scope="module")
-def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealRedis]:
-    server = RealRedis(tmp_path_factory.mktemp("redis"), REDIS_PORT)
-    server.start()
-    yield server
-    server.kill()
 
 
 class Plant:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 
 import numpy as np
@@ -27,25 +27,8 @@ from mesh.telemetry.recorder import Recorder
 
 pytestmark = [pytest.mark.kafka, pytest.mark.redis, pytest.mark.slow]
 
-KAFKA_PORT, REDIS_PORT = 21410, 21420
 CLIENT = {"session.timeout.ms": "6000", "heartbeat.interval.ms": "1000"}
 CONFIG = IngestConfig(batch_records=200, commit_interval_s=0.1, log_records=1_000_000, client=CLIENT)
-
-
-@pytest.fixture(scope="module")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealKafka]:
-    server = RealKafka(tmp_path_factory.mktemp("kafka") / "cluster", KAFKA_PORT)
-    server.start()
-    yield server
-    server.kill()
-
-
-@pytest.fixture(scope="module")
-def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealRedis]:
-    server = RealRedis(tmp_path_factory.mktemp("redis"), REDIS_PORT)
-    server.start()
-    yield server
-    server.kill()
 
 
 class Stream:

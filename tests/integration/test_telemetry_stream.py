@@ -25,7 +25,6 @@ from mesh.spec import load_telemetry
 
 pytestmark = [pytest.mark.kafka, pytest.mark.redis, pytest.mark.slow]
 
-KAFKA_PORT, REDIS_PORT = 21610, 21620
 ASSETS, SECONDS = 24, 600
 BEGAN_MS = 1_760_000_000_000
 TELEMETRY = """
@@ -35,22 +34,6 @@ sensors:
   flow: {unit: L/min, low: 0, high: 200, group: heat, denoise: [wavelet]}
   speed: {low: 0, high: 3000}
 """
-
-
-@pytest.fixture(scope="module")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealKafka]:
-    server = RealKafka(tmp_path_factory.mktemp("kafka") / "cluster", KAFKA_PORT)
-    server.start()
-    yield server
-    server.kill()
-
-
-@pytest.fixture(scope="module")
-def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealRedis]:
-    server = RealRedis(tmp_path_factory.mktemp("redis"), REDIS_PORT)
-    server.start()
-    yield server
-    server.kill()
 
 
 @dataclass(frozen=True)
