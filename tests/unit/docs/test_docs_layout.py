@@ -53,6 +53,7 @@ def test_keys_say_each_bound_once_and_leave_meanings_room() -> None:
     assert not [row[0] for row in rows if "≥" in row[1] and ">" in row[1]]
     assert not [row[0] for row in rows if len(row[2]) > 62 or "any" in row[1].split()]
     assert r"\|" not in keys_page()
+    assert "whole number ≥\u00a01 " in keys_page()
 
 
 def test_not_ready_is_no_wrong_parameter() -> None:
