@@ -10,6 +10,8 @@ from mkdocs.structure.pages import Page
 
 _BESIDE = {"CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md"}
 _MARK = re.compile(r'^( *```+[^\n]*?) notest="[^"]*"', re.MULTILINE)
+_SHORT_CODE = re.compile(r"<code>([^<\n]*)</code>")
+_OPTION = re.compile(r"(?<!\S)--?[a-z][\w-]*")
 _NAMED_BY_FILE = re.compile(r"\[(?P<name>[\w/-]+\.md)\]\((?P<target>[^)#]+\.md)(?P<anchor>#[^)]*)?\)")
 
 
@@ -33,6 +35,16 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         return f"[{title}]({link['target']}{link['anchor'] or ''})"
 
     return _NAMED_BY_FILE.sub(titled, without_marks(markdown))
+
+
+def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:  # noqa: ARG001
+    """An option of a command stays on one line: a browser would break it after its hyphens."""
+    return _SHORT_CODE.sub(lambda code: f"<code>{whole_options(code[1])}</code>", html)
+
+
+def whole_options(code: str) -> str:
+    """With each option in a span that is not broken (assets/site.css)."""
+    return _OPTION.sub(lambda option: f'<span class="whole">{option[0]}</span>', code)
 
 
 def without_marks(markdown: str) -> str:

@@ -71,11 +71,11 @@ class LevelsEntry(Strict):
     """When the chain does less."""
 
     behind_ms: tuple[Count, Count, Count] = (1_000, 3_000, 600_000)
-    """L1, L2 and L3 begin when readings are this old as they arrive."""
+    """L1, L2 and L3 begin when readings waited this long in Kafka, or decisions on them took this long."""
     recover: Annotated[float, Field(strict=True, gt=0, lt=1)] = 0.5
-    """A level ends once readings are younger than this part of what began it."""
+    """A level ends once waiting and deciding take less than this part of what began it."""
     hold_ms: Count = 10_000
-    """For so long they must have been."""
+    """For so long they must have done so."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

@@ -92,7 +92,7 @@ class EndpointEntry(Strict):
     fallback: Text | None = None
     """The model that answers rows for which no route has an answer."""
     variants_allowed: Flag = False
-    """Honour the header or metadata `x-mesh-variant: canary|primary`."""
+    """Honour the header or metadata `x-mesh-variant: canary` or `primary`."""
 
     def table(self, endpoint: str, whens: Iterable[When]) -> RouteTable:
         """The same, for the rest of the mesh; `whens` are the routes' compiled conditions."""

@@ -37,7 +37,6 @@ UNITS: Final = (
     ("paused", "partitions"),
     ("lost", "partitions"),
     ("entities", "entities"),
-    ("traces_dropped", "spans"),
     ("traces", "requests and batches"),
     ("digests", "digests"),
     ("alert", "alerts"),

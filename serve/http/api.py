@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from mesh.errors import MeshError
-from serve.api.errors import BAD, Responses, missing
+from serve.api.errors import BAD, ApiError, Responses, missing
 from serve.http.body import read_body
 from serve.http.errors import HttpRefusal, error_body, refusal_of
 from serve.http.openapi import DESCRIPTION, document
@@ -102,6 +102,9 @@ def _answer_errors(api: FastAPI) -> None:
         return _error(500, f"internal error at {request.url.path}")
 
 
+_NOT_READY: Final[Responses] = {400: {"model": ApiError, "description": "Not ready; the message says which"}}
+
+
 def _add_server_routes(api: FastAPI, inference: Inference) -> None:
     mesh = inference.mesh
 
@@ -132,7 +135,7 @@ def _add_server_routes(api: FastAPI, inference: Inference) -> None:
         """200 while the process serves."""
         return {"live": True}
 
-    @api.get("/v2/health/ready", tags=["health"], summary="Can every model answer?", responses=BAD)
+    @api.get("/v2/health/ready", tags=["health"], summary="Can every model answer?", responses=_NOT_READY)
     async def ready() -> Response:
         """200 when every endpoint is ready, else 400, as Triton has it."""
         waiting = [name for name in mesh.endpoints if not mesh.ready(name)]
@@ -168,7 +171,12 @@ def _add_model_routes(api: FastAPI, inference: Inference, prefix: str) -> None:
         """Inputs and outputs; -1 stands for any size."""
         return model_metadata(inference, name, version)
 
-    @api.get(f"{prefix}/ready", tags=["models"], summary="Can this model answer?", responses=_NAMED)
+    @api.get(
+        f"{prefix}/ready",
+        tags=["models"],
+        summary="Can this model answer?",
+        responses={**_NAMED, **_NOT_READY},
+    )
     async def ready(name: str, version: str = "") -> Response:
         """200 when every model behind the name has a replica, else 400, as Triton has it."""
         name = inference.resolve(name, version)

@@ -59,6 +59,8 @@ def _options(command: Any) -> Iterator[tuple[str, str, str]]:
 
 
 def _default(one: Any) -> str:
+    if one.required:
+        return "required"
     value = one.default
     if callable(value) or value in (None, False, "", (), []):
         return ""

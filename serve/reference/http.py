@@ -99,7 +99,8 @@ def _operation(
 
 def _sentence(operation: Mapping[str, Any]) -> str:
     summary, text = operation.get("summary", ""), operation.get("description", "")
-    return f"**{summary}** {' '.join(text.split())}".strip()
+    end = "" if not text or summary.endswith("?") else "."
+    return f"**{summary}{end}** {' '.join(text.split())}".strip()
 
 
 def _body(operation: Mapping[str, Any], document: Mapping[str, Any]) -> list[str]:

@@ -21,6 +21,10 @@ _BOUNDS: Final[Mapping[str, str]] = {
     "maximum": "≤",
     "exclusiveMaximum": "<",
 }
+_TIED: Final = "\u00a0"
+"""A space at which no line ends: a sign and its number belong together."""
+_WIDE: Final = 60
+"""Letters; a wider default would leave the column of meanings no room."""
 
 Schema = Mapping[str, Any]
 
@@ -52,8 +56,10 @@ def _keys(schema: Schema) -> list[str]:
     required = set(schema.get("required", ()))
     rows = []
     for key, value in schema.get("properties", {}).items():
-        default = "required" if key in required else _default(value)
-        rows.append((f"`{key}`", _kind(value), default, value.get("description", "")))
+        default, said = "required" if key in required else _default(value), value.get("description", "")
+        if len(default) > _WIDE:
+            default, said = "see meaning", f"{said} By default {default}."
+        rows.append((f"`{key}`", _kind(value), default, said))
     return table(("key", "what", "default", "meaning"), rows)
 
 
@@ -98,14 +104,20 @@ def _kind(value: Schema) -> str:
 def _plain(value: Schema) -> str:
     kind = value.get("type", "any")
     if kind == "array":
-        return f"list of {_kind(value.get('items', {}))}"
+        every: Schema = value.get("items") or next(iter(value.get("prefixItems", ())), {})
+        return f"list of {_kind(every)}"
     if kind == "object" and isinstance(value.get("additionalProperties"), dict):
         return f"name to {_kind(value['additionalProperties'])}"
-    bounds = " ".join(f"{sign} {value[key]}" for key, sign in _BOUNDS.items() if key in value)
+    bounds = " ".join(f"{sign}{_TIED}{value[key]}" for key, sign in _BOUNDS.items() if _tells(key, value))
     words = {"string": "text", "integer": "whole number", "boolean": "true or false", "object": "mapping"}
     if _is_time(value):
         return "time, such as `30s`"
     return f"{words.get(kind, kind)} {bounds}".strip()
+
+
+def _tells(key: str, value: Schema) -> bool:
+    """Whether this bound says something: ≥ 0 does not beside > 0."""
+    return key in value and value.get(f"exclusive{key.capitalize()}") != value[key]
 
 
 def _readable(title: str) -> str:

@@ -1,5 +1,6 @@
 """Headings, cells and tables of Markdown."""
 
+import re
 from collections.abc import Iterable, Sequence
 
 
@@ -9,8 +10,8 @@ def made(title: str, source: str, lead: str) -> list[str]:
 
 
 def cell(text: object) -> str:
-    """Text that stays within a cell: no line ends, no bare bars."""
-    return " ".join(str(text).split()).replace("|", "\\|")
+    """Text that stays within a cell: no line ends, no bare bars. Spaces at which no line ends stay."""
+    return re.sub(r"[ \t\n]+", " ", str(text)).strip().replace("|", "\\|")
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
