@@ -6,18 +6,15 @@ oldest first: people could not have looked at it either.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 
 import msgspec
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ResponseError
 
-from mesh.errors import StoreAway
 from mesh.review.values import Candidate
+from mesh.stores.redis_client import bounded_client, store_guard
 
 KEY: Final = "{hyperstream:review}:candidates"
 GROUP: Final = "review"
@@ -64,9 +61,7 @@ class RedisCandidates:
 
     def __init__(self, url: str, consumer: str = "", key: str = KEY, kept: int = KEPT) -> None:
         """`consumer` names this reader in the group; a mere writer needs none."""
-        self._redis: Any = Redis.from_url(
-            url, socket_timeout=ANSWER_S, socket_connect_timeout=1.0, retry=Retry(NoBackoff(), 1)
-        )
+        self._redis = bounded_client(url, answer_s=ANSWER_S)
         self._consumer, self._key, self._kept = consumer, key, kept
 
     async def offer(self, candidates: Sequence[Candidate]) -> None:
@@ -125,9 +120,5 @@ class RedisCandidates:
         return read
 
 
-@asynccontextmanager
-async def _guarded() -> AsyncIterator[None]:
-    try:
-        yield
-    except (RedisError, OSError) as error:
-        raise StoreAway("the review feed", f"Redis at REDIS_URL: {error or type(error).__name__}") from error
+def _guarded() -> AbstractAsyncContextManager[None]:
+    return store_guard("the review feed")

@@ -2,22 +2,19 @@
 
 import asyncio
 from collections.abc import Awaitable, Sequence
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
-import redis.asyncio as aioredis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
 
 from mesh.stores.errors import OnlineAway
 from mesh.stores.online import newest_rows
 from mesh.stores.online_codec import pack, unpack
+from mesh.stores.redis_client import bounded_client
 from mesh.stores.rows import FeatureBatch, OnlineRow
 from mesh.stores.views import FeatureView
 
 PREFIX: Final = "hyperstream:features"
 TIMEOUT_S: Final = 2.0
-CONNECTIONS: Final = 8
 _SLICE: Final = 2_000
 """Rows of one round trip."""
 
@@ -36,17 +33,12 @@ class RedisOnlineStore:
     """An `OnlineStore` on one Redis; nothing is connected before the first use. Belongs to one event loop."""
 
     def __init__(self, url: str, timeout_s: float = TIMEOUT_S) -> None:
-        """`url` as in REDIS_URL; a call that takes longer than `timeout_s` has failed."""
+        """`url` as in REDIS_URL; a call that takes longer than `timeout_s` has failed.
+
+        Raises `InvalidConfig` for a URL that is none.
+        """
         self._timeout_s = timeout_s
-        pool = aioredis.BlockingConnectionPool.from_url(
-            url,
-            max_connections=CONNECTIONS,
-            timeout=timeout_s,
-            socket_timeout=timeout_s,
-            # Once, for a connection that Redis has closed meanwhile; whoever asks knows best when to ask again.
-            retry=Retry(NoBackoff(), 1),
-        )
-        self._redis: Any = aioredis.Redis(connection_pool=pool)
+        self._redis = bounded_client(url, answer_s=timeout_s)
         self._digest = ""
 
     async def write(self, view: FeatureView, batch: FeatureBatch) -> int:

@@ -1,18 +1,13 @@
 """Heartbeats in one Redis hash, each stamped with Redis' own clock, so that the clocks of hosts need not agree."""
 
-import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from typing import Any, Final
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Final
 
 import msgspec
-import redis.asyncio as aioredis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 
-from mesh.errors import InvalidConfig, StoreAway
 from mesh.stores.predictions.beats import Beat, Heard
+from mesh.stores.redis_client import bounded_client, store_guard
 
 TIMEOUT_S: Final = 2.0
 KEPT_S: Final = 3_600
@@ -39,18 +34,7 @@ class RedisBeats:
 
     def __init__(self, url: str, channel: str) -> None:
         """`url` as in REDIS_URL, `channel` as in ML_STREAM_REDIS_CHANNEL. `InvalidConfig` for a URL that is none."""
-        try:
-            pool = aioredis.BlockingConnectionPool.from_url(
-                url,
-                max_connections=2,
-                timeout=TIMEOUT_S,
-                socket_connect_timeout=TIMEOUT_S,
-                socket_timeout=TIMEOUT_S,
-                retry=Retry(NoBackoff(), 1),
-            )
-        except ValueError as error:
-            raise InvalidConfig("environment", 0, "REDIS_URL", str(error)) from None
-        self._redis: Any = aioredis.Redis.from_pool(pool)
+        self._redis = bounded_client(url, answer_s=TIMEOUT_S, connections=2)
         self._script = self._redis.register_script(_BEAT)
         self._key = f"{channel}:heartbeats"
 
@@ -74,14 +58,8 @@ class RedisBeats:
         await self._redis.aclose()
 
 
-@asynccontextmanager
-async def _guarded() -> AsyncIterator[None]:
-    try:
-        async with asyncio.timeout(TIMEOUT_S):
-            yield
-    except (RedisError, OSError, TimeoutError) as error:
-        reason = str(error) or type(error).__name__
-        raise StoreAway("the store of heartbeats", f"Redis at REDIS_URL: {reason}") from error
+def _guarded() -> AbstractAsyncContextManager[None]:
+    return store_guard("the store of heartbeats", TIMEOUT_S)
 
 
 def _heard(said: bytes, now: float) -> Heard | None:

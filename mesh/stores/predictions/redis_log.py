@@ -1,24 +1,16 @@
 """The log in Redis: a stream that ingest appends to and trims, one field an entry."""
 
-import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
-
-from mesh.errors import InvalidConfig, StoreAway
 from mesh.stores.predictions.entry import BEGINNING, Entry, Slice, place
+from mesh.stores.redis_client import bounded_client, store_guard
 
-CONNECT_S: Final = 1.0
 ANSWER_S: Final = 5.0
 BLOCK_MS: Final = 1_000
 READ_ENTRIES: Final = 500
 """Entries of one read of the tail: about two milliseconds of work."""
-CONNECTIONS: Final = 8
 
 
 class RedisLog:
@@ -26,18 +18,7 @@ class RedisLog:
 
     def __init__(self, url: str, channel: str) -> None:
         """`url` as in REDIS_URL, `channel` as in ML_STREAM_REDIS_CHANNEL. `InvalidConfig` for a URL that is none."""
-        try:
-            pool = BlockingConnectionPool.from_url(
-                url,
-                max_connections=CONNECTIONS,
-                timeout=ANSWER_S,
-                socket_connect_timeout=CONNECT_S,
-                socket_timeout=ANSWER_S,
-                retry=Retry(NoBackoff(), 1),  # a connection that Redis closed while it was idle
-            )
-        except ValueError as error:
-            raise InvalidConfig("environment", 0, "REDIS_URL", str(error)) from None
-        self._redis: Any = Redis.from_pool(pool)
+        self._redis = bounded_client(url, answer_s=ANSWER_S)
         self._key = f"{channel}:log"
 
     async def newest(self) -> str:
@@ -75,15 +56,9 @@ class RedisLog:
         await self._redis.aclose()
 
 
-@asynccontextmanager
-async def guarded() -> AsyncIterator[None]:
-    """Whatever Redis does not do in time is `StoreAway`: the caller may try again."""
-    try:
-        async with asyncio.timeout(ANSWER_S + BLOCK_MS / 1e3):
-            yield
-    except (RedisError, OSError, TimeoutError) as error:
-        reason = str(error) or type(error).__name__
-        raise StoreAway("the log of predictions", f"Redis at REDIS_URL: {reason}") from error
+def guarded() -> AbstractAsyncContextManager[None]:
+    """See `store_guard`; a read of the tail may wait."""
+    return store_guard("the log of predictions", ANSWER_S + BLOCK_MS / 1e3)
 
 
 def _of_stream(found: Any) -> Sequence[tuple[bytes, dict[bytes, bytes]]]:
