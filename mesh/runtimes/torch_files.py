@@ -6,6 +6,7 @@ import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +19,7 @@ from mesh.routing.datatypes import DATATYPE_OF
 from mesh.routing.types import TensorSpec
 from mesh.runtimes.base import Artifact
 from mesh.runtimes.loading import file_of
-from mesh.runtimes.untrusted import exported_dangers, script_dangers
+from mesh.runtimes.untrusted import Member, exported_dangers, script_dangers, zipped
 
 _FORCE: Final = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
 
@@ -43,13 +44,16 @@ def read_torch_file(artifact: Artifact, device: str) -> TorchFile:
     path = file_of(artifact, "a TorchScript file or a torch.export file (.pt2)")
     try:
         with zipfile.ZipFile(path) as file:
-            names = file.namelist()
-            script = any("/code/" in name for name in names)
+            members = [*zipped(file), *_as_torch_finds(path)]
+            script = any("/code/" in f"/{member.name}" for member in members)
             exported = any(
-                name.endswith(("archive_format", "serialized_exported_program.json")) for name in names
+                member.name.endswith(("archive_format", "serialized_exported_program.json"))
+                for member in members
             )
             if not artifact.trusted:
-                _refuse_dangers(artifact, path, script_dangers(file) if script else exported_dangers(file))
+                _refuse_dangers(
+                    artifact, path, script_dangers(members) if script else exported_dangers(members)
+                )
     except zipfile.BadZipFile:
         raise _neither(artifact, path) from None
     if script:
@@ -57,6 +61,17 @@ def read_torch_file(artifact: Artifact, device: str) -> TorchFile:
     if exported:
         return _read_exported(artifact, path, device)
     raise _neither(artifact, path)
+
+
+def _as_torch_finds(path: Path) -> Iterator[Member]:
+    """The archive's entries by torch's own reader, which an archive can be made to tell others than Python's.
+
+    None where it reads nothing: what is then loaded, if anything is, is read by Python's.
+    """
+    with contextlib.suppress(RuntimeError):
+        reader = torch._C.PyTorchFileReader(str(path))  # noqa: SLF001 - what torch.load and torch.export read with
+        for name in reader.get_all_records():
+            yield Member(name.lower(), partial(reader.get_record, name))
 
 
 def _refuse_dangers(artifact: Artifact, path: Path, dangers: Iterator[str]) -> None:
