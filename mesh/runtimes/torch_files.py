@@ -130,8 +130,11 @@ def _read_exported(artifact: Artifact, path: Path, device: str) -> TorchFile:
     )
     positional = spec.in_spec.child(0).num_children
     keywords = tuple(spec.in_spec.child(1).context)
+    dtypes = [values[name].dtype for name in signature.user_inputs]
 
-    def call(*tensors: torch.Tensor) -> Any:
+    def call(*given: torch.Tensor) -> Any:
+        # Only bfloat16 comes as another dtype: as FP32, see `_spec`.
+        tensors = [tensor.to(dtype) for tensor, dtype in zip(given, dtypes, strict=True)]
         return module(*tensors[:positional], **dict(zip(keywords, tensors[positional:], strict=True)))
 
     return TorchFile(call, inputs, outputs, tuple(signature.user_inputs), ())
