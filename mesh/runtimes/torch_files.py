@@ -1,6 +1,7 @@
 """Reading the two kinds of file that PyTorch models come in: TorchScript and torch.export."""
 
 import contextlib
+import io
 import os
 import warnings
 import zipfile
@@ -18,8 +19,12 @@ from mesh.errors import ArtifactError
 from mesh.routing.datatypes import DATATYPE_OF
 from mesh.routing.types import TensorSpec
 from mesh.runtimes.base import Artifact
+from mesh.runtimes.digest import checked_bytes
 from mesh.runtimes.loading import file_of
 from mesh.runtimes.untrusted import Member, exported_dangers, script_dangers, zipped
+
+Source = str | io.BytesIO
+"""A file by its path, or its bytes."""
 
 _FORCE: Final = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
 
@@ -42,9 +47,10 @@ class TorchFile:
 def read_torch_file(artifact: Artifact, device: str) -> TorchFile:
     """Load the file on `device`; which kind it is, its content says and not its name."""
     path = file_of(artifact, "a TorchScript file or a torch.export file (.pt2)")
+    opened = _source(artifact, path)
     try:
-        with zipfile.ZipFile(path) as file:
-            members = [*zipped(file), *_as_torch_finds(path)]
+        with zipfile.ZipFile(opened()) as file:
+            members = [*zipped(file), *_as_torch_finds(opened())]
             script = any("/code/" in f"/{member.name}" for member in members)
             exported = any(
                 member.name.endswith(("archive_format", "serialized_exported_program.json"))
@@ -57,19 +63,27 @@ def read_torch_file(artifact: Artifact, device: str) -> TorchFile:
     except zipfile.BadZipFile:
         raise _neither(artifact, path) from None
     if script:
-        return _read_script(path, device)
+        return _read_script(opened(), device)
     if exported:
-        return _read_exported(artifact, path, device)
+        return _read_exported(artifact, opened(), device)
     raise _neither(artifact, path)
 
 
-def _as_torch_finds(path: Path) -> Iterator[Member]:
+def _source(artifact: Artifact, path: Path) -> Callable[[], Source]:
+    """What to read the file from, each time anew: where it has a digest, the bytes that were checked."""
+    if artifact.sha256 is None:
+        return lambda: str(path)
+    data = checked_bytes(artifact, path)
+    return lambda: io.BytesIO(data)
+
+
+def _as_torch_finds(source: Source) -> Iterator[Member]:
     """The archive's entries by torch's own reader, which an archive can be made to tell others than Python's.
 
     None where it reads nothing: what is then loaded, if anything is, is read by Python's.
     """
     with contextlib.suppress(RuntimeError):
-        reader = torch._C.PyTorchFileReader(str(path))  # noqa: SLF001 - what torch.load and torch.export read with
+        reader = torch._C.PyTorchFileReader(source)  # noqa: SLF001 - what torch.load and torch.export read with
         for name in reader.get_all_records():
             yield Member(name.lower(), partial(reader.get_record, name))
 
@@ -105,19 +119,19 @@ def _neither(artifact: Artifact, path: Path) -> ArtifactError:
     )
 
 
-def _read_script(path: Path, device: str) -> TorchFile:
+def _read_script(source: Source, device: str) -> TorchFile:
     with warnings.catch_warnings():
         # torch calls TorchScript deprecated; who serves such a file may not be who can change it.
         warnings.simplefilter("ignore", DeprecationWarning)
-        module = torch.jit.load(str(path), map_location=device).eval()
+        module = torch.jit.load(source, map_location=device).eval()
     arguments = tuple(argument.name for argument in module.forward.schema.arguments[1:])
     widths = dict.fromkeys(int(weights.shape[1]) for weights in module.parameters() if weights.dim() == 2)
     return TorchFile(module, (), (), arguments, tuple(widths))
 
 
-def _read_exported(artifact: Artifact, path: Path, device: str) -> TorchFile:
+def _read_exported(artifact: Artifact, source: Source, device: str) -> TorchFile:
     with _weights_only(trusted=artifact.trusted):
-        program = move_to_device_pass(torch.export.load(str(path)), device)
+        program = move_to_device_pass(torch.export.load(source), device)
     module = program.module()
     values = {node.name: node.meta["val"] for node in program.graph.nodes if "val" in node.meta}
     signature, spec = program.graph_signature, program.call_spec

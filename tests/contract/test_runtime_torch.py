@@ -101,7 +101,7 @@ def scripted(folder: Path, forward: str) -> str:
     "forward",
     [
         "def forward(self, a: Tensor, b: Tensor, scale: float = 1.0):\n    return (a - b) * scale",
-        "def forward(self, a: Tensor, m: Optional[Tensor] = None, b: Optional[Tensor] = None):\n    return a if b is None else a - b",
+        "def forward(self, a: Tensor, m: int = 1, b: Optional[Tensor] = None):\n    return a if b is None else a - b",
     ],
     ids=["last", "between"],
 )
