@@ -49,12 +49,13 @@ class Scorer:
         """Moving average of the runtime's time in calls that did not raise; infinite before the first."""
         return self._seconds
 
-    def score(self, tensors: Tensors) -> Scored:
+    def score(self, tensors: Tensors, deadline: float | None = None) -> Scored:
         """What the model says of these N rows; N = 0 is answered without asking it.
 
         A row that raises alone is in `failed` and harms no other. Outputs of the wrong kind fail all rows.
-        Raises `InvalidInput` where the tensors do not fit the signature, and passes on a runtime's own
-        `MeshError` (a remote model that is away) and `MemoryError`.
+        Raises `InvalidInput` where the tensors do not fit the signature, `DeadlineExceeded` where rows that raise are not
+        found by `deadline` (`time.monotonic`), and passes on a runtime's own `MeshError` (a remote model that is away) and
+        `MemoryError`.
         """
         mismatch = first_mismatch(self._whole, tensors)
         if mismatch is not None:
@@ -69,7 +70,7 @@ class Scorer:
         except (MeshError, MemoryError):
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, some row is at fault
-            return self._scored_by_halves(tensors, rows, error)
+            return self._scored_by_halves(tensors, rows, error, deadline)
 
     def warm_up(self, sizes: Sequence[int] = (1, 64)) -> None:
         """Call the model with zeros of each size, so that the first caller does not pay for compiling.
@@ -113,9 +114,11 @@ class Scorer:
             confidence[list(failed)] = np.nan  # ours to write: `joined` made the array that it came from
         return Scored(outputs, confidence, self._artifact.version, failed)
 
-    def _scored_by_halves(self, tensors: Tensors, rows: int, error: Exception) -> Scored:
+    def _scored_by_halves(
+        self, tensors: Tensors, rows: int, error: Exception, deadline: float | None
+    ) -> Scored:
         try:
-            pieces, failed = score_by_halves(self._called, tensors, rows, error)
+            pieces, failed = score_by_halves(self._called, tensors, rows, error, deadline)
             if not pieces:
                 return self._none_scored(rows, failed)
             return self._scored(joined(pieces, rows, self._whole.outputs), failed)

@@ -1,11 +1,12 @@
 import math
 import pickle
+import time
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 
-from mesh.errors import ArtifactError, InvalidInput, Unavailable
+from mesh.errors import ArtifactError, DeadlineExceeded, InvalidInput, Unavailable
 from mesh.routing.types import Signature, Tensors, TensorSpec
 from mesh.runtimes.base import Artifact, ConfidenceKind, ConfidenceRule
 from mesh.runtimes.scorer import Scorer
@@ -172,6 +173,17 @@ def test_what_is_no_fault_of_a_row_is_not_halved(error: Exception) -> None:
     with pytest.raises(type(error)):
         Scorer(runtime, Artifact("m", "python")).score(rows(8))
     assert runtime.calls == 1
+
+
+def test_rows_that_raise_are_not_looked_for_when_nobody_waits_any_more() -> None:
+    def function(_: Tensors) -> dict:
+        time.sleep(0.01)
+        raise ValueError("broken")
+
+    runtime = FunctionRuntime(function)
+    with pytest.raises(DeadlineExceeded, match=r"time ran out.*ValueError: broken"):
+        Scorer(runtime, Artifact("m", "python")).score(rows(1000), time.monotonic() + 0.05)
+    assert 2 <= runtime.calls <= 6
 
 
 def test_keyboard_interrupt_goes_through() -> None:
