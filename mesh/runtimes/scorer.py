@@ -9,7 +9,8 @@ import numpy as np
 
 from mesh.errors import ArtifactError, InvalidInput, MeshError
 from mesh.routing.datatypes import NUMPY_OF
-from mesh.routing.signature import first_mismatch
+from mesh.routing.signature import describe as show
+from mesh.routing.signature import describe_array, first_mismatch, shape_fits
 from mesh.routing.types import Scored, Signature, Tensors
 from mesh.runtimes.base import Artifact, Runtime
 from mesh.runtimes.confidence import confidence_reader
@@ -75,8 +76,8 @@ class Scorer:
     def warm_up(self, sizes: Sequence[int] = (1, 64)) -> None:
         """Call the model with zeros of each size, so that the first caller does not pay for compiling.
 
-        `ArtifactError` where the model fails on them, unless an input's size is open: zeros are then only a
-        guess. Done twice, and only the second round counts in `seconds_per_call`.
+        `ArtifactError` where the model fails on them, or answers in other shapes than are declared, unless an input's size is
+        open: zeros are then only a guess. Done twice, and only the second round counts in `seconds_per_call`.
         """
         guessed = any(-1 in spec.shape[1:] for spec in self._whole.inputs)
         for _ in range(2):
@@ -88,6 +89,18 @@ class Scorer:
                         f"model '{self._artifact.name}': it fails on {size} row(s) of zeros: "
                         f"{scored.failed[0]}"
                     )
+                if not guessed:
+                    self._check_declared(scored.outputs)
+
+    def _check_declared(self, outputs: Tensors) -> None:
+        declared = self._artifact.signature
+        for spec in declared.outputs if declared else ():
+            array = outputs.get(spec.name)
+            if array is not None and not shape_fits(spec.shape, array.shape):
+                raise ArtifactError(
+                    f"model '{self._artifact.name}': output '{spec.name}' is declared as {show(spec)}, but the model gives "
+                    f"{describe_array(array)}; declare the shape that it gives"
+                )
 
     def close(self) -> None:
         """Free what the runtime holds."""

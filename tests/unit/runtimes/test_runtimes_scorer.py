@@ -206,6 +206,17 @@ def test_warm_up_says_why_a_model_is_broken() -> None:
         scorer(raises_on(0)).warm_up()
 
 
+def test_warm_up_says_what_is_declared_wrongly() -> None:
+    wide = TensorSpec("y", "FP32", (-1, 4))
+    artifact = Artifact("m", "python", signature=Signature((), (wide,)))
+    with pytest.raises(
+        ArtifactError, match=r"'y' is declared as FP32 \[N, 4\], but the model gives FP32 \[1, 3\]"
+    ):
+        Scorer(FunctionRuntime(three, wide), artifact).warm_up()
+    open_ = FunctionRuntime(three, wide, inputs=(TensorSpec("x", "FP32", (-1, -1)),))
+    Scorer(open_, artifact).warm_up()  # a model of [N, 2] is not asked with its own width
+
+
 def test_warm_up_with_open_sizes_is_only_a_guess() -> None:
     runtime = FunctionRuntime(raises_on(0), inputs=(TensorSpec("x", "FP32", (-1, -1)),))
     Scorer(runtime, Artifact("m", "python")).warm_up((1,))
