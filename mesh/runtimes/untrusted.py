@@ -86,7 +86,7 @@ def exported_dangers(members: Iterable[Member]) -> Iterator[str]:
     """What reading a torch.export file would run; nothing for a model that computes."""
     for member in members:
         base = member.name.rpartition("/")[2]
-        if "aotinductor" in member.name:
+        if "/data/aotinductor/" in f"/{member.name}":
             yield f"{member.name} is of a compiled model, and reading it runs native code"
         if base.startswith(_PICKLED):
             yield f"{member.name} is a pickle of an object, and reading it can run any code"

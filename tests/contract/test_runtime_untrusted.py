@@ -155,6 +155,16 @@ def test_native_code_in_an_exported_model_is_not_loaded(exported, tmp_path):
         describe(Artifact("a", "torch", path=str(path)))
 
 
+def test_a_file_may_be_named_after_what_it_does_not_hold(tmp_path):
+    path = tmp_path / "no_aotinductor.pt2"  # torch names the folder within the file after it
+    batch = torch.export.Dim("batch")
+    program = torch.export.export(Layer(), (torch.randn(3, 4),), dynamic_shapes={"x": {0: batch}})
+    torch.export.save(program, path)
+    with zipfile.ZipFile(path) as file:
+        assert "no_aotinductor/models/model.json" in file.namelist()
+        assert list(exported_dangers(zipped(file))) == []
+
+
 def test_sizes_are_looked_at_whatever_the_case_of_the_files_name(exported, tmp_path):
     trace = tmp_path / "trace"
     evil = f"__import__('pathlib').Path('{trace}').touch()".encode()
