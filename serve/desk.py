@@ -26,8 +26,11 @@ logger = logging.getLogger("ray.serve")
 class Scores(Protocol):
     """A model that scores rows; one call at a time."""
 
-    def score(self, tensors: Tensors) -> Scored:
-        """Raises `InvalidInput`; rows that the model raises on are in `Scored.failed`."""
+    def score(self, tensors: Tensors, deadline: float | None) -> Scored:
+        """Raises `InvalidInput`, and `DeadlineExceeded` past `deadline` (`time.monotonic`).
+
+        Rows that the model raises on are in `Scored.failed`.
+        """
         ...
 
 
@@ -106,7 +109,7 @@ class Desk:
             return failure_of(request.id, DeadlineExceeded(reason))
         self._began = began
         try:
-            return self._scorer.score(request.tensors)
+            return self._scorer.score(request.tensors, deadline)
         except MeshError as error:
             return failure_of(request.id, error)
         # A model may raise anything, and the replica has to outlive it.

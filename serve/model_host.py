@@ -37,7 +37,8 @@ from serve.pace import Pace
 
 DRAIN_S: Final = 5.0
 HUNG_S: Final = 120.0
-"""A call that takes longer than this means that the model hangs: the replica asks to be replaced."""
+"""A call that takes longer than this, and than its `timeout_s`, means that the model hangs: the replica asks to be replaced."""
+_WARM_ROWS: Final = 64
 
 
 class ModelHost:
@@ -56,6 +57,7 @@ class ModelHost:
         self._settings = Settings.from_environ(os.environ)
         self._artifact, self._scorer = await asyncio.to_thread(_open, spec, config_dir)
         self._parts.callback(self._scorer.close)
+        self._hung_s = hung_after(spec)
         self._replica_id = serve.get_replica_context().replica_tag
         model = spec.name
         self._desk = Desk(model, self._scorer, Pace(self._scorer.seconds_per_call))
@@ -101,7 +103,7 @@ class ModelHost:
 
     async def check_health(self) -> None:
         """Raises if the model hangs or the replica can no longer keep its lease."""
-        if self._desk.busy_s > HUNG_S:
+        if self._desk.busy_s > self._hung_s:
             raise RuntimeError(f"'{self._artifact.name}' has not come back for {self._desk.busy_s:.0f} s")
         if not self._keeper.running:
             raise RuntimeError("the lease is no longer renewed")
@@ -137,8 +139,13 @@ class ModelHost:
         )
 
 
+def hung_after(spec: ModelSpec) -> float:
+    """The seconds after which a call of this model hangs."""
+    return max(HUNG_S, spec.timeout_s)
+
+
 def _open(spec: ModelSpec, config_dir: str) -> tuple[Artifact, Scorer]:
     artifact = on_this_machine(spec.artifact(), Path(config_dir))
     scorer = Scorer(open_runtime(artifact), artifact)
-    scorer.warm_up()
+    scorer.warm_up((1, min(_WARM_ROWS, spec.max_batch_rows)))
     return artifact, scorer

@@ -16,7 +16,7 @@ from mesh.errors import InvalidInput, NotFound
 from mesh.registry.configured import on_this_machine
 from mesh.routing import explain as routing
 from mesh.routing.columns import columns
-from mesh.routing.datatypes import NUMPY_OF
+from mesh.routing.datatypes import DATATYPE_OF, NUMPY_OF
 from mesh.routing.facts import ModelFacts
 from mesh.routing.table import RouteTable
 from mesh.routing.types import Answer, Batch, CallResult, Scored, Tensors, TensorSpec, Variant
@@ -164,9 +164,19 @@ def _tensors(inputs: tuple[TensorSpec, ...], given: object) -> Tensors:
     named = given if isinstance(given, dict) else {inputs[0].name: given}
     kinds = {spec.name: NUMPY_OF[spec.datatype] for spec in inputs}
     try:
-        tensors = {name: np.array(rows, kinds.get(name, np.float32)) for name, rows in named.items()}
-    except (ValueError, TypeError) as error:
+        tensors = {name: _array(rows, kinds.get(name, np.dtype(np.float32))) for name, rows in named.items()}
+    except (ValueError, TypeError, OverflowError) as error:
         raise InvalidInput("FEATURES", f"is no row of numbers: {error}") from None
     if any(array.ndim < 2 or len(array) != 1 for array in tensors.values()):
         raise InvalidInput("FEATURES", "must be one row in a list, '[[1, 2, 3]]'")
     return tensors
+
+
+def _array(rows: object, dtype: np.dtype) -> np.ndarray:
+    """As requests to the mesh are read: text as UTF-8, and no number becomes another."""
+    array = np.array(rows, dtype)
+    if dtype == np.dtype(object):
+        array.reshape(-1)[:] = [text.encode() if isinstance(text, str) else text for text in array.flat]
+    elif dtype.kind in "iub" and not np.array_equal(array, np.array(rows)):
+        raise ValueError(f"{rows} are no {DATATYPE_OF[dtype]}")
+    return array

@@ -29,10 +29,11 @@ class _Call:
 
     tensors: Tensors
     rows: int
-    deadline: float | None
     queued_rows: int
     done: Done
     started: float
+    ends: float
+    """When nobody waits for it any more."""
     tried: set[str] = field(default_factory=set)
     timer: asyncio.TimerHandle | None = None
     slot: str | None = None
@@ -41,6 +42,11 @@ class _Call:
     by_handle: bool = False
     """Whether it takes one of the handle's places, which it gives back in the same way."""
     finished: bool = False
+
+    @property
+    def left_ms(self) -> int:
+        """What is left of its time as it is sent. A replica scores nothing for callers that have gone."""
+        return max(1, int((self.ends - time.monotonic()) * 1000))
 
 
 class Replicas:
@@ -103,8 +109,8 @@ class Replicas:
             wait_s = self.breaker.retry_after_s(now) or 0.1
             done(Unreachable("away", f"the breaker of '{self._model}' is open", wait_s))
             return
-        call = _Call(tensors, rows, deadline, queued_rows, done, now)
         bound = self._policy.timeout_s if deadline is None else min(self._policy.timeout_s, deadline - now)
+        call = _Call(tensors, rows, queued_rows, done, now, now + bound)
         call.timer = self._loop.call_later(max(0.0, bound), self._timed_out, call)
         self._dispatch(call)
 
@@ -155,8 +161,7 @@ class Replicas:
     def _send_by_link(self, call: _Call, link: Link) -> None:
         call.tried.add(link.replica.replica_id)
         self._take_slot(call, link.replica.replica_id)
-        left = 0 if call.deadline is None else max(1, int((call.deadline - time.monotonic()) * 1000))
-        future = link.call(call.tensors, call.rows, left, call.queued_rows)
+        future = link.call(call.tensors, call.rows, call.left_ms, call.queued_rows)
         future.add_done_callback(lambda returned: self._returned(call, returned))
 
     def _returned(self, call: _Call, future: asyncio.Future[Scored]) -> None:
@@ -198,9 +203,8 @@ class Replicas:
 
     async def _through_handle(self, handle: HandlePath, call: _Call) -> Outcome:
         self._ids += 1
-        left = 0 if call.deadline is None else max(1, int((call.deadline - time.monotonic()) * 1000))
         frame = unpack(
-            await handle(pack(Request(self._ids, call.tensors, call.rows, left, call.queued_rows)))
+            await handle(pack(Request(self._ids, call.tensors, call.rows, call.left_ms, call.queued_rows)))
         )
         if isinstance(frame, Reply):
             return frame.scored

@@ -29,6 +29,25 @@ class MlflowAway(MeshError):
     """The server does not answer, or says no; the message has its address."""
 
 
+class OwnCredentials(urllib.request.HTTPRedirectHandler):
+    """Follows redirects, and gives the credentials to no other server and over no connection that is less safe."""
+
+    def redirect_request(self, req: urllib.request.Request, *rest: Any) -> urllib.request.Request | None:
+        """See `HTTPRedirectHandler`."""
+        following = super().redirect_request(req, *rest)
+        if following is not None:
+            old, new = urllib.parse.urlsplit(req.full_url), urllib.parse.urlsplit(following.full_url)
+            if new.hostname != old.hostname or (new.scheme, new.port) not in (
+                (old.scheme, old.port),
+                ("https", None),
+            ):
+                following.remove_header("Authorization")
+        return following
+
+
+_OPENER: Final = urllib.request.build_opener(OwnCredentials)
+
+
 @dataclass(frozen=True, slots=True)
 class MlflowModel:
     """A version's files by name, and which of them is the ONNX model."""
@@ -50,6 +69,15 @@ class MlflowServer:
 
     def fetch(self, reference: Reference) -> MlflowModel:
         """The files of a version. Raises `NotFound`, `MlflowAway`, and `ArtifactError` where it has no ONNX model."""
+        try:
+            return self._fetched(reference)
+        except (LookupError, TypeError, ValueError, AttributeError, yaml.YAMLError) as error:
+            raise MlflowAway(
+                f"MLflow at {self._address}: {reference}: what it answers is not as MLflow answers ({type(error).__name__}: "
+                f"{error}); look at MLFLOW_TRACKING_URI"
+            ) from error
+
+    def _fetched(self, reference: Reference) -> MlflowModel:
         version = self._version(reference)
         query = {"name": reference.name, "version": version}
         uri = str(self._ask(f"{_API}/model-versions/get-download-uri", query)["artifact_uri"])
@@ -95,7 +123,7 @@ class MlflowServer:
     def _get(self, path: str) -> bytes:
         request = urllib.request.Request(self._address + path, headers=self._headers)  # noqa: S310 - checked above
         try:
-            with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310 - checked above
+            with _OPENER.open(request, timeout=TIMEOUT_S) as answer:
                 data: bytes = answer.read(MOST_BYTES + 1)
         except urllib.error.HTTPError as error:
             said = error.read(2_000).decode("utf-8", "replace")

@@ -3,6 +3,7 @@
 import hashlib
 import importlib
 import os
+import stat
 import tempfile
 import uuid
 from collections.abc import Mapping
@@ -81,8 +82,12 @@ def keep(files: Mapping[str, bytes]) -> Path:
         digest.update(f"{name}\0{hashlib.sha256(data).hexdigest()}\0".encode())
     cache = Path(tempfile.gettempdir()) / f"hyperstream-models-{os.getuid()}"
     cache.mkdir(mode=0o700, exist_ok=True)
-    if cache.stat().st_uid != os.getuid():
-        raise ArtifactError(f"{cache} belongs to another user: remove it, or set TMPDIR")
+    there = cache.lstat()
+    # A link could lead to a folder in which others may exchange files between here and the loading.
+    if not stat.S_ISDIR(there.st_mode) or there.st_uid != os.getuid() or there.st_mode & 0o022:
+        raise ArtifactError(
+            f"{cache} is no folder that only this user may change: remove it, or set TMPDIR to another folder"
+        )
     folder = cache / digest.hexdigest()
     folder.mkdir(exist_ok=True)
     for name, data in files.items():

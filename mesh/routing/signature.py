@@ -17,7 +17,7 @@ def first_mismatch(signature: Signature, tensors: Tensors) -> Mismatch | None:
         array = tensors.get(spec.name)
         if array is None:
             return Mismatch(spec.name, describe(spec), f"only {sorted(tensors)}")
-        if array.dtype != NUMPY_OF[spec.datatype] or not _shape_fits(spec.shape, array.shape):
+        if array.dtype != NUMPY_OF[spec.datatype] or not shape_fits(spec.shape, array.shape):
             return Mismatch(spec.name, describe(spec), describe_array(array))
         if rows is not None and array.shape[0] != rows:
             return Mismatch(
@@ -31,7 +31,8 @@ def first_mismatch(signature: Signature, tensors: Tensors) -> Mismatch | None:
     return None
 
 
-def _shape_fits(expected: tuple[int, ...], got: tuple[int, ...]) -> bool:
+def shape_fits(expected: tuple[int, ...], got: tuple[int, ...]) -> bool:
+    """Whether `got` is `expected`, where -1 is any size, whatever the number of rows."""
     return len(expected) == len(got) and all(e in (-1, g) for e, g in zip(expected[1:], got[1:], strict=True))
 
 

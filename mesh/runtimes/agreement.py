@@ -23,6 +23,8 @@ def agreed(artifact: Artifact, stated: Signature) -> Signature:
         raise _disagreement(artifact, "input", declared.inputs, stated.inputs)
     outputs = _joined(artifact, "output", declared.outputs or stated.outputs, stated.outputs)
     _check_inputs(artifact, inputs)
+    for output in outputs:
+        _check_datatype(f"model '{artifact.name}': output '{output.name}'", output)
     return Signature(
         inputs, tuple(TensorSpec(o.name, o.datatype, (-1, *o.shape[1:]) if o.shape else ()) for o in outputs)
     )
@@ -81,8 +83,7 @@ def _check_inputs(artifact: Artifact, inputs: tuple[TensorSpec, ...]) -> None:
         raise ArtifactError(f"model '{artifact.name}': it has no inputs, so it cannot score rows")
     for spec in inputs:
         where = f"model '{artifact.name}': input '{spec.name}'"
-        if spec.datatype not in NUMPY_OF:
-            raise ArtifactError(f"{where}: datatype '{spec.datatype}' is not one of {', '.join(NUMPY_OF)}")
+        _check_datatype(where, spec)
         if not spec.shape:
             raise ArtifactError(f"{where}: the artifact states no shape; declare it, batch dimension first")
         if spec.shape[0] != -1:
@@ -90,3 +91,8 @@ def _check_inputs(artifact: Artifact, inputs: tuple[TensorSpec, ...]) -> None:
                 f"{where}: the batch dimension is fixed at {spec.shape[0]}; "
                 "export the model with a dynamic first dimension"
             )
+
+
+def _check_datatype(where: str, spec: TensorSpec) -> None:
+    if spec.datatype not in NUMPY_OF:
+        raise ArtifactError(f"{where}: datatype '{spec.datatype}' is not one of {', '.join(NUMPY_OF)}")

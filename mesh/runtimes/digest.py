@@ -21,6 +21,16 @@ def digest_of(path: Path) -> str:
     return sha256(listing.encode()).hexdigest()
 
 
+def checked_bytes(artifact: Artifact, path: Path) -> bytes:
+    """The bytes of an artifact's file, held against its `sha256` as they are read: what is loaded of them is what was checked."""
+    data = path.read_bytes()
+    if artifact.sha256 is not None and sha256(data).hexdigest() != artifact.sha256:
+        raise ArtifactError(
+            f"model '{artifact.name}': {path} was changed while it was loaded: it is not what sha256 declares"
+        )
+    return data
+
+
 def check_digest(artifact: Artifact) -> None:
     """`ArtifactError` where the artifact is not the one that its declaration names; without `sha256`, nothing is checked."""
     if artifact.sha256 is None or artifact.path is None:

@@ -1,10 +1,11 @@
 """Finding the rows that make a call raise, so that a poisoned row never takes its neighbours with it."""
 
+import time
 from collections.abc import Callable
 
 import numpy as np
 
-from mesh.errors import MeshError
+from mesh.errors import DeadlineExceeded, MeshError
 from mesh.routing.types import Tensors
 from mesh.runtimes.outputs import Piece, WrongOutput
 
@@ -16,14 +17,14 @@ MAX_REASON = 500
 
 
 def score_by_halves(
-    score: ScoreRows, tensors: Tensors, rows: int, error: Exception
+    score: ScoreRows, tensors: Tensors, rows: int, error: Exception, deadline: float | None = None
 ) -> tuple[list[Piece], dict[int, str]]:
     """Outputs of the rows that can be scored, in pieces, and row → reason for those that raise alone.
 
     `error` is what the call with all rows raised. Halves are tried until what raises is one row: for k such
     rows of n about 2k·log2(n/k) + 2k calls (binary splitting; Sobel and Groll 1959), never more than 2n - 2.
     A `MeshError` (the model is away), a `MemoryError` and a `WrongOutput` say nothing about single rows and
-    are raised.
+    are raised, and `DeadlineExceeded` once it is past `deadline` (`time.monotonic`): nobody waits for the rest.
     """
     pieces: list[Piece] = []
     failed: dict[int, str] = {}
@@ -35,6 +36,10 @@ def score_by_halves(
             continue
         middle = (start + stop) // 2
         for first, last in ((middle, stop), (start, middle)):
+            if deadline is not None and time.monotonic() >= deadline:
+                raise DeadlineExceeded(
+                    f"time ran out while rows that raise were looked for among {rows}, the first with {reason_of(error)}"
+                )
             try:
                 outputs = score({name: array[first:last] for name, array in tensors.items()}, last - first)
             except (MeshError, MemoryError, WrongOutput):

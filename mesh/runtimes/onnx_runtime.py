@@ -1,5 +1,7 @@
 """ONNX models with ONNX Runtime."""
 
+from pathlib import Path
+
 import numpy as np
 import onnxruntime as ort
 
@@ -7,6 +9,7 @@ from mesh.errors import ArtifactError
 from mesh.routing.types import Signature, Tensors, TensorSpec
 from mesh.runtimes.agreement import agreed
 from mesh.runtimes.base import Artifact
+from mesh.runtimes.digest import checked_bytes
 from mesh.runtimes.loading import check_options, file_of, uses_cuda, whole_number
 from mesh.runtimes.probing import with_outputs
 
@@ -43,7 +46,7 @@ class OnnxRuntime:
         settings.inter_op_num_threads = whole_number(artifact, "inter_threads", 1)
         # Threads that spin between calls take the processor from the event loop beside them.
         settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._session = ort.InferenceSession(str(path), settings, providers=_providers(artifact))
+        self._session = _opened(artifact, path, settings)
         inputs = tuple(_spec(artifact, node) for node in self._session.get_inputs())
         declared = {spec.name for spec in artifact.signature.outputs} if artifact.signature else set()
         outputs = [node for node in self._session.get_outputs() if not declared or node.name in declared]
@@ -68,6 +71,30 @@ class OnnxRuntime:
     def close(self) -> None:
         """Free the session and its memory."""
         self._session = None
+
+
+def _opened(artifact: Artifact, path: Path, settings: ort.SessionOptions) -> ort.InferenceSession:
+    wanted = _providers(artifact)
+    if artifact.sha256 is None:
+        session = ort.InferenceSession(str(path), settings, providers=wanted)
+    else:
+        # Weights in files beside it are not in its digest. A file is no folder, so none are found.
+        settings.add_session_config_entry("session.model_external_initializers_file_folder_path", str(path))
+        try:
+            session = ort.InferenceSession(checked_bytes(artifact, path), settings, providers=wanted)
+        except Exception as error:
+            if "external data path" not in str(error).lower():
+                raise
+            raise ArtifactError(
+                f"model '{artifact.name}': {path}: its weights lie in files beside it, which sha256 does not cover; save the "
+                "model as one file, or remove sha256"
+            ) from error
+    if artifact.device == "cuda" and wanted[0] not in session.get_providers():
+        raise ArtifactError(
+            f"model '{artifact.name}': device 'cuda' was asked for, but ONNX Runtime cannot use the GPU; look at its driver "
+            "and its CUDA and cuDNN libraries, or set device to 'auto' or 'cpu'"
+        )
+    return session
 
 
 def _providers(artifact: Artifact) -> list[str]:

@@ -22,7 +22,8 @@ def fitted(
 ) -> dict[str, np.ndarray]:
     """The `expected` outputs of `raw` as arrays of `rows` rows with exactly those dtypes.
 
-    A dtype of the same kind is cast (FP64 to FP32), others are not. Raises `WrongOutput`.
+    A dtype of the same kind is cast (FP64 to FP32), others are not. Raises `WrongOutput`, and `OverflowError` for a whole number
+    that does not fit: the fault of its row.
     """
     outputs = {}
     for name, dtype in expected:
@@ -90,7 +91,11 @@ def _cast(name: str, value: object, dtype: np.dtype, given: list[str]) -> np.nda
     with np.errstate(
         over="ignore", invalid="ignore"
     ):  # too large for FP32 becomes infinite, as in the framework
-        return array.astype(dtype)
+        cast = array.astype(dtype)
+    if dtype.kind in "iu" and array.dtype.kind in "iu" and not np.array_equal(cast, array):
+        wrong = array[cast != array].flat[0]
+        raise OverflowError(f"output '{name}' holds {wrong}, which is no {DATATYPE_OF[dtype]}")
+    return cast
 
 
 def _as_bytes(array: np.ndarray) -> np.ndarray:

@@ -9,7 +9,8 @@ import numpy as np
 
 from mesh.errors import ArtifactError, InvalidInput, MeshError
 from mesh.routing.datatypes import NUMPY_OF
-from mesh.routing.signature import first_mismatch
+from mesh.routing.signature import describe as show
+from mesh.routing.signature import describe_array, first_mismatch, shape_fits
 from mesh.routing.types import Scored, Signature, Tensors
 from mesh.runtimes.base import Artifact, Runtime
 from mesh.runtimes.confidence import confidence_reader
@@ -49,12 +50,13 @@ class Scorer:
         """Moving average of the runtime's time in calls that did not raise; infinite before the first."""
         return self._seconds
 
-    def score(self, tensors: Tensors) -> Scored:
+    def score(self, tensors: Tensors, deadline: float | None = None) -> Scored:
         """What the model says of these N rows; N = 0 is answered without asking it.
 
         A row that raises alone is in `failed` and harms no other. Outputs of the wrong kind fail all rows.
-        Raises `InvalidInput` where the tensors do not fit the signature, and passes on a runtime's own
-        `MeshError` (a remote model that is away) and `MemoryError`.
+        Raises `InvalidInput` where the tensors do not fit the signature, `DeadlineExceeded` where rows that raise are not
+        found by `deadline` (`time.monotonic`), and passes on a runtime's own `MeshError` (a remote model that is away) and
+        `MemoryError`.
         """
         mismatch = first_mismatch(self._whole, tensors)
         if mismatch is not None:
@@ -69,13 +71,13 @@ class Scorer:
         except (MeshError, MemoryError):
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, some row is at fault
-            return self._scored_by_halves(tensors, rows, error)
+            return self._scored_by_halves(tensors, rows, error, deadline)
 
     def warm_up(self, sizes: Sequence[int] = (1, 64)) -> None:
         """Call the model with zeros of each size, so that the first caller does not pay for compiling.
 
-        `ArtifactError` where the model fails on them, unless an input's size is open: zeros are then only a
-        guess. Done twice, and only the second round counts in `seconds_per_call`.
+        `ArtifactError` where the model fails on them, or answers in other shapes than are declared, unless an input's size is
+        open: zeros are then only a guess. Done twice, and only the second round counts in `seconds_per_call`.
         """
         guessed = any(-1 in spec.shape[1:] for spec in self._whole.inputs)
         for _ in range(2):
@@ -87,6 +89,18 @@ class Scorer:
                         f"model '{self._artifact.name}': it fails on {size} row(s) of zeros: "
                         f"{scored.failed[0]}"
                     )
+                if not guessed:
+                    self._check_declared(scored.outputs)
+
+    def _check_declared(self, outputs: Tensors) -> None:
+        declared = self._artifact.signature
+        for spec in declared.outputs if declared else ():
+            array = outputs.get(spec.name)
+            if array is not None and not shape_fits(spec.shape, array.shape):
+                raise ArtifactError(
+                    f"model '{self._artifact.name}': output '{spec.name}' is declared as {show(spec)}, but the model gives "
+                    f"{describe_array(array)}; declare the shape that it gives"
+                )
 
     def close(self) -> None:
         """Free what the runtime holds."""
@@ -113,9 +127,11 @@ class Scorer:
             confidence[list(failed)] = np.nan  # ours to write: `joined` made the array that it came from
         return Scored(outputs, confidence, self._artifact.version, failed)
 
-    def _scored_by_halves(self, tensors: Tensors, rows: int, error: Exception) -> Scored:
+    def _scored_by_halves(
+        self, tensors: Tensors, rows: int, error: Exception, deadline: float | None
+    ) -> Scored:
         try:
-            pieces, failed = score_by_halves(self._called, tensors, rows, error)
+            pieces, failed = score_by_halves(self._called, tensors, rows, error, deadline)
             if not pieces:
                 return self._none_scored(rows, failed)
             return self._scored(joined(pieces, rows, self._whole.outputs), failed)

@@ -3,6 +3,12 @@
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # its start-up notices are no news to an operator
+# Else the first model takes a whole GPU's memory, whatever share of the GPU it was given.
+os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+if "OMP_NUM_THREADS" in os.environ:
+    # Ray's word on how many processors a replica has. Else each replica starts a thread for every one of the machine.
+    for _pool in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+        os.environ.setdefault(_pool, os.environ["OMP_NUM_THREADS"])
 
 import numpy as np
 import tensorflow as tf
@@ -18,7 +24,10 @@ from mesh.runtimes.tensorflow_graph import refuse_graph
 
 
 class TensorFlowRuntime:
-    """A SavedModel folder. Option: `signature`, the name of the signature to call (`serving_default`)."""
+    """A SavedModel folder. Option: `signature`, the name of the signature to call (`serving_default`).
+
+    bfloat16, which has no datatype in the protocol, is taken and answered as FP32.
+    """
 
     def __init__(self, artifact: Artifact) -> None:
         check_options(artifact, "signature")
@@ -42,6 +51,7 @@ class TensorFlowRuntime:
             tuple(_spec(artifact, key, inputs[key]) for key in sorted(inputs)),
             tuple(_spec(artifact, key, spec) for key, spec in sorted(self._call.structured_outputs.items())),
         )
+        self._halves = {name for name, spec in inputs.items() if spec.dtype == tf.bfloat16}
         self._signature = with_outputs(artifact, agreed(artifact, stated), self.score)
 
     @property
@@ -52,7 +62,10 @@ class TensorFlowRuntime:
     def score(self, tensors: Tensors) -> dict[str, np.ndarray]:
         """One call of the signature."""
         with tf.device(self._device):
-            outputs = self._call(**{name: tf.constant(array) for name, array in tensors.items()})
+            given = {name: tf.constant(array) for name, array in tensors.items()}
+            for name in self._halves:
+                given[name] = tf.cast(given[name], tf.bfloat16)
+            outputs = self._call(**given)
         return {name: value.numpy() for name, value in outputs.items()}
 
     def close(self) -> None:

@@ -1,11 +1,13 @@
 """Reading the two kinds of file that PyTorch models come in: TorchScript and torch.export."""
 
 import contextlib
+import io
 import os
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,8 +19,12 @@ from mesh.errors import ArtifactError
 from mesh.routing.datatypes import DATATYPE_OF
 from mesh.routing.types import TensorSpec
 from mesh.runtimes.base import Artifact
+from mesh.runtimes.digest import checked_bytes
 from mesh.runtimes.loading import file_of
-from mesh.runtimes.untrusted import exported_dangers, script_dangers
+from mesh.runtimes.untrusted import Member, exported_dangers, script_dangers, zipped
+
+Source = str | io.BytesIO
+"""A file by its path, or its bytes."""
 
 _FORCE: Final = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
 
@@ -41,22 +47,45 @@ class TorchFile:
 def read_torch_file(artifact: Artifact, device: str) -> TorchFile:
     """Load the file on `device`; which kind it is, its content says and not its name."""
     path = file_of(artifact, "a TorchScript file or a torch.export file (.pt2)")
+    opened = _source(artifact, path)
     try:
-        with zipfile.ZipFile(path) as file:
-            names = file.namelist()
-            script = any("/code/" in name for name in names)
+        with zipfile.ZipFile(opened()) as file:
+            members = [*zipped(file), *_as_torch_finds(opened())]
+            script = any("/code/" in f"/{member.name}" for member in members)
             exported = any(
-                name.endswith(("archive_format", "serialized_exported_program.json")) for name in names
+                member.name.endswith(("archive_format", "serialized_exported_program.json"))
+                for member in members
             )
             if not artifact.trusted:
-                _refuse_dangers(artifact, path, script_dangers(file) if script else exported_dangers(file))
+                _refuse_dangers(
+                    artifact, path, script_dangers(members) if script else exported_dangers(members)
+                )
     except zipfile.BadZipFile:
         raise _neither(artifact, path) from None
     if script:
-        return _read_script(path, device)
+        return _read_script(opened(), device)
     if exported:
-        return _read_exported(artifact, path, device)
+        return _read_exported(artifact, opened(), device)
     raise _neither(artifact, path)
+
+
+def _source(artifact: Artifact, path: Path) -> Callable[[], Source]:
+    """What to read the file from, each time anew: where it has a digest, the bytes that were checked."""
+    if artifact.sha256 is None:
+        return lambda: str(path)
+    data = checked_bytes(artifact, path)
+    return lambda: io.BytesIO(data)
+
+
+def _as_torch_finds(source: Source) -> Iterator[Member]:
+    """The archive's entries by torch's own reader, which an archive can be made to tell others than Python's.
+
+    None where it reads nothing: what is then loaded, if anything is, is read by Python's.
+    """
+    with contextlib.suppress(RuntimeError):
+        reader = torch._C.PyTorchFileReader(source)  # noqa: SLF001 - what torch.load and torch.export read with
+        for name in reader.get_all_records():
+            yield Member(name.lower(), partial(reader.get_record, name))
 
 
 def _refuse_dangers(artifact: Artifact, path: Path, dangers: Iterator[str]) -> None:
@@ -90,19 +119,19 @@ def _neither(artifact: Artifact, path: Path) -> ArtifactError:
     )
 
 
-def _read_script(path: Path, device: str) -> TorchFile:
+def _read_script(source: Source, device: str) -> TorchFile:
     with warnings.catch_warnings():
         # torch calls TorchScript deprecated; who serves such a file may not be who can change it.
         warnings.simplefilter("ignore", DeprecationWarning)
-        module = torch.jit.load(str(path), map_location=device).eval()
+        module = torch.jit.load(source, map_location=device).eval()
     arguments = tuple(argument.name for argument in module.forward.schema.arguments[1:])
     widths = dict.fromkeys(int(weights.shape[1]) for weights in module.parameters() if weights.dim() == 2)
     return TorchFile(module, (), (), arguments, tuple(widths))
 
 
-def _read_exported(artifact: Artifact, path: Path, device: str) -> TorchFile:
+def _read_exported(artifact: Artifact, source: Source, device: str) -> TorchFile:
     with _weights_only(trusted=artifact.trusted):
-        program = move_to_device_pass(torch.export.load(str(path)), device)
+        program = move_to_device_pass(torch.export.load(source), device)
     module = program.module()
     values = {node.name: node.meta["val"] for node in program.graph.nodes if "val" in node.meta}
     signature, spec = program.graph_signature, program.call_spec
@@ -115,8 +144,11 @@ def _read_exported(artifact: Artifact, path: Path, device: str) -> TorchFile:
     )
     positional = spec.in_spec.child(0).num_children
     keywords = tuple(spec.in_spec.child(1).context)
+    dtypes = [values[name].dtype for name in signature.user_inputs]
 
-    def call(*tensors: torch.Tensor) -> Any:
+    def call(*given: torch.Tensor) -> Any:
+        # Only bfloat16 comes as another dtype: as FP32, see `_spec`.
+        tensors = [tensor.to(dtype) for tensor, dtype in zip(given, dtypes, strict=True)]
         return module(*tensors[:positional], **dict(zip(keywords, tensors[positional:], strict=True)))
 
     return TorchFile(call, inputs, outputs, tuple(signature.user_inputs), ())

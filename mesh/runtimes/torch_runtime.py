@@ -1,6 +1,8 @@
 """PyTorch models from a file: TorchScript or torch.export, on the CPU or a GPU."""
 
 import warnings
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -46,8 +48,7 @@ class TorchRuntime:
             self._order = [spec.name for spec in file.inputs]
         else:
             known = check_declared(artifact, _inputs_of_script(artifact, file))
-            names = [spec.name for spec in known.inputs]
-            self._order = list(file.arguments) if set(names) == set(file.arguments) else names
+            self._order, self._call = _matched([spec.name for spec in known.inputs], file)
             known = self._sized(known, file)
         if any(spec.datatype == "BYTES" for spec in (*known.inputs, *known.outputs)):
             raise ArtifactError(
@@ -108,6 +109,16 @@ def _inputs_of_script(artifact: Artifact, file: TorchFile) -> Signature:
     if declared.inputs:
         return declared
     return Signature(tuple(TensorSpec(name, "FP32", (-1, -1)) for name in file.arguments), declared.outputs)
+
+
+def _matched(names: list[str], file: TorchFile) -> tuple[list[str], Callable[..., Any]]:
+    """The inputs in the order in which the call returned takes them: by name where `forward` has all the names, else by place."""
+    if not set(names) <= set(file.arguments):
+        return names, file.call
+    order = [name for name in file.arguments if name in names]
+    if order == list(file.arguments[: len(order)]):
+        return order, file.call
+    return order, lambda *tensors: file.call(**dict(zip(order, tensors, strict=True)))
 
 
 def _array(tensor: torch.Tensor) -> np.ndarray:

@@ -13,6 +13,7 @@ from mesh.runtimes.base import Artifact
 from mesh.runtimes.loading import check_options, path_of, positive_number, refuse_cuda
 
 _PATH = "an address such as 'grpc://host:8001/model' or 'grpc://host:8001/model:2'"
+_NO_LIMIT = (("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1))
 _AWAY = ("StatusCode.UNAVAILABLE", "StatusCode.DEADLINE_EXCEEDED", "StatusCode.CANCELLED")
 
 
@@ -29,7 +30,8 @@ class TritonRuntime:
         address, self._model, self._version = _address(artifact)
         self._name = artifact.name
         self._timeout = positive_number(artifact, "timeout_s", 10.0)
-        self._client = triton.InferenceServerClient(address)
+        self._address = address
+        self._client = _connected(address)
         try:
             metadata = self._client.get_model_metadata(
                 self._model, self._version, client_timeout=self._timeout
@@ -41,7 +43,11 @@ class TritonRuntime:
             self._client.close()
             raise ArtifactError(f"model '{self._name}': {artifact.path}: {error.message()}") from error
         stated = Signature(tuple(map(_spec, metadata.inputs)), tuple(map(_spec, metadata.outputs)))
-        self._signature = agreed(artifact, stated)
+        try:
+            self._signature = agreed(artifact, stated)
+        except ArtifactError:
+            self._client.close()
+            raise
         self._most_rows = config.max_batch_size or None
         self._outputs = [triton.InferRequestedOutput(spec.name) for spec in self._signature.outputs]
 
@@ -81,9 +87,19 @@ class TritonRuntime:
             if error.status() == "StatusCode.RESOURCE_EXHAUSTED":
                 raise Overloaded(self._name, error.message()) from error
             if error.status() in _AWAY:
+                # A server whose machine went away says nothing, not even that the connection is gone.
+                self._client.close()
+                self._client = _connected(self._address)
                 raise Unavailable(self._name, f"Triton: {error.message()}") from error
             raise
         return {spec.name: result.as_numpy(spec.name) for spec in self._signature.outputs}
+
+
+def _connected(address: str) -> triton.InferenceServerClient:
+    # Else gRPC hands a new client the connection of the one before it.
+    return triton.InferenceServerClient(
+        address, channel_args=[*_NO_LIMIT, ("grpc.use_local_subchannel_pool", 1)]
+    )
 
 
 def _address(artifact: Artifact) -> tuple[str, str, str]:

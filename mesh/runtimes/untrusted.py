@@ -10,12 +10,20 @@ import ast
 import json
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
-_JSON_BYTES: Final = 64 << 20
-_FILES: Final = re.compile(rb"\b(?:torch|aten)\.(from_file|save|_save|load)\b")
-_NATIVE: Final = re.compile(rb"__torch__\.torch\.classes\.(?!quantized\.|xnnpack\.)([\w.]+)")
+_MOST_BYTES: Final = 64 << 20
+_GAP: Final = rb"(?:\s|\\|#[^\n]*\n)*"
+"""What TorchScript allows between two parts of a dotted name."""
+_FILE_NAMES: Final = rb"(from_file|save|_save|load|load_tensor)\b"
+# Whatever stands before the dot: a name may stand for the module torch, or brackets around it.
+_FILES: Final = re.compile(rb"\." + _GAP + _FILE_NAMES)
+_LOOKED_UP: Final = re.compile(rb'getattr\((?:(?!getattr)[\w.()])+, "([^"\\\n]*)"\)')
+"""How a saved model reads an attribute whose name is no identifier, as those of torch.nn.Sequential."""
+_NATIVE: Final = re.compile(rb"__torch__[\s.]+torch[\s.]+classes[\s.]+(?!quantized\b|xnnpack\b)([\w.]+)")
 _OPERATOR: Final = re.compile(
     r"torch\.ops\.(aten|prims|prim|quantized|quantized_decomposed|higher_order)\.\w+(\.\w+)?"
     r"|torch\.sym_\w+|math\.\w+|_operator\.(?!attrgetter|itemgetter|methodcaller|call)\w+"
@@ -30,32 +38,67 @@ _ARITHMETIC: Final = (
 )  # fmt: skip
 
 
-def script_dangers(file: zipfile.ZipFile) -> Iterator[str]:
-    """What the code of a TorchScript file does with files and native classes; nothing for a model that computes."""
-    for name in file.namelist():
-        if "/code/" in name and name.endswith(".py"):
-            code = file.read(name)
-            for found in _FILES.finditer(code):
-                yield f"it calls {found[0].decode()}, which reads or writes files"
-            for found in _NATIVE.finditer(code):
-                yield f"it holds an object of the native class {found[1].decode()}"
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An entry of an archive. `name` is in lower case, because torch finds entries whatever their case."""
+
+    name: str
+    read: Callable[[], bytes]
+    size: int = 0
 
 
-def exported_dangers(file: zipfile.ZipFile) -> Iterator[str]:
-    """What reading a torch.export file would run; nothing for a model that computes."""
+def zipped(file: zipfile.ZipFile) -> Iterator[Member]:
+    """Entries as Python finds them; of several with one name, each."""
     for entry in file.infolist():
-        base = entry.filename.rpartition("/")[2]
+        yield Member(entry.filename.lower(), partial(file.read, entry), entry.file_size)
+
+
+def script_dangers(members: Iterable[Member]) -> Iterator[str]:
+    """What the code of a TorchScript file does with files and native classes; nothing for a model that computes."""
+    for member in members:
+        code = "/code/" in f"/{member.name}" and member.name.endswith(".py")
+        if not code and not member.name.endswith(".pkl"):
+            continue
+        if member.size > _MOST_BYTES:
+            yield f"{member.name} is larger than {_MOST_BYTES} bytes"
+            continue
+        content = member.read()
+        for found in _NATIVE.finditer(content):
+            yield f"it holds an object of the native class {found[1].decode()}"
+        if code:
+            yield from _code_dangers(content)
+
+
+def _code_dangers(code: bytes) -> Iterator[str]:
+    for found in _FILES.finditer(code):
+        yield f"it names {found[1].decode()}, which reads or writes files"
+    looked_up = 1
+    while looked_up:  # one may stand inside another
+        for found in _LOOKED_UP.finditer(code):
+            if re.fullmatch(_FILE_NAMES, found[1]):
+                yield f"it names {found[1].decode()}, which reads or writes files"
+        code, looked_up = _LOOKED_UP.subn(b"_", code)
+    if re.search(rb"\bgetattr\b", code):
+        yield "it looks something up by getattr as no saved model does"
+
+
+def exported_dangers(members: Iterable[Member]) -> Iterator[str]:
+    """What reading a torch.export file would run; nothing for a model that computes."""
+    for member in members:
+        base = member.name.rpartition("/")[2]
+        if "/data/aotinductor/" in f"/{member.name}":
+            yield f"{member.name} is of a compiled model, and reading it runs native code"
         if base.startswith(_PICKLED):
-            yield f"{entry.filename} is a pickle of an object, and reading it can run any code"
+            yield f"{member.name} is a pickle of an object, and reading it can run any code"
         if not base.endswith(".json"):
             continue
-        if entry.file_size > _JSON_BYTES:
-            yield f"{entry.filename} is larger than {_JSON_BYTES} bytes"
+        if member.size > _MOST_BYTES:
+            yield f"{member.name} is larger than {_MOST_BYTES} bytes"
             continue
         try:
-            yield from _document_dangers(json.loads(file.read(entry)))
+            yield from _document_dangers(json.loads(member.read()))
         except (ValueError, RecursionError):
-            yield f"{entry.filename} is no JSON"
+            yield f"{member.name} is no JSON"
 
 
 def _document_dangers(document: Any) -> Iterator[str]:

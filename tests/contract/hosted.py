@@ -33,7 +33,7 @@ class FunctionModel:
     fails: bool = False
     calls: list[int] = field(default_factory=list)
 
-    def score(self, tensors: Tensors) -> Scored:
+    def score(self, tensors: Tensors, deadline: float | None = None) -> Scored:
         x = tensors["x"]
         self.calls.append(len(x))
         if self.seconds:

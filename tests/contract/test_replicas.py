@@ -107,6 +107,19 @@ async def test_a_slow_call_counts_for_the_breaker_though_its_caller_was_impatien
     await replicas.close()
 
 
+async def test_a_replica_scores_nothing_for_callers_that_have_gone():
+    model = FunctionModel(seconds=0.1)
+    host = HostedReplica("m", model, 0)
+    replicas, batcher = carrier(ModelPolicy(max_batch_rows=1, max_inflight=8, timeout_s=0.25))
+    replicas.update([await host.start()])
+    results = await asyncio.gather(*[batcher.submit(one_row(), 1, None) for _ in range(8)])
+    assert kinds(results)["deadline"] >= 5
+    await asyncio.sleep(0.5)
+    assert len(model.calls) <= 4
+    await replicas.close()
+    await host.stop()
+
+
 async def test_what_a_full_link_refuses_says_nothing_of_the_model():
     host = HostedReplica("m", FunctionModel(seconds=0.2), 0)
     policy = ModelPolicy(max_inflight=1_000, breaker=BreakerPolicy(min_calls=1, slow_s=60.0))

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from forwarder import Forwarder
 from runtime_cases import ADDER, CASES, POISON, Case, echo_signature, sample, triton_at
 from tritonclient.grpc import InferenceServerClient
 
@@ -377,3 +378,21 @@ def test_triton_that_goes_away_is_no_fault_of_the_rows(case: Case, folder: Path,
         with pytest.raises(Unavailable, match="model 'm' is not available: Triton"):
             scorer.score(inputs_of(scorer.signature, 2))
     scorer.close()
+
+
+@over(lambda case: case.kind == "triton")
+def test_triton_is_reached_again_though_the_old_connection_never_ends(
+    case: Case, folder: Path, triton_server: str
+) -> None:
+    forwarder = Forwarder(triton_server)
+    path = f"grpc://{forwarder.address}/adder"
+    artifact = replace(case.artifact(folder, "adder"), path=path, options={"timeout_s": 2.0})
+    scorer = Scorer(open_runtime(artifact), artifact)
+    tensors = inputs_of(scorer.signature, 2)
+    scorer.score(tensors)
+    forwarder.silence()
+    with pytest.raises(Unavailable):
+        scorer.score(tensors)
+    assert not scorer.score(tensors).failed
+    scorer.close()
+    forwarder.close()

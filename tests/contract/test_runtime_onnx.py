@@ -1,5 +1,6 @@
 """What is particular to ONNX files: maps, text, shapes that are not stated, threads."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -91,3 +92,16 @@ def test_threads_are_whole_numbers(tmp_path: Path, option: str) -> None:
         ArtifactError, match=f"options.{option}: expected a whole number of at least 1, got 1.5"
     ):
         open_runtime(Artifact("m", "onnx", path=path, options={option: 1.5}))
+
+
+def test_cuda_that_cannot_be_used_is_no_silent_cpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The GPU build lists its provider wherever it runs, and ONNX Runtime goes on without one that does not start.
+    monkeypatch.setattr(
+        "onnxruntime.get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    )
+    path = next(case for case in CASES if case.kind == "onnx").artifact(tmp_path, "adder").path
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        with pytest.raises(ArtifactError, match=r"device 'cuda' was asked for, but ONNX Runtime cannot use"):
+            open_runtime(Artifact("m", "onnx", path=path, device="cuda"))
+        open_runtime(Artifact("m", "onnx", path=path, device="auto"))

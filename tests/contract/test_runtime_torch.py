@@ -12,6 +12,7 @@ from mesh.errors import ArtifactError
 from mesh.routing.types import Signature, TensorSpec
 from mesh.runtimes import describe, open_runtime
 from mesh.runtimes.base import Artifact
+from mesh.runtimes.scorer import Scorer
 
 torch = required("torch")
 
@@ -78,6 +79,41 @@ def test_arguments_are_matched_by_name_where_the_names_agree(tmp_path: Path) -> 
     assert answer["output"].tolist() == [[3]]
 
 
+def scripted(folder: Path, forward: str) -> str:
+    """A TorchScript file of a module whose `forward` is this source; scripting reads the source from a file."""
+    source = folder / "script_source.py"
+    lines = [
+        "import torch",
+        "from torch import Tensor",
+        "from typing import Optional",
+        "class M(torch.nn.Module):",
+    ]
+    source.write_text("\n".join([*lines, *(f"    {line}" for line in forward.splitlines())]) + "\n")
+    scope: dict[str, Any] = {}
+    exec(compile(source.read_text(), str(source), "exec"), scope)  # noqa: S102
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.script(scope["M"]()).save(str(folder / "m.pt"))
+    return str(folder / "m.pt")
+
+
+@pytest.mark.parametrize(
+    "forward",
+    [
+        "def forward(self, a: Tensor, b: Tensor, scale: float = 1.0):\n    return (a - b) * scale",
+        "def forward(self, a: Tensor, m: int = 1, b: Optional[Tensor] = None):\n    return a if b is None else a - b",
+    ],
+    ids=["last", "between"],
+)
+def test_arguments_with_a_default_may_be_left_out(tmp_path: Path, forward: str) -> None:
+    inputs = tuple(TensorSpec(name, "FP32", (-1, 1)) for name in ("b", "a"))
+    artifact = Artifact("m", "torch", path=scripted(tmp_path, forward), signature=Signature(inputs, ()))
+    answer = open_runtime(artifact).score(
+        {"a": np.full((1, 1), 5, np.float32), "b": np.full((1, 1), 2, np.float32)}
+    )
+    assert answer["output"].tolist() == [[3]]
+
+
 def test_model_that_writes_into_its_input_harms_only_zeros(tmp_path: Path) -> None:
     path = traced(tmp_path / "m.pt", module(lambda _, x: x.add_(1) * 1), torch.zeros(2, 4))
     inputs = (TensorSpec("x", "FP32", (-1, 4)),)
@@ -96,19 +132,12 @@ def test_large_input_is_not_copied(tmp_path: Path) -> None:
 
 
 def test_what_a_script_raises_is_said_in_one_line(tmp_path: Path) -> None:
-    source = tmp_path / "script_source.py"
-    source.write_text(
-        "import torch\nfrom torch import Tensor\nclass M(torch.nn.Module):\n"
-        "    def forward(self, x: Tensor):\n        if bool((x > 5).any()):\n"
-        "            raise ValueError('too hot')\n        return x * 1\n"
+    path = scripted(
+        tmp_path,
+        "def forward(self, x: Tensor):\n    if bool((x > 5).any()):\n        raise ValueError('too hot')\n    return x * 1",
     )
-    scope: dict[str, Any] = {}
-    exec(compile(source.read_text(), str(source), "exec"), scope)  # noqa: S102 - scripting reads the source file
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        torch.jit.script(scope["M"]()).save(str(tmp_path / "m.pt"))
     inputs = Signature((TensorSpec("x", "FP32", (-1, 1)),), ())
-    runtime = open_runtime(Artifact("m", "torch", path=str(tmp_path / "m.pt"), signature=inputs))
+    runtime = open_runtime(Artifact("m", "torch", path=path, signature=inputs))
     with pytest.raises(RuntimeError, match=r"^[^\n]*too hot[^\n]*$"):
         runtime.score({"x": np.full((1, 1), 9, np.float32)})
 
@@ -116,6 +145,16 @@ def test_what_a_script_raises_is_said_in_one_line(tmp_path: Path) -> None:
 def test_bfloat16_is_answered_as_float32(tmp_path: Path) -> None:
     path = traced(tmp_path / "m.pt", module(lambda _, x: x.to(torch.bfloat16)), torch.zeros(2, 4))
     assert describe(Artifact("m", "torch", path=path)).outputs[0].datatype == "FP32"
+
+
+def test_exported_model_that_takes_bfloat16_is_given_float32(tmp_path: Path) -> None:
+    weights = torch.ones(2, 3, dtype=torch.bfloat16)
+    network = module(lambda _, a: torch.nn.functional.linear(a, weights))
+    path = exported(tmp_path / "m.pt2", network, (torch.zeros(2, 3, dtype=torch.bfloat16),))
+    artifact = Artifact("m", "torch", path=path)
+    scorer = Scorer(open_runtime(artifact), artifact)
+    scorer.warm_up()
+    assert scorer.score({"a": np.ones((2, 3), np.float32)}).outputs["output"].tolist() == [[3, 3]] * 2
 
 
 def test_weights_alone_are_not_a_model(tmp_path: Path) -> None:

@@ -6,11 +6,12 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from archives import changed
 
 from mesh.errors import ArtifactError
 from mesh.runtimes import describe
 from mesh.runtimes.base import Artifact
-from mesh.runtimes.untrusted import exported_dangers, script_dangers
+from mesh.runtimes.untrusted import exported_dangers, zipped
 
 torch = pytest.importorskip("torch")
 
@@ -24,11 +25,6 @@ class Layer(torch.nn.Module):
         return self.linear(x)
 
 
-class Mapping(torch.nn.Module):
-    def forward(self, x):
-        return x + torch.from_file("mapped.bin", True, 4).sum()
-
-
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("exported") / "layer.pt2"
@@ -37,14 +33,6 @@ def exported(tmp_path_factory) -> Path:
         torch.export.export(Layer(), (torch.randn(3, 4),), dynamic_shapes={"x": {0: batch}}), path
     )
     return path
-
-
-def changed(source: Path, target: Path, change) -> Path:
-    """A copy whose members `change(name, bytes)` rewrote."""
-    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as new:
-        for name in old.namelist():
-            new.writestr(name, change(name, old.read(name)))
-    return target
 
 
 def in_model(before: str, after: str):
@@ -94,7 +82,7 @@ def test_what_is_no_arithmetic(text, tmp_path):
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
         file.writestr("m/models/model.json", json.dumps({"expr_str": text}))
     with zipfile.ZipFile(tmp_path / "a.zip") as file:
-        assert list(exported_dangers(file))
+        assert list(exported_dangers(zipped(file)))
 
 
 @pytest.mark.parametrize(
@@ -112,7 +100,7 @@ def test_what_is(text, tmp_path):
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
         file.writestr("m/models/model.json", json.dumps({"expr_str": text}))
     with zipfile.ZipFile(tmp_path / "a.zip") as file:
-        assert list(exported_dangers(file)) == []
+        assert list(exported_dangers(zipped(file))) == []
 
 
 @pytest.mark.parametrize(
@@ -158,19 +146,36 @@ def test_a_bare_pickle_is_no_model(tmp_path):
     assert not trace.exists()
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_a_script_that_maps_files_needs_trust(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    path = tmp_path / "maps.pt"
-    torch.jit.script(Mapping()).save(str(path))
-    with pytest.raises(ArtifactError, match=r"torch.from_file, which reads or writes files.*trusted: true"):
+def test_native_code_in_an_exported_model_is_not_loaded(exported, tmp_path):
+    path = changed(exported, tmp_path / "evil.pt2", lambda _, content: content)
+    with zipfile.ZipFile(path, "a") as file:
+        root = file.namelist()[0].partition("/")[0]
+        file.writestr(f"{root}/data/aotinductor/model/x.wrapper.so", b"\x7fELF")
+    with pytest.raises(ArtifactError, match=r"x\.wrapper\.so is of a compiled model.*trusted: true"):
         describe(Artifact("a", "torch", path=str(path)))
-    assert not (tmp_path / "mapped.bin").exists()
-    describe(Artifact("a", "torch", path=str(path), trusted=True))
-    assert (tmp_path / "mapped.bin").exists()  # what trust lets it do
-    torch.jit.script(Layer()).save(str(path))
+
+
+def test_a_file_may_be_named_after_what_it_does_not_hold(tmp_path):
+    path = tmp_path / "no_aotinductor.pt2"  # torch names the folder within the file after it
+    batch = torch.export.Dim("batch")
+    program = torch.export.export(Layer(), (torch.randn(3, 4),), dynamic_shapes={"x": {0: batch}})
+    torch.export.save(program, path)
     with zipfile.ZipFile(path) as file:
-        assert list(script_dangers(file)) == []
+        assert "no_aotinductor/models/model.json" in file.namelist()
+        assert list(exported_dangers(zipped(file))) == []
+
+
+def test_sizes_are_looked_at_whatever_the_case_of_the_files_name(exported, tmp_path):
+    trace = tmp_path / "trace"
+    evil = f"__import__('pathlib').Path('{trace}').touch()".encode()
+    path = tmp_path / "evil.pt2"
+    with zipfile.ZipFile(exported) as old, zipfile.ZipFile(path, "w") as new:
+        for name in old.namelist():
+            content = old.read(name).replace(b"Symbol('s77', positive=True, integer=True)", evil)
+            new.writestr(name.replace("model.json", "model.JSON"), content)
+    with pytest.raises(ArtifactError, match=r"no arithmetic over sizes.*trusted: true"):
+        describe(Artifact("a", "torch", path=str(path)))
+    assert not trace.exists()
 
 
 def test_a_saved_model_that_reads_files_needs_trust(tmp_path):

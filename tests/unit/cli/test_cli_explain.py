@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
-from mesh.cli.explain import explain_row, page, said
+from mesh.cli.explain import _tensors, explain_row, page, said
+from mesh.errors import InvalidInput
 from mesh.routing.table import Canary, ModelFacts, Route, RouteTable, ShadowRule
-from mesh.routing.types import MISSING, Batch, Scored, Unreachable
+from mesh.routing.types import MISSING, Batch, Scored, TensorSpec, Unreachable
 from mesh.routing.when import compile_when
 
 TABLE = RouteTable(
@@ -58,3 +59,16 @@ def test_a_row_without_an_answer_says_why():
     found = explained(0.9, away=("rules",))
     assert said(found.result.answer) == "none: rules is away"
     assert "confidence is missing" in found.routes[1].reason
+
+
+@pytest.mark.parametrize(
+    ("datatype", "given"), [("INT64", [[1.5]]), ("UINT8", [[300]]), ("BOOL", [[7]]), ("FP32", [["a"]])]
+)
+def test_a_row_that_the_mesh_would_refuse_is_refused(datatype, given):
+    with pytest.raises(InvalidInput, match="FEATURES: is no row of numbers"):
+        _tensors((TensorSpec("x", datatype, (-1, 1)),), given)
+
+
+def test_texts_are_given_as_the_mesh_gives_them():
+    assert _tensors((TensorSpec("x", "BYTES", (-1, 1)),), [["ä"]])["x"].tolist() == [["ä".encode()]]
+    assert _tensors((TensorSpec("x", "INT64", (-1, 2)),), [[1, 2.0]])["x"].tolist() == [[1, 2]]

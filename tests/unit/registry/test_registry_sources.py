@@ -1,5 +1,6 @@
 """References in models.yaml, the cache, and the commands over a folder."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,21 @@ def test_the_cache_is_repaired_and_takes_no_paths(tmp_path, monkeypatch):
     assert (folder / "model.onnx").read_bytes() == b"1"
     with pytest.raises(ArtifactError, match="which is a path"):
         keep({"../x": b"1"})
+
+
+@pytest.mark.parametrize("made", ["link", "open"])
+def test_the_cache_is_a_folder_of_this_user_alone(tmp_path, monkeypatch, made):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    cache = tmp_path / f"hyperstream-models-{os.getuid()}"
+    (tmp_path / "elsewhere").mkdir()
+    if made == "link":
+        cache.symlink_to(tmp_path / "elsewhere")
+    else:
+        cache.mkdir()
+        cache.chmod(0o777)
+    with pytest.raises(ArtifactError, match="no folder that only this user may change"):
+        keep({"model.onnx": b"1"})
+    assert not list((tmp_path / "elsewhere").iterdir())
 
 
 def run(tmp_path: Path, monkeypatch, *words: str):

@@ -80,6 +80,12 @@ def test_inputs_that_cannot_be_served(spec: TensorSpec, message: str) -> None:
         open_runtime(Artifact("m", "identity", signature=Signature((spec,), ())))
 
 
+def test_outputs_that_cannot_be_carried() -> None:
+    stated = Signature((FEATURES,), (TensorSpec("y", "BF16", (-1, 1)),))
+    with pytest.raises(ArtifactError, match="output 'y': datatype 'BF16' is not one of BOOL"):
+        agreed(Artifact("m", "triton"), stated)
+
+
 def test_each_side_fills_what_the_other_leaves_open() -> None:
     stated = Signature(
         (TensorSpec("a", "FP32", (-1, 3, -1)), TensorSpec("b", "INT64", ())),

@@ -63,6 +63,17 @@ def test_kinds_are_not_mixed(given: type, wanted: type) -> None:
         fitted({"y": np.ones(2, given)}, [("y", np.dtype(wanted))], 2)
 
 
+@pytest.mark.parametrize(
+    ("given", "wanted", "value"),
+    [("i8", "i4", 2**40), ("u8", "i8", 2**63), ("i4", "i1", -129), ("u4", "u1", 256)],
+)
+def test_whole_numbers_that_do_not_fit_are_not_cast(given: str, wanted: str, value: int) -> None:
+    array = np.array([1, value], given)
+    with pytest.raises(OverflowError, match=f"output 'y' holds {value}, which is no U?INT"):
+        fitted({"y": array}, [("y", np.dtype(wanted))], 2)
+    assert fitted({"y": array[:1]}, [("y", np.dtype(wanted))], 1)["y"].tolist() == [1]
+
+
 def test_pieces_are_put_in_their_places() -> None:
     spec = TensorSpec("y", "FP32", (-1, 2))
     piece = lambda value, n: {"y": np.full((n, 2), value, np.float32)}  # noqa: E731

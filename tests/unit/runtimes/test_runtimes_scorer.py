@@ -1,11 +1,12 @@
 import math
 import pickle
+import time
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 
-from mesh.errors import ArtifactError, InvalidInput, Unavailable
+from mesh.errors import ArtifactError, DeadlineExceeded, InvalidInput, Unavailable
 from mesh.routing.types import Signature, Tensors, TensorSpec
 from mesh.runtimes.base import Artifact, ConfidenceKind, ConfidenceRule
 from mesh.runtimes.scorer import Scorer
@@ -174,6 +175,17 @@ def test_what_is_no_fault_of_a_row_is_not_halved(error: Exception) -> None:
     assert runtime.calls == 1
 
 
+def test_rows_that_raise_are_not_looked_for_when_nobody_waits_any_more() -> None:
+    def function(_: Tensors) -> dict:
+        time.sleep(0.01)
+        raise ValueError("broken")
+
+    runtime = FunctionRuntime(function)
+    with pytest.raises(DeadlineExceeded, match=r"time ran out.*ValueError: broken"):
+        Scorer(runtime, Artifact("m", "python")).score(rows(1000), time.monotonic() + 0.05)
+    assert 2 <= runtime.calls <= 6
+
+
 def test_keyboard_interrupt_goes_through() -> None:
     def function(_: Tensors) -> dict:
         raise KeyboardInterrupt
@@ -192,6 +204,17 @@ def test_time_per_call_is_measured_after_warm_up() -> None:
 def test_warm_up_says_why_a_model_is_broken() -> None:
     with pytest.raises(ArtifactError, match=r"model 'm': it fails on 1 row.*ValueError: poisoned"):
         scorer(raises_on(0)).warm_up()
+
+
+def test_warm_up_says_what_is_declared_wrongly() -> None:
+    wide = TensorSpec("y", "FP32", (-1, 4))
+    artifact = Artifact("m", "python", signature=Signature((), (wide,)))
+    with pytest.raises(
+        ArtifactError, match=r"'y' is declared as FP32 \[N, 4\], but the model gives FP32 \[1, 3\]"
+    ):
+        Scorer(FunctionRuntime(three, wide), artifact).warm_up()
+    open_ = FunctionRuntime(three, wide, inputs=(TensorSpec("x", "FP32", (-1, -1)),))
+    Scorer(open_, artifact).warm_up()  # a model of [N, 2] is not asked with its own width
 
 
 def test_warm_up_with_open_sizes_is_only_a_guess() -> None:

@@ -19,9 +19,11 @@ class Echo:
     def __init__(self, seconds: float = 0.0, error: Exception | None = None) -> None:
         self.seconds, self.error = seconds, error
         self.threads: list[str] = []
+        self.deadlines: list[float | None] = []
         self.at_once = self.most_at_once = 0
 
-    def score(self, tensors: Tensors) -> Scored:
+    def score(self, tensors: Tensors, deadline: float | None) -> Scored:
+        self.deadlines.append(deadline)
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         self.threads.append(threading.current_thread().name)
@@ -81,6 +83,15 @@ async def test_a_call_whose_time_ran_out_in_the_queue_is_not_scored() -> None:
     assert isinstance(late, Failure)
     assert (late.id, late.kind) == (2, DEADLINE)
     assert len(echo.threads) == 1
+
+
+async def test_a_model_knows_until_when_somebody_waits() -> None:
+    echo = Echo()
+    desk = Desk("m", echo, Pace(SLOW))
+    began = time.monotonic()
+    await asyncio.gather(desk.answer(request(1)), desk.answer(request(2, time_left_ms=60_000)))
+    assert echo.deadlines[0] is None
+    assert 59 < (echo.deadlines[1] or 0) - began < 61
 
 
 async def test_too_many_rows_are_refused_but_one_large_call_is_taken() -> None:
