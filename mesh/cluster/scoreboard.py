@@ -153,6 +153,9 @@ class Reporter:
                 self._scoreboard = None
                 logger.warning("scoreboard does not answer, trying again: %s", error)
                 await asyncio.sleep(_RETRY_S)
+            except Exception:  # whatever it is, the figures of a whole process are worth another try
+                logger.exception("the figures of %s could not be read, trying again", self._process_id)
+                await asyncio.sleep(_RETRY_S)
 
     def _read(self) -> None:
         for read in self._before_push:
