@@ -44,7 +44,7 @@ def show(mesh: Mesh) -> None:
     )
     if mesh.may(actions.START) and found["plans"]:
         with start.popover("Start a rollout", width="stretch"):
-            plan = st.selectbox("Plan of config/rollouts", found["plans"])
+            plan = st.selectbox("Plan of config/rollouts", found["plans"], key="rollouts-plan")
             st.button("Start", on_click=_start, args=(mesh, plan), type="primary", width="stretch")
     if not names:
         empty(
@@ -52,7 +52,8 @@ def show(mesh: Mesh) -> None:
             "Write a plan in config/rollouts, check it with hyperstream check, and start it here.",
         )
         return
-    name = choose.selectbox("Rollout", names)
+    # With a key the choice stays when others are started; without, the newest would take its place, and the next press.
+    name = choose.selectbox("Rollout", names, key="rollouts-name")
     live(REFRESH_S, lambda: _rollout(mesh, name))
 
 
@@ -111,7 +112,10 @@ def _buttons(mesh: Mesh, rollout: Json) -> None:
         return
     for place, (words, action) in zip(st.columns([1] * len(shown) + [6 - len(shown)]), shown, strict=False):
         kind = "primary" if words == "Approve" else "secondary"
-        place.button(words, on_click=_act, args=(mesh, action, rollout["name"]), type=kind, width="stretch")  # type: ignore[arg-type]
+        place.button(
+            words, key=f"{words}-{rollout['name']}", on_click=_act, args=(mesh, action, rollout["name"]),
+            type=kind, width="stretch",  # type: ignore[arg-type]
+        )  # fmt: skip
 
 
 def _steps(rollout: Json, missing: list[str]) -> None:
