@@ -1,6 +1,6 @@
 """The mesh's HTTP API as one person asks it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import quote
@@ -46,11 +46,16 @@ def client(url: str, transport: httpx.BaseTransport | None = None) -> httpx.Clie
     )
 
 
+def _always() -> bool:
+    return True
+
+
 class Mesh:
     """The API as `caller` asks it. All its methods raise `Refused`."""
 
-    def __init__(self, http: httpx.Client, caller: Caller) -> None:
-        self._http, self.caller = http, caller
+    def __init__(self, http: httpx.Client, caller: Caller, present: Callable[[], bool] = _always) -> None:
+        """`present` says, before anything is asked, whether whoever looks still is `caller`."""
+        self._http, self.caller, self._present = http, caller, present
 
     def may(self, action: Action) -> bool:
         """Whether the role reaches."""
@@ -67,6 +72,8 @@ class Mesh:
         return self._ask("POST", path, action.patience_s, json={"actor": self.caller.name, **body})
 
     def _ask(self, method: str, path: str, timeout_s: float = TIMEOUT_S, **how: Any) -> Json:
+        if not self._present():
+            raise Refused(401, "you are signed out: load the page again to sign in")
         headers = {"authorization": f"Bearer {self.caller.token}"} if self.caller.token else {}
         try:
             reply = self._http.request(method, path, headers=headers, timeout=timeout_s, **how)
@@ -90,6 +97,8 @@ class Mesh:
 
 def whoami(http: httpx.Client, token: str | None) -> Caller:
     """Who the mesh takes the holder of `token` for. Raises `Refused`: 401 for a token that is not valid."""
+    if token and not (token.isascii() and token.isprintable()):  # no header can carry it
+        raise Refused(401, "that is no API token: tokens are letters, digits, - and _ alone")
     said: Mapping[str, Any] = Mesh(http, Caller(None, None, "nobody", token)).get("/whoami")
     return Caller(said.get("actor"), said.get("role"), str(said.get("by", "nobody")), token)
 

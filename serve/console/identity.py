@@ -36,6 +36,11 @@ def caller_of(context: Context) -> Caller | None:
     return None if caller.by == "nobody" else caller.named(str(st.query_params.get("as", ""))[:128])
 
 
+def still_there(context: Context, caller: Caller) -> bool:
+    """Whether this browser still is `caller`: a page goes on asking by itself when they sign out in another tab."""
+    return (context.sessions.look(st.context.cookies.get(COOKIE)) or _organisation()) == caller.token
+
+
 def offers_organisation() -> bool:
     """Whether OIDC is configured (`[auth]` in Streamlit's secrets)."""
     try:

@@ -1,6 +1,7 @@
 """The script that Streamlit runs for each visit and each click."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -9,7 +10,7 @@ from streamlit.navigation.page import StreamlitPage
 
 from serve.console.api import Caller, Mesh, Refused
 from serve.console.context import Context, current
-from serve.console.identity import by_organisation, caller_of, offers_organisation
+from serve.console.identity import by_organisation, caller_of, offers_organisation, still_there
 from serve.console.look import CSS, empty, failed
 from serve.console.pages import alerts, assets, audit, cost, models, quality, rollouts, routes, triage
 
@@ -108,7 +109,7 @@ def main() -> None:
     if caller is None:
         chosen(lambda _: welcome, signed_in=False).run()
         return
-    mesh = Mesh(context.http, caller)
+    mesh = Mesh(context.http, caller, partial(still_there, context, caller))
     page = chosen(lambda show: page_of(show, mesh), signed_in=True)
     person(caller, context)
     page.run()

@@ -31,7 +31,7 @@ autocomplete="current-password" required autofocus>
 
 
 def signin_routes(http: httpx.Client, sessions: Sessions) -> list[Route]:
-    """`GET` and `POST /signin`, `POST /signout`."""
+    """`GET` and `POST /signin`, `GET /signout`."""
 
     async def form(request: Request) -> Response:
         del request
@@ -61,10 +61,10 @@ def signin_routes(http: httpx.Client, sessions: Sessions) -> list[Route]:
         return reply
 
     async def sign_out(request: Request) -> Response:
+        reply = RedirectResponse("/", 303)
         if _own_page(request):
             sessions.end(request.cookies.get(COOKIE))
-        reply = RedirectResponse("/", 303)
-        reply.delete_cookie(COOKIE)
+            reply.delete_cookie(COOKIE)
         return reply
 
     return [

@@ -79,6 +79,17 @@ def test_undo_by_key_brings_the_item_back_also_after_a_reload(console, person):
     ) == 2
 
 
+def test_a_key_that_is_pressed_twice_in_a_moment_decides_one_item(console, person):
+    page = person("nia")
+    first = item_of(page)
+    press(page, "y")
+    page.wait_for_timeout(60)
+    press(page, "y")
+    next_item(page, first)
+    said = [one for one in console.world.entries() if one[0] == "nia" and one[1] != "review.lease"]
+    assert said == [("nia", "review.confirm", f"review:{first}")]
+
+
 def test_two_people_at_once_never_hold_the_same(console, person):
     one, two = person("cem"), person("dia")
     held = set()
@@ -209,6 +220,21 @@ def test_a_role_is_offered_what_it_may_and_a_rollout_is_approved(console, browse
     page.get_by_role("button", name="Approve").click()
     expect(page.locator(".tag", has_text="Promoting")).to_be_visible()
     assert ("ana", "rollouts.approve", "rollout:pump-anomaly-2") in world.entries()
+    page.context.close()
+
+
+def test_who_signs_out_in_one_tab_is_gone_from_the_others(console, browser):
+    page = visit(browser, console)
+    sign_in(page, console, console.world.token("una", "analyst"))
+    expect(page.get_by_text("una")).to_be_visible()
+    page.goto(f"{console.url}/alerts")
+    expect(page.get_by_role("button", name="Resolve").first).to_be_visible()
+    other = page.context.new_page()
+    other.goto(f"{console.url}/quality")
+    other.get_by_role("link", name="Sign out").click()
+    expect(other.get_by_text("You are not signed in")).to_be_visible()
+    expect(page.get_by_text("you are signed out")).to_be_visible()
+    expect(page.get_by_role("button", name="Resolve")).to_have_count(0)
     page.context.close()
 
 

@@ -11,10 +11,21 @@ TIME = "2026-11-27T12:00:00Z"
 
 def rollout(name):
     return {
-        "name": name, "endpoint": "default", "primary": "anomaly", "candidate": f"anomaly@{name}", "state": "Progressing", "pause": None,
-        "reason": f"reason of {name}", "trouble": "", "step": 0, "steps": [], "candidate_percent": 10.0, "warm": False,
-        "generation": 1, "started_at": TIME, "started_by": "olu", "since": TIME, "plan": "1",
-    }  # fmt: skip
+        "name": name,
+        "endpoint": "default",
+        "primary": "anomaly",
+        "candidate": f"anomaly@{name}",
+        "state": "Progressing",
+        "pause": None,
+        "reason": f"reason of {name}",
+        "trouble": "",
+        "step": 0,
+        "steps": [],
+        "candidate_percent": 10.0,
+        "warm": False,
+        "since": TIME,
+        "started_by": "olu",
+    }
 
 
 class Api:
