@@ -61,15 +61,16 @@ class Mesh:
         """Whether the role reaches."""
         return allowed(self.caller.role, action)
 
-    def get(self, path: str, **params: object) -> Json:
-        """What GET `path` answers; parameters that are None are left out."""
+    def get(self, path: str, target: str = "", /, **params: object) -> Json:
+        """What GET `path` answers, its `{}` being `target`; parameters that are None are left out."""
         asked = {name: str(value) for name, value in params.items() if value is not None}
-        return self._ask("GET", path, params=asked)
+        return self._ask("GET", _place(path, target), params=asked)
 
     def act(self, action: Action, target: str = "", /, **body: object) -> Json:
         """Do something, in the caller's name; None where the API has nothing to say."""
-        path = action.path.format(quote(target, safe=""))
-        return self._ask("POST", path, action.patience_s, json={"actor": self.caller.name, **body})
+        return self._ask(
+            "POST", _place(action.path, target), action.patience_s, json={"actor": self.caller.name, **body}
+        )
 
     def _ask(self, method: str, path: str, timeout_s: float = TIMEOUT_S, **how: Any) -> Json:
         if not self._present():
@@ -101,6 +102,11 @@ def whoami(http: httpx.Client, token: str | None) -> Caller:
         raise Refused(401, "that is no API token: tokens are letters, digits, - and _ alone")
     said: Mapping[str, Any] = Mesh(http, Caller(None, None, "nobody", token)).get("/whoami")
     return Caller(said.get("actor"), said.get("role"), str(said.get("by", "nobody")), token)
+
+
+def _place(path: str, target: str) -> str:
+    """Whatever `target` is called, it stays one part of the path."""
+    return path.format(quote(target, safe=""))
 
 
 def _message(document: object, status: int) -> str:

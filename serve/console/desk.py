@@ -17,7 +17,7 @@ _OVERRIDING: Final = "triage.overriding"
 _TAKEN: Final = "triage.taken"
 _UNDONE: Final = "triage.undone"
 _UNDOABLE: Final = 20
-_READ_S: Final = 0.5
+_READ_S: Final = 0.8
 """Sooner nobody has read an item: what is pressed is the second of two quick presses, or a key that is held down."""
 _DECIDED: Final = ("confirm", "override", "cannot_say", "skip", "escalate")
 _WORDS: Final = {
@@ -164,7 +164,7 @@ class Desk:
         self._show(item)
 
     def _show(self, item: str) -> None:
-        self._hand(self._mesh.get(f"/review/items/{item}", actor=self._mesh.caller.name))
+        self._hand(self._mesh.get("/review/items/{}", item, actor=self._mesh.caller.name))
 
     def _next(self) -> None:
         self._hand(self._mesh.act(actions.NEXT))

@@ -1,7 +1,6 @@
 """The script that Streamlit runs for each visit and each click."""
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -10,8 +9,8 @@ from streamlit.navigation.page import StreamlitPage
 
 from serve.console.api import Caller, Mesh, Refused
 from serve.console.context import Context, current
-from serve.console.identity import by_organisation, caller_of, offers_organisation, still_there
-from serve.console.look import CSS, empty, failed
+from serve.console.identity import by_organisation, caller_of, offers_organisation, presence
+from serve.console.look import CSS, arrived, empty, failed, plain
 from serve.console.pages import alerts, assets, audit, cost, models, quality, rollouts, routes, triage
 
 Show = Callable[[Mesh], None]
@@ -59,7 +58,7 @@ def person(caller: Caller, context: Context) -> None:
                 st.rerun()
             st.caption(f"role {caller.role} · this machine")
         else:
-            st.markdown(f"**{caller.name}** · {caller.role}")
+            st.markdown(f"**{plain(caller.name)}** · {caller.role}")
             if by_organisation(context):
                 st.button("Sign out", on_click=st.logout, type="tertiary")
             else:
@@ -85,6 +84,7 @@ def page_of(show: Show, mesh: Mesh) -> Callable[[], None]:
     """One page over the mesh, or what the mesh said instead."""
 
     def page() -> None:
+        arrived(show.__module__)
         try:
             show(mesh)
         except Refused as said:
@@ -109,7 +109,7 @@ def main() -> None:
     if caller is None:
         chosen(lambda _: welcome, signed_in=False).run()
         return
-    mesh = Mesh(context.http, caller, partial(still_there, context, caller))
+    mesh = Mesh(context.http, caller, presence(context))
     page = chosen(lambda show: page_of(show, mesh), signed_in=True)
     person(caller, context)
     page.run()

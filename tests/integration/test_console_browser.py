@@ -79,17 +79,6 @@ def test_undo_by_key_brings_the_item_back_also_after_a_reload(console, person):
     ) == 2
 
 
-def test_a_key_that_is_pressed_twice_in_a_moment_decides_one_item(console, person):
-    page = person("nia")
-    first = item_of(page)
-    press(page, "y")
-    page.wait_for_timeout(60)
-    press(page, "y")
-    next_item(page, first)
-    said = [one for one in console.world.entries() if one[0] == "nia" and one[1] != "review.lease"]
-    assert said == [("nia", "review.confirm", f"review:{first}")]
-
-
 def test_two_people_at_once_never_hold_the_same(console, person):
     one, two = person("cem"), person("dia")
     held = set()

@@ -59,7 +59,7 @@ def _known(mesh: Mesh) -> list[str]:
 
 def _signals(mesh: Mesh, asset: str) -> None:
     try:
-        row = mesh.get(f"/features/{asset}")
+        row = mesh.get("/features/{}", asset)
     except Refused as refused:
         if refused.status != 404:
             raise

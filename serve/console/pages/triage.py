@@ -8,7 +8,7 @@ import streamlit as st
 from serve.console import actions
 from serve.console.api import Json, Mesh
 from serve.console.desk import Desk
-from serve.console.look import empty, live, now, number, table, tag, text, time_of, told, troubled
+from serve.console.look import empty, live, now, number, plain, table, tag, text, time_of, told, troubled
 from serve.console.pages.evidence import surroundings
 from serve.console.times import left, parsed, span
 
@@ -152,7 +152,7 @@ def _undo(desk: Desk) -> None:
     last = desk.last()
     st.button(
         "Undo", shortcut="Z", on_click=desk.undo, args=(last,), disabled=last is None, width="stretch",
-        key=f"undo-{last.id if last else ''}", help=f"Takes back: {last.words}" if last else "Nothing to take back yet",
+        key=f"undo-{last.id if last else ''}", help=plain(f"Takes back: {last.words}") if last else "Nothing to take back yet",
     )  # fmt: skip
 
 

@@ -5,12 +5,14 @@ from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
+import streamlit as st
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from serve.console import actions
 from serve.console.api import Caller, Mesh, Refused, client, whoami
 from serve.console.identity import token_of
+from serve.console.look import arrived, cursors, number, plain, trouble
 from serve.console.near import at_this_machine
 from serve.console.sessions import COOKIE, Sessions
 from serve.console.signin import signin_routes
@@ -157,6 +159,47 @@ def test_actions_carry_the_token_the_name_and_an_id_that_cannot_leave_its_place(
     assert request.headers["authorization"] == "Bearer hsm_x"
     assert b'"actor":"bob"' in request.content
     assert b'"action":"confirm"' in request.content
+
+
+def test_what_is_asked_for_cannot_leave_its_place_either():
+    http, asked = answered(200, json={})
+    Mesh(http, Caller("bob", "viewer", "token", "hsm_x")).get("/features/{}", "line 1/pump#7?x", view=None)
+    assert asked[0].url.raw_path == b"/features/line%201%2Fpump%237%3Fx"
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "shown"),
+    [(None, 4, "—"), (0.000012, 4, "1.2e-05"), (12.3456, 3, "12.3"), (999.4, 3, "999"), (999.7, 3, "1,000"),
+     (-999.7, 3, "-1,000"), (1234.5, 4, "1,234"), (99.7, 2, "100"), (0.0, 4, "0")],
+)  # fmt: skip
+def test_numbers_are_rounded_as_people_write_them(value, digits, shown):
+    assert number(value, digits) == shown
+
+
+def test_what_others_wrote_is_shown_as_they_wrote_it():
+    assert plain("![x](http://evil.example/p.png)") == r"\!\[x\]\(http\:\/\/evil\.example\/p\.png\)"
+    assert plain("$x$ a_b* <NAME> :red[y] ö 7") == r"\$x\$ a\_b\* \<NAME\> \:red\[y\] ö 7"
+
+
+@pytest.fixture
+def visit():
+    """What Streamlit keeps for a visit."""
+    st.session_state.clear()
+    yield st.session_state
+    st.session_state.clear()
+
+
+def test_an_error_stays_on_its_page_and_a_list_begins_with_the_newest(visit):
+    arrived("alerts")
+    trouble("409: resolved already")
+    cursors({"state": "open"}).append("older")
+    arrived("alerts")
+    assert (visit["trouble"], cursors({"state": "open"})) == ("409: resolved already", ["older"])
+    assert cursors({"state": "all"}) == [], "an older page of other alerts is no page of these"
+    cursors({"state": "open"}).append("older")
+    arrived("rollouts")
+    assert visit["trouble"] is None
+    assert cursors({"state": "open"}) == []
 
 
 @pytest.fixture
