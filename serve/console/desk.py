@@ -17,7 +17,7 @@ _OVERRIDING: Final = "triage.overriding"
 _TAKEN: Final = "triage.taken"
 _UNDONE: Final = "triage.undone"
 _UNDOABLE: Final = 20
-_READ_S: Final = 0.8
+READ_S: Final = 0.8
 """Sooner nobody has read an item: what is pressed is the second of two quick presses, or a key that is held down."""
 _DECIDED: Final = ("confirm", "override", "cannot_say", "skip", "escalate")
 _WORDS: Final = {
@@ -206,4 +206,4 @@ class Desk:
 
 def _just(what: str) -> bool:
     """Whether that was so short a time ago that nobody can have looked at what came of it."""
-    return time.monotonic() - float(st.session_state.get(what, float("-inf"))) < _READ_S
+    return time.monotonic() - float(st.session_state.get(what, float("-inf"))) < READ_S

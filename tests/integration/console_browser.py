@@ -13,7 +13,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from serve.console.desk import _READ_S
+from serve.console.desk import READ_S
 from tests.fakes.console_world import World
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -101,7 +101,7 @@ def item_of(page: Page) -> str:
     """The id of the item in a person's hands, once all of the page is there and they have looked at it."""
     expect(page.get_by_text("waiting", exact=False).first).to_be_visible()
     quiet(page)
-    page.wait_for_timeout(1_000 * _READ_S)
+    page.wait_for_timeout(1_000 * READ_S)
     return page.locator("[data-item]").get_attribute("data-item")
 
 
