@@ -122,13 +122,23 @@ def _metrics() -> str:
         return f"# {error}\n"
 
 
+def configuration() -> Iterator[bundle.Entry]:
+    """The files, or why they are not known: who asks for help may have a variable that is wrong."""
+    try:
+        folder = Path(os.environ.get("MESH_CONFIG") or environment.settings().config_dir)
+    except InvalidConfig as error:
+        yield bundle.Entry("config/not-found.txt", f"{error}\n")
+        return
+    yield from bundle.configuration(folder)
+
+
 def _entries(serve_config: Path) -> Iterator[bundle.Entry]:
     found = [asdict(one) for one in findings(serve_config)]
     yield bundle.Entry("doctor.json", orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())
     yield bundle.environment(os.environ)
     yield bundle.Entry("status.json", _status() or "null")
     yield bundle.Entry("metrics.txt", _metrics())
-    yield from bundle.configuration(Path(os.environ.get("MESH_CONFIG") or environment.settings().config_dir))
+    yield from configuration()
     if serve_config.exists():
         yield bundle.Entry(serve_config.name, redact(serve_config.read_text(encoding="utf-8")))
     ray = Path(os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()) / "ray/session_latest/logs"

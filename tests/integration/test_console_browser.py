@@ -221,7 +221,7 @@ def test_who_signs_out_in_one_tab_is_gone_from_the_others(console, browser):
     other = page.context.new_page()
     other.goto(f"{console.url}/quality")
     other.get_by_role("link", name="Sign out").click()
-    expect(other.get_by_text("You are not signed in")).to_be_visible()
+    expect(other.get_by_text("this machine")).to_be_visible()
     expect(page.get_by_text("you are signed out")).to_be_visible()
     expect(page.get_by_role("button", name="Resolve")).to_have_count(0)
     page.context.close()
