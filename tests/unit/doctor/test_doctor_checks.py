@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 
 from mesh.cli.ray_variables import RAY_VARIABLES
 from mesh.doctor import machine, servers
@@ -110,3 +111,23 @@ def test_the_mesh_at_home_takes_its_ports():
     assert "MESH_HTTP_PORT" in found.do
     (found,) = servers.taken_ports(wanted, {}, running=False)
     assert found == Finding("ports", "ok", "all 2 are free")
+
+
+def test_kafka_is_asked_with_what_gets_the_mesh_past_its_door(monkeypatch):
+    asked = {}
+
+    class Admin:
+        """The broker's side does not matter here."""
+
+        def __init__(self, settings) -> None:
+            asked.update(settings)
+
+        def list_topics(self, timeout):
+            raise KafkaException(KafkaError(KafkaError._TRANSPORT))
+
+    monkeypatch.setattr(servers, "AdminClient", Admin)
+    monkeypatch.setenv("KAFKA_CLIENT_SECURITY_PROTOCOL", "SASL_SSL")
+    monkeypatch.setenv("KAFKA_CLIENT_SASL_USERNAME", "mesh")
+    (found,) = servers.kafka("broker.example:9093", ["a"], named=True)
+    assert found.level == "problem"
+    assert (asked["security.protocol"], asked["sasl.username"]) == ("SASL_SSL", "mesh")
