@@ -19,7 +19,7 @@ _UNDONE: Final = "triage.undone"
 _UNDOABLE: Final = 20
 READ_S: Final = 0.8
 """Sooner nobody has read an item: what is pressed is the second of two quick presses, or a key that is held down."""
-_DECIDED: Final = ("confirm", "override", "cannot_say", "skip", "escalate")
+_DECIDED: Final = ("confirm", "override", "judge", "cannot_say", "skip", "escalate")
 _WORDS: Final = {
     "confirm": "Confirmed", "override": "Overridden", "judge": "Judged", "cannot_say": "Left to somebody else", "skip": "Skipped",
     "escalate": "Escalated", "tag": "Tagged",

@@ -13,7 +13,7 @@ class Queue:
     """The API of reviewing: items 1, 2, 3 and so on, each once."""
 
     def __init__(self) -> None:
-        self.given, self.asked = 0, []
+        self.given, self.asked, self.log = 0, [], []
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         path = request.url.path
@@ -21,7 +21,7 @@ class Queue:
             self.given += 1
             return httpx.Response(200, json=case(str(self.given)))
         if path == "/audit":
-            return httpx.Response(200, json={"entries": []})
+            return httpx.Response(200, json={"entries": self.log})
         if request.method == "GET":
             return httpx.Response(200, json=case(path.rpartition("/")[2]))
         self.asked.append(path.removeprefix("/review/items/"))
@@ -77,3 +77,15 @@ def test_two_quick_presses_take_back_one_decision(world, now):
     now[0] += 1.0
     desk.undo(Done("item", "1", "Confirmed pump-1"))
     assert [one for one in queue.asked if one.endswith("/undo")] == ["2/undo", "1/undo"]
+
+
+@pytest.mark.parametrize("verb", ["confirm", "override", "judge", "cannot_say", "skip", "escalate"])
+def test_after_a_reload_whatever_was_said_last_can_be_taken_back(world, verb):
+    queue, desk = world
+    queue.log = [
+        {"action": "review.lease", "target": "review:9"},
+        {"action": f"review.{verb}", "target": "review:8"},
+    ]
+    st.session_state.clear()
+    desk.fill()
+    assert desk.last().id == "8"
