@@ -16,9 +16,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from mesh.cli import environment
-from mesh.cli.addresses import PROMETHEUS_PORT, ports, serve_ports
+from mesh.cli.addresses import ports, serve_ports
+from mesh.cli.api import own_url
 from mesh.cli.launch import serve_document
-from mesh.cli.metrics import MetricsAway, scrape
+from mesh.cli.metrics import MetricsAway, own_metrics, scrape
 from mesh.cli.ray_variables import RAY_VARIABLES
 from mesh.doctor import bundle
 from mesh.doctor.examination import examine
@@ -107,7 +108,7 @@ def _status() -> str | None:
     """What the mesh says of itself; None where none answers."""
     try:
         settings = Settings.from_environ(os.environ)
-        return scrape(f"http://{settings.mesh_host}:{settings.http_port or 8000}/mesh/status", _STATUS_S)
+        return scrape(f"{own_url(settings)}/mesh/status", _STATUS_S)
     except MeshError:
         return None
 
@@ -115,9 +116,7 @@ def _status() -> str | None:
 def _metrics() -> str:
     try:
         settings = Settings.from_environ(os.environ)
-        return scrape(
-            f"http://{settings.mesh_host}:{settings.prometheus_port or PROMETHEUS_PORT}/metrics", _STATUS_S
-        )
+        return scrape(own_metrics(settings), _STATUS_S)
     except (MetricsAway, InvalidConfig) as error:
         return f"# {error}\n"
 

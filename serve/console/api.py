@@ -1,5 +1,7 @@
 """The mesh's HTTP API as one person asks it."""
 
+import os
+import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -39,11 +41,15 @@ class Caller:
 
 
 def client(url: str, transport: httpx.BaseTransport | None = None) -> httpx.Client:
-    """A client of the API at `url`, such as http://127.0.0.1:8080; threads may share it."""
+    """A client of the API at `url`, such as http://127.0.0.1:8080; threads may share it.
+
+    With https it trusts `MESH_TLS_CA`, else the system's authorities, as the command line does.
+    """
     limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
     return httpx.Client(
-        base_url=url.rstrip("/"), timeout=TIMEOUT_S, limits=limits, trust_env=False, transport=transport
-    )
+        base_url=url.rstrip("/"), timeout=TIMEOUT_S, limits=limits, trust_env=False, transport=transport,
+        verify=ssl.create_default_context(cafile=os.environ.get("MESH_TLS_CA") or None),
+    )  # fmt: skip
 
 
 def _always() -> bool:
