@@ -219,6 +219,15 @@ def test_what_no_header_can_carry_is_no_token(sign_in_pages, token):
     assert "no API token" in reply.text
 
 
+def test_who_signs_in_anew_leaves_no_session_of_whoever_was_there_before(sign_in_pages):
+    http, sessions, _ = sign_in_pages
+    http.post("/signin", data={"token": "hsm_x"})
+    before = http.cookies[COOKIE]
+    http.post("/signin", data={"token": "hsm_y"})
+    assert sessions.look(before) is None
+    assert sessions.look(http.cookies[COOKIE]) == "hsm_y"
+
+
 def test_another_site_signs_nobody_out(sign_in_pages):
     http, sessions, _ = sign_in_pages
     http.post("/signin", data={"token": "hsm_x"})
