@@ -84,7 +84,7 @@ def findings(serve_config: Path) -> list[Finding]:
         os.environ,
         lambda settings: _ports(settings, serve_config),
         RAY_VARIABLES,
-        running=_status() is not None,
+        running=answers(),
     )
 
 
@@ -102,6 +102,16 @@ def _ports(settings: Settings, file: Path) -> list[Port]:
     document = serve_document(file, True, telemetry=True)
     environ = {**RAY_VARIABLES, **os.environ}
     return ports(settings, serve_ports(str(file), document, environ), str(file), environ)
+
+
+def answers() -> bool:
+    """Whether a mesh runs here; one that wants a token does too."""
+    try:
+        return bool(scrape(f"{own_url(environment.settings())}/mesh/status", _STATUS_S))
+    except MetricsAway as error:
+        return error.refused
+    except MeshError:
+        return False
 
 
 def _status() -> str | None:

@@ -24,7 +24,11 @@ MAX_BYTES: Final = 64 << 20
 
 
 class MetricsAway(MeshError):
-    """Nobody serves metrics there; the message names the address and the variable that sets it."""
+    """Nobody serves metrics there, or not to us: then `refused`. The message names the address and the variable that sets it."""
+
+    def __init__(self, message: str, *, refused: bool = False) -> None:
+        super().__init__(message)
+        self.refused = refused
 
 
 def own_metrics(settings: Settings) -> str:
@@ -45,7 +49,8 @@ def scrape(url: str, timeout_s: float = TIMEOUT_S) -> str:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "reason", error)
         raise MetricsAway(
-            f"no metrics at {url}: {reason}; is the mesh running, with ML_PROMETHEUS_PORT set?"
+            f"no metrics at {url}: {reason}; is the mesh running, with ML_PROMETHEUS_PORT set?",
+            refused=isinstance(error, urllib.error.HTTPError) and error.code in (401, 403),
         ) from None
 
 

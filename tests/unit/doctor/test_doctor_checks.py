@@ -1,10 +1,13 @@
 """The checks: what each finds, on machines made for it."""
 
+from email.message import Message
 from pathlib import Path
+from urllib.error import HTTPError
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
+from mesh.cli import doctor
 from mesh.cli.ray_variables import RAY_VARIABLES
 from mesh.doctor import machine, servers
 from mesh.doctor.configured import configuration, ray_variables
@@ -111,6 +114,15 @@ def test_the_mesh_at_home_takes_its_ports():
     assert "MESH_HTTP_PORT" in found.do
     (found,) = servers.taken_ports(wanted, {}, running=False)
     assert found == Finding("ports", "ok", "all 2 are free")
+
+
+@pytest.mark.parametrize(("code", "running"), [(401, True), (403, True), (404, False)])
+def test_a_mesh_that_wants_a_token_runs_too(monkeypatch, code: int, running: bool):
+    def refuse(request, **_):
+        raise HTTPError(request.full_url, code, "no", Message(), None)
+
+    monkeypatch.setattr("urllib.request.urlopen", refuse)
+    assert doctor.answers() is running
 
 
 def test_kafka_is_asked_with_what_gets_the_mesh_past_its_door(monkeypatch):
