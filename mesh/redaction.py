@@ -9,24 +9,46 @@ from collections.abc import Mapping
 from typing import Final
 
 HIDDEN: Final = "***"
-_NAME: Final = (
-    r"[\w.\-]*(?:passw(?:or)?d|passphrase|secret|token|api[_\-]?key|access[_\-]?key|private[_\-]?key|credential|authorization"
-    r"|cookie|sasl|headers|dsn)[\w.\-]*"
+_SAYS: Final = (
+    r"(?:passw(?:or)?d|passphrase|secret|token|api[_\-]?key|access[_\-]?key|private[_\-]?key|credential|authorization"
+    r"|cookie|sasl|headers|dsn)"
 )
+# One start for a run of letters and no way back in it: a long one would cost its length squared, in every line that is logged.
+_WORD: Final = rf"(?:(?!{_SAYS})[\w.\-])*+{_SAYS}[\w.\-]*+"
+_NAME: Final = rf"(?<![\w.\-]){_WORD}"
 _SECRET_NAME: Final = re.compile(_NAME, re.IGNORECASE)
+_QUOTED: Final = r""""(?:[^"\\\n]|\\.)*"|'[^'\n]*'"""
+"""A value in quotes ends with its quote; in double ones a quote behind a backslash is part of it."""
 _PATTERNS: Final = (
     (re.compile(r"-----BEGIN [A-Z ]+-----.*?(?:-----END [A-Z ]+-----|\Z)", re.DOTALL), HIDDEN),
     # scheme://user:password@host; a password may hold an @ of its own
-    (re.compile(r"\b([a-zA-Z][a-zA-Z0-9+.\-]*://)[^\s/\"']*@"), rf"\1{HIDDEN}@"),
+    (re.compile(r"(?<![a-zA-Z0-9+.\-])([a-zA-Z][a-zA-Z0-9+.\-]*+://)[^\s/\"']*@"), rf"\1{HIDDEN}@"),
     (re.compile(r"\b(bearer|basic|digest)\s+[A-Za-z0-9._~+/=\-]{4,}", re.IGNORECASE), rf"\1 {HIDDEN}"),
     (re.compile(r"\beyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]+\.[A-Za-z0-9_\-]*"), HIDDEN),  # a JSON web token
     (re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"), HIDDEN),  # an AWS access key
     (re.compile(r"\b(?:gh[pousr]|xox[abpr]|sk)[_\-][A-Za-z0-9_\-]{16,}"), HIDDEN),
-    # name: value, name=value, "name": "value"; a value in quotes ends with its quote
+    (re.compile(r"\bhsm_[A-Za-z0-9_\-]{8,}"), HIDDEN),  # a token of the mesh
+    (re.compile(r"\b((?:set-)?cookie\s*:\s*)[^\n\"']+", re.IGNORECASE), rf"\1{HIDDEN}"),
+    # the indented lines of "name: |" in YAML
     (
         re.compile(
-            rf"""(["']?\b{_NAME}["']?\s*[:=]\s*)(?:"[^"\n]*"|'[^'\n]*'|[^\s,;&}}\]\n]+)""", re.IGNORECASE
+            rf"^([ ]*+)((?:- )?{_NAME}[ ]*+:[ ]*+)[|>][\-+\d]*[ ]*\n(?:\1[ ]+[^\n]*\n?|[ ]*\n)++",
+            re.IGNORECASE | re.MULTILINE,
         ),
+        rf"\1\2{HIDDEN}\n",
+    ),
+    # "name: A_PASSWORD" and "value: ..." below it, as Kubernetes writes variables
+    (
+        re.compile(rf"""(\bname:\s*["']?{_NAME}["']?\s*\n\s*value:\s*)(?:{_QUOTED}|[^\n]+)""", re.IGNORECASE),
+        rf"\1{HIDDEN}",
+    ),
+    (
+        re.compile(rf"((?<![\w.\-])--{_WORD}[ ]++)(?!-)(?:{_QUOTED}|\S+)", re.IGNORECASE),
+        rf"\1{HIDDEN}",
+    ),  # an option and its value
+    # name: value, name=value, "name": "value"
+    (
+        re.compile(rf"""(["']?{_NAME}["']?\s*+[:=]\s*+)(?:{_QUOTED}|[^\s,;&}}\]\n]+)""", re.IGNORECASE),
         rf"\1{HIDDEN}",
     ),
 )

@@ -53,7 +53,8 @@ class DriftNow:
         for rule in (RULE, DIGEST):
             for alert in await self._lately(rule):
                 for one in _streams(alert):
-                    found.setdefault(one.stream, one)
+                    if one.stream not in found or one.at > found[one.stream].at:
+                        found[one.stream] = one
         return sorted(found.values(), key=lambda one: (-one.at, one.stream))
 
     async def _lately(self, rule: str) -> list[Alert]:

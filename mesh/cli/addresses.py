@@ -64,14 +64,18 @@ def addresses(
 ) -> tuple[tuple[str, str], ...]:
     """Name and address of everything that a user may want to reach."""
     host = settings.mesh_host
-    http = settings.http_port or serve.http
+    own = "http" if settings.tls is None else "https"
+    http = (
+        f"http://{host}:{serve.http}"
+        if settings.http_port is None
+        else f"{own}://{host}:{settings.http_port}"
+    )
     rows = [
         (
             "HTTP",
-            f"http://{host}:{http}"
-            + (f"   through Serve http://{host}:{serve.http}" if settings.http_port else ""),
+            http + (f"   through Serve http://{host}:{serve.http}" if settings.http_port else ""),
         ),
-        ("docs", f"http://{host}:{http}/docs"),
+        ("docs", f"{http}/docs"),
         (
             "gRPC",
             f"{host}:{settings.grpc_port or serve.grpc}"
@@ -80,7 +84,7 @@ def addresses(
         ("Ray dashboard", f"http://127.0.0.1:{serve.dashboard}"),
     ]
     if settings.prometheus_port is not None:
-        rows.append(("metrics", f"http://{host}:{settings.prometheus_port}/metrics"))
+        rows.append(("metrics", f"{own}://{host}:{settings.prometheus_port}/metrics"))
     if stream:
         rows.append(("GraphQL", f"http://{host}:{serve.http}/graphql"))
         rows.append(("Kafka", f"{settings.kafka_bootstrap_servers}   topic {settings.kafka_inference_topic}"))

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console as Terminal
 
 from mesh.cli import environment, interrupts
+from mesh.cli.api import own_url
 from mesh.embedded.child import Child
 from mesh.embedded.ports import Port, check_free
 from mesh.errors import InvalidConfig, MeshError
@@ -20,7 +21,6 @@ HOW: Final = "pip install 'hyperstream-mesh[console]'"
 HOST: Final = "127.0.0.1"
 START_S: Final = 30.0
 END_S: Final = 6.0
-_SERVE_PORT: Final = 8000
 _PACKAGES: Final = ("streamlit", "plotly", "httpx")
 _MODULE: Final = "serve.console"
 
@@ -28,12 +28,6 @@ _MODULE: Final = "serve.console"
 def missing() -> str | None:
     """A package that the console lacks; None where it can start. Looks without importing."""
     return next((name for name in _PACKAGES if importlib.util.find_spec(name) is None), None)
-
-
-def api_of(settings: Settings) -> str:
-    """Where this machine's mesh answers."""
-    host = "127.0.0.1" if settings.mesh_host in ("0.0.0.0", "::") else settings.mesh_host  # noqa: S104 - compared, not bound
-    return f"http://{host}:{settings.http_port or _SERVE_PORT}"
 
 
 def address_of(host: str, port: int) -> str:
@@ -72,7 +66,7 @@ def beside(settings: Settings, log: Path, owned: ExitStack) -> list[tuple[str, s
         check_free(Port(port, "the console", "MESH_CONSOLE_PORT"))
     except MeshError as error:
         return [("console", f"not started: {error}")]
-    child = start(HOST, port, api_of(settings), log)
+    child = start(HOST, port, own_url(settings), log)
     owned.callback(child.stop, END_S)
     return [("console", address_of(HOST, port))]
 
@@ -100,7 +94,7 @@ def console(
         )
     check_free(Port(at, "the console", "--port"))
     terminal, where = Terminal(), address_of(host, at)
-    child = start(host, at, url or api_of(settings), Path(".run/console.log"))
+    child = start(host, at, url or own_url(settings), Path(".run/console.log"))
     interrupts.arm()
     try:
         child.wait_until(lambda: answers(where), START_S)

@@ -12,11 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from mesh.cli import environment
-from mesh.cli.addresses import PROMETHEUS_PORT
-from mesh.cli.metrics import sample_of, scrape
+from mesh.cli.metrics import own_metrics, sample_of, scrape
 from mesh.cli.stored import stored_gb
 from mesh.costs import Bill, bill, usage_between
-from mesh.settings import Settings
 from mesh.spec import load_mesh, load_prices, load_telemetry
 
 
@@ -43,7 +41,7 @@ def cost(
     - `hyperstream cost --interval 300 --precision 0.8 --json`
     """
     settings = environment.settings()
-    folder, address = Path(settings.config_dir), url or _address(settings)
+    folder, address = Path(settings.config_dir), url or own_metrics(settings)
     prices, sampling = load_prices(folder), load_telemetry(folder).sampling
     gpus = {name: model.num_gpus for name, model in load_mesh(folder, settings).models.items()}
     before = sample_of(scrape(address))
@@ -88,7 +86,3 @@ def totals(found: Bill) -> list[str]:
         for name, value in parts.items()
     ]
     return [*words, f"prices of {found.prices.date}: {found.prices.source}"]
-
-
-def _address(settings: Settings) -> str:
-    return f"http://{settings.mesh_host}:{settings.prometheus_port or PROMETHEUS_PORT}/metrics"

@@ -16,9 +16,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from mesh.cli import environment
-from mesh.cli.addresses import PROMETHEUS_PORT, ports, serve_ports
+from mesh.cli.addresses import ports, serve_ports
+from mesh.cli.api import own_url
 from mesh.cli.launch import serve_document
-from mesh.cli.metrics import MetricsAway, scrape
+from mesh.cli.metrics import MetricsAway, own_metrics, scrape
 from mesh.cli.ray_variables import RAY_VARIABLES
 from mesh.doctor import bundle
 from mesh.doctor.examination import examine
@@ -83,7 +84,7 @@ def findings(serve_config: Path) -> list[Finding]:
         os.environ,
         lambda settings: _ports(settings, serve_config),
         RAY_VARIABLES,
-        running=_status() is not None,
+        running=answers(),
     )
 
 
@@ -103,11 +104,21 @@ def _ports(settings: Settings, file: Path) -> list[Port]:
     return ports(settings, serve_ports(str(file), document, environ), str(file), environ)
 
 
+def answers() -> bool:
+    """Whether a mesh runs here; one that wants a token does too."""
+    try:
+        return bool(scrape(f"{own_url(environment.settings())}/mesh/status", _STATUS_S))
+    except MetricsAway as error:
+        return error.refused
+    except MeshError:
+        return False
+
+
 def _status() -> str | None:
     """What the mesh says of itself; None where none answers."""
     try:
         settings = Settings.from_environ(os.environ)
-        return scrape(f"http://{settings.mesh_host}:{settings.http_port or 8000}/mesh/status", _STATUS_S)
+        return scrape(f"{own_url(settings)}/mesh/status", _STATUS_S)
     except MeshError:
         return None
 
@@ -115,11 +126,19 @@ def _status() -> str | None:
 def _metrics() -> str:
     try:
         settings = Settings.from_environ(os.environ)
-        return scrape(
-            f"http://{settings.mesh_host}:{settings.prometheus_port or PROMETHEUS_PORT}/metrics", _STATUS_S
-        )
+        return scrape(own_metrics(settings), _STATUS_S)
     except (MetricsAway, InvalidConfig) as error:
         return f"# {error}\n"
+
+
+def configuration() -> Iterator[bundle.Entry]:
+    """The files, or why they are not known: who asks for help may have a variable that is wrong."""
+    try:
+        folder = Path(os.environ.get("MESH_CONFIG") or environment.settings().config_dir)
+    except InvalidConfig as error:
+        yield bundle.Entry("config/not-found.txt", f"{error}\n")
+        return
+    yield from bundle.configuration(folder)
 
 
 def _entries(serve_config: Path) -> Iterator[bundle.Entry]:
@@ -128,7 +147,7 @@ def _entries(serve_config: Path) -> Iterator[bundle.Entry]:
     yield bundle.environment(os.environ)
     yield bundle.Entry("status.json", _status() or "null")
     yield bundle.Entry("metrics.txt", _metrics())
-    yield from bundle.configuration(Path(os.environ.get("MESH_CONFIG") or environment.settings().config_dir))
+    yield from configuration()
     if serve_config.exists():
         yield bundle.Entry(serve_config.name, redact(serve_config.read_text(encoding="utf-8")))
     ray = Path(os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()) / "ray/session_latest/logs"

@@ -9,9 +9,11 @@ from typing import Final
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from mesh.cli.addresses import PROMETHEUS_PORT
 from mesh.cli.api import asking_headers, asking_tls
 from mesh.costs import Sample
 from mesh.errors import InvalidInput, MeshError
+from mesh.settings import Settings
 from mesh.telemetry import names
 from mesh.telemetry.metric import Metric
 from mesh.telemetry.names import REGISTRY
@@ -22,7 +24,18 @@ MAX_BYTES: Final = 64 << 20
 
 
 class MetricsAway(MeshError):
-    """Nobody serves metrics there; the message names the address and the variable that sets it."""
+    """Nobody serves metrics there, or not to us: then `refused`. The message names the address and the variable that sets it."""
+
+    def __init__(self, message: str, *, refused: bool = False) -> None:
+        super().__init__(message)
+        self.refused = refused
+
+
+def own_metrics(settings: Settings) -> str:
+    """Where this machine's mesh serves them."""
+    host = "127.0.0.1" if settings.mesh_host in ("0.0.0.0", "::") else settings.mesh_host  # noqa: S104 - asked, not bound
+    scheme = "http" if settings.tls is None else "https"
+    return f"{scheme}://{host}:{settings.prometheus_port or PROMETHEUS_PORT}/metrics"
 
 
 def scrape(url: str, timeout_s: float = TIMEOUT_S) -> str:
@@ -36,7 +49,8 @@ def scrape(url: str, timeout_s: float = TIMEOUT_S) -> str:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "reason", error)
         raise MetricsAway(
-            f"no metrics at {url}: {reason}; is the mesh running, with ML_PROMETHEUS_PORT set?"
+            f"no metrics at {url}: {reason}; is the mesh running, with ML_PROMETHEUS_PORT set?",
+            refused=isinstance(error, urllib.error.HTTPError) and error.code in (401, 403),
         ) from None
 
 

@@ -143,15 +143,19 @@ async def watch_directory(on_change: Callable[[tuple[Replica, ...]], None]) -> N
             if directory is None:
                 directory = await find_or_start(NAME, Directory)
             revision, replicas = await within(WATCH_S + _CALL_TIMEOUT_S, _ask(directory, known))
-            failures = 0
             if revision != known:
-                known = revision
                 on_change(replicas)
+                known = revision
+            failures = 0
         # ValueError: Ray's word for a named actor that is between two lives.
         except (RayError, TimeoutError, ValueError) as error:
             directory = None
             failures += 1
             logger.warning("directory does not answer, using what is known: %s", error)
+            await asyncio.sleep(_backoff(failures))
+        except Exception:  # whoever heard of no replica again would send rows to those that are gone
+            failures += 1
+            logger.exception("revision %d of the replicas could not be followed, trying again", known)
             await asyncio.sleep(_backoff(failures))
 
 

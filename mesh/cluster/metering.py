@@ -1,5 +1,6 @@
 """What an engine tells, as metrics."""
 
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Final
 
@@ -11,34 +12,57 @@ from mesh.engine.ports import CallOutcome, Queue, ShadowOutcome
 from mesh.routing.types import Answer, Origin
 from mesh.shadows.tally import ShadowTally
 from mesh.telemetry import names
+from mesh.telemetry.metric import Gauge
 from mesh.telemetry.recorder import Recorder
+from mesh.telemetry.snapshot import LabelValues
 
 _BREAKER_LEVEL: Final = {"closed": 0, "half_open": 1, "open": 2}
 _EMPTY: Final = Queue(0, 0.0, 0, 0, 0)
 
 
 class EngineGauges:
-    """Reads an engine once a second, so that what changes with every row costs nothing for each."""
+    """Reads an engine once a second, so that what changes with every row costs nothing for each.
+
+    What the engine no longer has says nothing any more: the breaker of a model that is gone is not open.
+    """
 
     def __init__(self, recorder: Recorder, engine: Engine) -> None:
         self._recorder, self._engine = recorder, engine
         self._before: dict[str, Queue] = {}
+        self._told: set[tuple[Gauge, LabelValues]] = set()
 
     def read(self) -> None:
         """What is so now: rows that wait, the state of each model's breaker, its queue and its calls."""
-        recorder = self._recorder
+        queues = self._engine.queues()
+        for model, queue in queues.items():
+            self._count(model, queue)
+        self._before = queues
+        told = {(metric, labels): value for metric, labels, value in self._now(queues)}
+        for metric, labels in self._told - told.keys():
+            self._recorder.unset(metric, labels)
+        for (metric, labels), value in told.items():
+            self._recorder.set(metric, value, labels)
+        self._told = set(told)
+
+    def _count(self, model: str, queue: Queue) -> None:
+        before = self._before.get(model, _EMPTY)
+        if queue.queued_callers < before.queued_callers:
+            before = _EMPTY  # another policy made another queue, which counts from nothing
+        waited = max(0.0, queue.queued_s - before.queued_s)
+        self._recorder.count(names.MODEL_QUEUE_SECONDS, waited, (model,))
+        self._recorder.count(
+            names.MODEL_QUEUED_CALLERS, queue.queued_callers - before.queued_callers, (model,)
+        )
+
+    def _now(self, queues: Mapping[str, Queue]) -> Iterator[tuple[Gauge, LabelValues, float]]:
         for endpoint, rows in self._engine.pending_rows.items():
-            recorder.set(names.PENDING_ROWS, rows, (endpoint,))
+            yield names.PENDING_ROWS, (endpoint,), rows
         for model, state in self._engine.breaker_states().items():
-            recorder.set(names.BREAKER_STATE, _BREAKER_LEVEL[state], (model,))
-        for model, queue in self._engine.queues().items():
-            before = self._before.get(model, _EMPTY)
-            recorder.count(names.MODEL_QUEUE_SECONDS, queue.queued_s - before.queued_s, (model,))
-            recorder.count(names.MODEL_QUEUED_CALLERS, queue.queued_callers - before.queued_callers, (model,))
-            recorder.set(names.MODEL_WAITING_ROWS, queue.waiting_rows, (model,))
-            recorder.set(names.MODEL_SLOTS, queue.calls_out, (model, "out"))
-            recorder.set(names.MODEL_SLOTS, max(0, queue.slots - queue.calls_out), (model, "free"))
-            self._before[model] = queue
+            yield names.BREAKER_STATE, (model,), _BREAKER_LEVEL[state]
+        for model, queue in queues.items():
+            yield names.MODEL_WAITING_ROWS, (model,), queue.waiting_rows
+            yield names.MODEL_SLOTS, (model, "out"), queue.calls_out
+            yield names.MODEL_SLOTS, (model, "free"), max(0, queue.slots - queue.calls_out)
 
 
 class Metering:

@@ -11,6 +11,8 @@ from mesh.errors import MeshError, Unauthenticated
 Admit = Callable[[str | None], Awaitable[object]]
 
 _MAX_HEAD_BYTES = 8192
+_MAX_CONNECTIONS = 64
+"""At once: a scraper needs one, and each may hold a page for as long as it is slow to read it."""
 _REQUEST_S = 5.0
 _RETRY_S = 5.0
 
@@ -28,12 +30,13 @@ class MetricsPort:
         admit: Admit | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        """`exposition` gives the page; it is called on the event loop.
+        """`exposition` gives the page, or raises an error of the mesh; it is called on the event loop.
 
         `admit` is asked with the value of `Authorization` and refuses with an error of the mesh; without it everybody reads.
         """
         self._host, self._port = host, port
         self._exposition, self._admit, self._tls = exposition, admit, tls
+        self._connections = 0
 
     async def serve_forever(self) -> None:
         """Serve until cancelled; a port that is taken is named in the log and tried again."""
@@ -59,15 +62,19 @@ class MetricsPort:
                 await server.serve_forever()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._connections += 1
         try:
-            head = await within(_REQUEST_S, reader.readuntil(b"\r\n\r\n"))
-            refused = await within(_REQUEST_S, self._refusal(head))
-            writer.write(refused or _response(head, self._exposition))
-            await within(_REQUEST_S, writer.drain())
+            if self._connections <= _MAX_CONNECTIONS:
+                head = await within(_REQUEST_S, reader.readuntil(b"\r\n\r\n"))
+                refused = await within(_REQUEST_S, self._refusal(head))
+                writer.write(refused or _response(head, self._exposition))
+                writer.close()
+                await within(_REQUEST_S, writer.wait_closed())
         except (TimeoutError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass  # whoever asks badly, slowly or not at all gets no answer
         finally:
-            writer.close()
+            self._connections -= 1
+            writer.transport.abort()  # what was closed is gone already; closing alone waits for whoever never reads
 
     async def _refusal(self, head: bytes) -> bytes | None:
         if self._admit is None:
@@ -95,7 +102,11 @@ def _response(head: bytes, exposition: Callable[[], bytes]) -> bytes:
         return _message(b"405 Method Not Allowed", b"only GET\n")
     if path not in (b"/metrics", b"/"):
         return _message(b"404 Not Found", b"the metrics are at /metrics\n")
-    page = _message(b"200 OK", exposition(), b"text/plain; version=0.0.4; charset=utf-8")
+    try:
+        body = exposition()
+    except MeshError as error:
+        return _message(b"503 Service Unavailable", f"{error}\n".encode())
+    page = _message(b"200 OK", body, b"text/plain; version=0.0.4; charset=utf-8")
     return page.partition(b"\r\n\r\n")[0] + b"\r\n\r\n" if method == b"HEAD" else page
 
 

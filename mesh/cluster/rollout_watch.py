@@ -98,6 +98,9 @@ class RolloutWatch:
                 # What was taken is lost: evidence that is missing is inconclusive, which is the safe side.
                 logger.log(logging.DEBUG if away else logging.WARNING, "rollouts are not told of: %s", error)
                 away = True
+            except Exception:  # whatever it is, rollouts need evidence for as long as rows are answered
+                logger.exception("rollouts could not be told of")
+                away = True
 
     async def _follow(self) -> None:
         rollouts = await self._book.all()

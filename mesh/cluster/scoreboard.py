@@ -47,7 +47,7 @@ class Scoreboard:
         """
         self._totals = Totals()
         self._last_push = time.monotonic()
-        self._port = None if settings.prometheus_port is None else _port(settings, self._totals.exposition)
+        self._port = None if settings.prometheus_port is None else _port(settings, self._page)
         self._tasks: set[asyncio.Task[None]] = set()
         self._started = False
 
@@ -67,8 +67,14 @@ class Scoreboard:
         return self._totals.summary(time.monotonic(), window_s)
 
     async def exposition(self) -> bytes:
-        """All metrics in Prometheus' text format."""
-        return self._totals.exposition(time.monotonic())
+        """All metrics in Prometheus' text format. Raises `StoreAway` while sums are too small, after a restart."""
+        return self._page()
+
+    def _page(self) -> bytes:
+        now = time.monotonic()
+        if not self._totals.whole(now):
+            raise StoreAway("the scoreboard", "it began anew and has not heard of every process yet")
+        return self._totals.exposition(now)
 
     def _start(self) -> None:
         if self._started:
@@ -153,6 +159,9 @@ class Reporter:
                 self._scoreboard = None
                 logger.warning("scoreboard does not answer, trying again: %s", error)
                 await asyncio.sleep(_RETRY_S)
+            except Exception:  # whatever it is, the figures of a whole process are worth another try
+                logger.exception("the figures of %s could not be read, trying again", self._process_id)
+                await asyncio.sleep(_RETRY_S)
 
     def _read(self) -> None:
         for read in self._before_push:
@@ -183,6 +192,9 @@ def _answering() -> Iterator[None]:
         raise StoreAway("the scoreboard", f"nothing within {_CALL_TIMEOUT_S:g} s") from None
     # ValueError: Ray's word for a named actor that is between two lives.
     except (RayError, ValueError) as error:
+        cause = getattr(error, "cause", None)
+        if isinstance(cause, StoreAway):
+            raise cause from error
         raise StoreAway("the scoreboard", str(error).partition("\n")[0]) from error
 
 

@@ -64,6 +64,7 @@ def write_bundle(path: Path, entries: Iterator[Entry]) -> list[str]:
     """Write `path` (.tar.gz), readable by its owner alone; the names in it. Every text is redacted here."""
     names = []
     path.touch(mode=0o600)
+    path.chmod(0o600)  # also one that was there
     with tarfile.open(path, "w:gz") as archive:
         for entry in entries:
             body = redact(entry.text).encode(errors="replace")

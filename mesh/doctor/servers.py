@@ -12,6 +12,7 @@ from confluent_kafka.admin import AdminClient
 from mesh.doctor.finding import Finding
 from mesh.embedded.ports import Port, PortTaken, check_free
 from mesh.redaction import redact
+from mesh.security.kafka import kafka_security
 
 TIMEOUT_S: Final = 3.0
 MAX_SKEW_S: Final = 1.0
@@ -59,7 +60,7 @@ def kafka(bootstrap: str, topics: Sequence[str], *, named: bool) -> Iterator[Fin
     errors: list[str] = []
     client = AdminClient(
         {"bootstrap.servers": bootstrap, "socket.timeout.ms": int(TIMEOUT_S * 1e3), "log_level": 0,
-         "error_cb": lambda error: errors.append(error.str())}
+         "error_cb": lambda error: errors.append(error.str()), **kafka_security()}
     )  # fmt: skip
     try:
         found = client.list_topics(timeout=TIMEOUT_S)

@@ -28,6 +28,9 @@ def main() -> int:
 
 
 def _leave(_number: int, _frame: FrameType | None) -> NoReturn:
+    signal.signal(
+        signal.SIGTERM, signal.SIG_IGN
+    )  # a second one would cut the ending short, and the program would live on
     raise SystemExit(0)
 
 

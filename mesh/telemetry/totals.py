@@ -3,6 +3,9 @@
 A silent process keeps its counters and histograms in the totals, because what it counted happened; its gauges
 go, because they are no longer so. Should it come back, its newer snapshot takes the old one's place: nothing
 counts twice.
+
+After a restart of whoever holds the totals, processes come with all that they counted before. None of that happened just now,
+and until all have come the sums are too small: a reader would see them fall, and then grow by everything at once.
 """
 
 from collections import deque
@@ -20,6 +23,11 @@ from mesh.telemetry.summary import Summary
 DEAD_AFTER_S: Final = 10.0
 MAX_DEAD: Final = 256
 """Dead processes that are remembered one by one; the oldest beyond that are added up, to bound memory."""
+
+SETTLE_S: Final = 8.0
+"""After a restart, how long until all living processes have told again: they try every 5 s, for 2 s."""
+_BEGINNING: Final = 5
+"""Snapshots that a process may have made in vain when everything begins."""
 
 HISTORY_S: Final = 15.0
 HISTORY_STEP_S: Final = 0.5
@@ -41,6 +49,11 @@ class Totals:
         self._past = Snapshot("past", 0, {}, {}, {})
         self._history: deque[Instant] = deque()
         self._now = 0.0
+        self._whole_at = 0.0
+
+    def whole(self, now: float) -> bool:
+        """All living processes have had the time to tell."""
+        return now >= self._whole_at
 
     def take(self, process_id: str, snapshot: Snapshot, now: float) -> None:
         """Note `snapshot` as the newest of `process_id`; one that is older than the known one is ignored."""
@@ -48,6 +61,7 @@ class Totals:
         key = (process_id, snapshot.recorder)
         known = self._processes.get(key)
         if known is None:
+            self._arrive(snapshot, now)
             self._processes[key] = _Process(snapshot, now)
             self._end_others(key)
             self._compact()
@@ -57,6 +71,13 @@ class Totals:
             self._history.append(self._instant(now))
         while now - self._history[0].at > HISTORY_S:
             self._history.popleft()
+
+    def _arrive(self, snapshot: Snapshot, now: float) -> None:
+        """A process is heard of for the first time, though perhaps not by whoever was here before."""
+        if snapshot.sequence > 1:
+            self._history.clear()  # rates begin anew with what it brings
+        if snapshot.sequence > _BEGINNING and not self._processes:
+            self._whole_at = now + SETTLE_S
 
     def end(self, process_id: str) -> None:
         """`process_id` said goodbye: its gauges go at once."""

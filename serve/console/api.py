@@ -1,6 +1,8 @@
 """The mesh's HTTP API as one person asks it."""
 
-from collections.abc import Mapping
+import os
+import ssl
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import quote
@@ -39,34 +41,46 @@ class Caller:
 
 
 def client(url: str, transport: httpx.BaseTransport | None = None) -> httpx.Client:
-    """A client of the API at `url`, such as http://127.0.0.1:8080; threads may share it."""
+    """A client of the API at `url`, such as http://127.0.0.1:8080; threads may share it.
+
+    With https it trusts `MESH_TLS_CA`, else the system's authorities, as the command line does.
+    """
     limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
     return httpx.Client(
-        base_url=url.rstrip("/"), timeout=TIMEOUT_S, limits=limits, trust_env=False, transport=transport
-    )
+        base_url=url.rstrip("/"), timeout=TIMEOUT_S, limits=limits, trust_env=False, transport=transport,
+        verify=ssl.create_default_context(cafile=os.environ.get("MESH_TLS_CA") or None),
+    )  # fmt: skip
+
+
+def _always() -> bool:
+    return True
 
 
 class Mesh:
     """The API as `caller` asks it. All its methods raise `Refused`."""
 
-    def __init__(self, http: httpx.Client, caller: Caller) -> None:
-        self._http, self.caller = http, caller
+    def __init__(self, http: httpx.Client, caller: Caller, present: Callable[[], bool] = _always) -> None:
+        """`present` says, before anything is asked, whether whoever looks still is `caller`."""
+        self._http, self.caller, self._present = http, caller, present
 
     def may(self, action: Action) -> bool:
         """Whether the role reaches."""
         return allowed(self.caller.role, action)
 
-    def get(self, path: str, **params: object) -> Json:
-        """What GET `path` answers; parameters that are None are left out."""
+    def get(self, path: str, target: str = "", /, **params: object) -> Json:
+        """What GET `path` answers, its `{}` being `target`; parameters that are None are left out."""
         asked = {name: str(value) for name, value in params.items() if value is not None}
-        return self._ask("GET", path, params=asked)
+        return self._ask("GET", _place(path, target), params=asked)
 
     def act(self, action: Action, target: str = "", /, **body: object) -> Json:
         """Do something, in the caller's name; None where the API has nothing to say."""
-        path = action.path.format(quote(target, safe=""))
-        return self._ask("POST", path, action.patience_s, json={"actor": self.caller.name, **body})
+        return self._ask(
+            "POST", _place(action.path, target), action.patience_s, json={"actor": self.caller.name, **body}
+        )
 
     def _ask(self, method: str, path: str, timeout_s: float = TIMEOUT_S, **how: Any) -> Json:
+        if not self._present():
+            raise Refused(401, "you are signed out: load the page again to sign in")
         headers = {"authorization": f"Bearer {self.caller.token}"} if self.caller.token else {}
         try:
             reply = self._http.request(method, path, headers=headers, timeout=timeout_s, **how)
@@ -90,8 +104,15 @@ class Mesh:
 
 def whoami(http: httpx.Client, token: str | None) -> Caller:
     """Who the mesh takes the holder of `token` for. Raises `Refused`: 401 for a token that is not valid."""
+    if token and not (token.isascii() and token.isprintable()):  # no header can carry it
+        raise Refused(401, "that is no API token: tokens are letters, digits, - and _ alone")
     said: Mapping[str, Any] = Mesh(http, Caller(None, None, "nobody", token)).get("/whoami")
     return Caller(said.get("actor"), said.get("role"), str(said.get("by", "nobody")), token)
+
+
+def _place(path: str, target: str) -> str:
+    """Whatever `target` is called, it stays one part of the path."""
+    return path.format(quote(target, safe=""))
 
 
 def _message(document: object, status: int) -> str:

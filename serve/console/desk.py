@@ -1,5 +1,6 @@
 """The item in a person's hands: what the buttons and keys of the triage page do. Kept for the visit."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -13,8 +14,12 @@ from serve.console.look import tell, trouble
 _CASE: Final = "triage.case"
 _DONE: Final = "triage.done"
 _OVERRIDING: Final = "triage.overriding"
+_TAKEN: Final = "triage.taken"
+_UNDONE: Final = "triage.undone"
 _UNDOABLE: Final = 20
-_DECIDED: Final = ("confirm", "override", "cannot_say", "skip", "escalate")
+READ_S: Final = 0.8
+"""Sooner nobody has read an item: what is pressed is the second of two quick presses, or a key that is held down."""
+_DECIDED: Final = ("confirm", "override", "judge", "cannot_say", "skip", "escalate")
 _WORDS: Final = {
     "confirm": "Confirmed", "override": "Overridden", "judge": "Judged", "cannot_say": "Left to somebody else", "skip": "Skipped",
     "escalate": "Escalated", "tag": "Tagged",
@@ -62,10 +67,15 @@ class Desk:
         """Begin to override, or think better of it."""
         st.session_state[_OVERRIDING] = not self.overriding
 
-    def decide(self, action: str, **said: Any) -> None:
-        """Say it of the item, and take the next. What the API refuses is shown, and the item stays."""
+    def decide(self, item: str, action: str, **said: Any) -> None:
+        """Say it of `item`, and take the next. What the API refuses is shown, and the item stays.
+
+        The second of two quick presses says nothing: neither of an item that is no longer in hand, nor of the next, unread.
+        """
+        if not self._has_read(item):
+            return
         case = self.case
-        item, typed = case["item"]["id"], self._typed(case)
+        typed = self._typed(case)
 
         def act() -> None:
             words = {key: value for key, value in {**typed, **said}.items() if value}
@@ -78,8 +88,10 @@ class Desk:
 
         self._try(act)
 
-    def decide_incident(self, action: str, **said: Any) -> None:
-        """Say it of all open items of the incident."""
+    def decide_incident(self, item: str, action: str, **said: Any) -> None:
+        """Say it of all open items of the incident of `item`, as `decide`."""
+        if not self._has_read(item):
+            return
         case = self.case
         words = {key: value for key, value in {**self._typed(case), **said}.items() if value}
 
@@ -95,10 +107,9 @@ class Desk:
 
         self._try(act)
 
-    def undo(self) -> None:
-        """Take back what was done last, and hold that item again where that is possible."""
-        last = self.last()
-        if last is None:
+    def undo(self, last: Done) -> None:
+        """Take back `last`, where that still is what was done last, and hold that item again where that is possible."""
+        if self.last() != last or _just(_UNDONE):
             return
 
         def act() -> None:
@@ -107,6 +118,7 @@ class Desk:
             else:
                 self._mesh.act(actions.UNDO, last.id)
             st.session_state[_DONE].pop()
+            st.session_state[_UNDONE] = time.monotonic()
             tell(f"Undone: {last.words}")
             if last.kind == "item":
                 self._hold_again(last.id)
@@ -139,6 +151,9 @@ class Desk:
         """Ask for the next item."""
         self._try(self._next)
 
+    def _has_read(self, item: str) -> bool:
+        return self.case is not None and self.case["item"]["id"] == item and not _just(_TAKEN)
+
     def _hold_again(self, item: str) -> None:
         try:
             self._mesh.act(actions.LEASE, item)
@@ -149,11 +164,13 @@ class Desk:
         self._show(item)
 
     def _show(self, item: str) -> None:
-        st.session_state[_CASE] = self._mesh.get(f"/review/items/{item}", actor=self._mesh.caller.name)
-        st.session_state[_OVERRIDING] = False
+        self._hand(self._mesh.get("/review/items/{}", item, actor=self._mesh.caller.name))
 
     def _next(self) -> None:
-        st.session_state[_CASE] = self._mesh.act(actions.NEXT)
+        self._hand(self._mesh.act(actions.NEXT))
+
+    def _hand(self, case: Json) -> None:
+        st.session_state[_CASE], st.session_state[_TAKEN] = case, time.monotonic()
         st.session_state[_OVERRIDING] = False
 
     def _remember(self, done: Done) -> None:
@@ -185,3 +202,8 @@ class Desk:
             act()
         except Refused as refused:
             trouble(refused.message)
+
+
+def _just(what: str) -> bool:
+    """Whether that was so short a time ago that nobody can have looked at what came of it."""
+    return time.monotonic() - float(st.session_state.get(what, float("-inf"))) < READ_S

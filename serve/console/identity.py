@@ -1,6 +1,6 @@
 """Who looks at the page: by session, by OIDC, or as the user of the mesh's own machine."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import streamlit as st
@@ -34,6 +34,16 @@ def caller_of(context: Context) -> Caller | None:
         st.session_state[_KEPT] = kept
     caller = kept[1]
     return None if caller.by == "nobody" else caller.named(str(st.query_params.get("as", ""))[:128])
+
+
+def presence(context: Context) -> Callable[[], bool]:
+    """Whether this browser still is who it is now: a page goes on asking by itself when they sign out in another tab.
+
+    What is given may be asked from any thread, as of a download.
+    """
+    sessions, name = context.sessions, st.context.cookies.get(COOKIE)
+    token = sessions.look(name)
+    return lambda: token is None or sessions.look(name) == token
 
 
 def offers_organisation() -> bool:

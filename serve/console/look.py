@@ -1,5 +1,6 @@
 """How things look: styles, empty states, errors, tables, and parts of a page that refresh themselves."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from html import escape
@@ -39,6 +40,10 @@ a.button{display:inline-block;background:#0f766e;color:#fff!important;padding:.4
 </style>"""
 
 
+_PUNCTUATION: Final = re.compile(r"[!-/:-@\[-`{-~]")
+"""What Markdown may take for a mark, and takes as it is behind a backslash."""
+
+
 def now() -> datetime:
     """The time, in UTC."""
     return datetime.now(UTC)
@@ -59,9 +64,14 @@ def empty(what: str, todo: str) -> None:
     st.html(f'<div class="empty" role="status"><b>{escape(what)}</b>{escape(todo)}</div>')
 
 
+def plain(said: object) -> str:
+    """Any text as Markdown that shows it as it is: what an asset is called makes no pictures, links or formulas."""
+    return _PUNCTUATION.sub(r"\\\g<0>", str(said))
+
+
 def failed(message: str) -> None:
     """What failed, in the API's own words."""
-    st.error(message, icon=":material/error:")
+    st.error(plain(message), icon=":material/error:")
 
 
 def tag(text: object, kind: str = "") -> str:
@@ -70,10 +80,11 @@ def tag(text: object, kind: str = "") -> str:
 
 
 def number(value: float | None, digits: int = 4) -> str:
-    """To so many significant digits, a dash for none."""
+    """To so many significant digits, a dash for none; large ones whole."""
     if value is None:
         return "—"
-    return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.{digits}g}"
+    shown = f"{value:.{digits}g}"
+    return f"{value:,.0f}" if abs(float(shown)) >= min(1_000, 10**digits) else shown
 
 
 def share(value: float | None) -> str:
@@ -132,12 +143,34 @@ def told() -> None:
     """Show what `tell` was given."""
     message = st.session_state.pop("told", None)
     if message:
-        st.toast(message)
+        st.toast(plain(message))
 
 
 def trouble(message: str | None) -> None:
     """Keep what failed in an action until the next action; None forgets it."""
     st.session_state["trouble"] = message
+
+
+def toast(message: str) -> None:
+    """What failed, for a part of the page that alone runs again."""
+    st.toast(plain(message), icon=":material/error:")
+
+
+def arrived(page: str) -> None:
+    """Whoever comes to a page finds no error of another there, and begins with what is newest."""
+    if st.session_state.get("page") != page:
+        st.session_state["page"] = page
+        st.session_state.pop("cursors", None)
+        trouble(None)
+
+
+def cursors(wanted: Mapping[str, str | None]) -> list[str]:
+    """Where the pages began that led to the present one of a list; none for the first one of what is `wanted` now."""
+    kept: tuple[Mapping[str, str | None], list[str]] = st.session_state.get("cursors", ({}, []))
+    if kept[0] != wanted:
+        kept = (dict(wanted), [])
+    st.session_state["cursors"] = kept
+    return kept[1]
 
 
 def troubled() -> None:

@@ -9,8 +9,8 @@ from streamlit.navigation.page import StreamlitPage
 
 from serve.console.api import Caller, Mesh, Refused
 from serve.console.context import Context, current
-from serve.console.identity import by_organisation, caller_of, offers_organisation
-from serve.console.look import CSS, empty, failed
+from serve.console.identity import by_organisation, caller_of, offers_organisation, presence
+from serve.console.look import CSS, arrived, empty, failed, plain
 from serve.console.pages import alerts, assets, audit, cost, models, quality, rollouts, routes, triage
 
 Show = Callable[[Mesh], None]
@@ -58,7 +58,7 @@ def person(caller: Caller, context: Context) -> None:
                 st.rerun()
             st.caption(f"role {caller.role} · this machine")
         else:
-            st.markdown(f"**{caller.name}** · {caller.role}")
+            st.markdown(f"**{plain(caller.name)}** · {caller.role}")
             if by_organisation(context):
                 st.button("Sign out", on_click=st.logout, type="tertiary")
             else:
@@ -84,6 +84,7 @@ def page_of(show: Show, mesh: Mesh) -> Callable[[], None]:
     """One page over the mesh, or what the mesh said instead."""
 
     def page() -> None:
+        arrived(show.__module__)
         try:
             show(mesh)
         except Refused as said:
@@ -108,7 +109,7 @@ def main() -> None:
     if caller is None:
         chosen(lambda _: welcome, signed_in=False).run()
         return
-    mesh = Mesh(context.http, caller)
+    mesh = Mesh(context.http, caller, presence(context))
     page = chosen(lambda show: page_of(show, mesh), signed_in=True)
     person(caller, context)
     page.run()

@@ -39,15 +39,26 @@ class Sessions:
 
     def token(self, name: str | None) -> str | None:
         """The token of a session that is alive, which it keeps alive; None else."""
-        now = self._clock()
         with self._lock:
-            session = self._sessions.pop(name or "", None)
-            if name is None or session is None or now - session.seen > self._idle_s:
+            session = self._alive(name)
+            if name is None or session is None:
                 return None
-            self._sessions[name] = _Session(
-                session.token, now
-            )  # last in order: the longest unused stays first
+            del self._sessions[name]  # last in order: the longest unused stays first
+            self._sessions[name] = _Session(session.token, self._clock())
             return session.token
+
+    def look(self, name: str | None) -> str | None:
+        """The same, and a session that is only looked at grows idle: pages ask on by themselves."""
+        with self._lock:
+            session = self._alive(name)
+            return None if session is None else session.token
+
+    def _alive(self, name: str | None) -> _Session | None:
+        session = self._sessions.get(name or "")
+        if session is not None and self._clock() - session.seen > self._idle_s:
+            del self._sessions[name or ""]
+            return None
+        return session
 
     def end(self, name: str | None) -> None:
         """Forget it."""

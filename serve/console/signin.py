@@ -31,7 +31,7 @@ autocomplete="current-password" required autofocus>
 
 
 def signin_routes(http: httpx.Client, sessions: Sessions) -> list[Route]:
-    """`GET` and `POST /signin`, `POST /signout`."""
+    """`GET` and `POST /signin`, `GET /signout`."""
 
     async def form(request: Request) -> Response:
         del request
@@ -48,6 +48,9 @@ def signin_routes(http: httpx.Client, sessions: Sessions) -> list[Route]:
             return _page(refused.message, 401 if refused.status == 401 else 502)
         if caller.by != "token":
             return _page("Give a token.", 401)
+        sessions.end(
+            request.cookies.get(COOKIE)
+        )  # pages that are open do not go on as whoever was there before
         reply = RedirectResponse("/", 303)
         secure = request.url.scheme == "https"
         reply.set_cookie(
@@ -61,10 +64,10 @@ def signin_routes(http: httpx.Client, sessions: Sessions) -> list[Route]:
         return reply
 
     async def sign_out(request: Request) -> Response:
+        reply = RedirectResponse("/", 303)
         if _own_page(request):
             sessions.end(request.cookies.get(COOKIE))
-        reply = RedirectResponse("/", 303)
-        reply.delete_cookie(COOKIE)
+            reply.delete_cookie(COOKIE)
         return reply
 
     return [

@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from serve.console.desk import READ_S
 from tests.fakes.console_world import World
 from tests.fakes.machine import missing
 
@@ -93,9 +94,10 @@ def sign_in(page: Page, console: Console, token: str) -> None:
 
 
 def item_of(page: Page) -> str:
-    """The id of the item in a person's hands, once all of the page is there."""
+    """The id of the item in a person's hands, once all of the page is there and they have looked at it."""
     expect(page.get_by_text("waiting", exact=False).first).to_be_visible()
     quiet(page)
+    page.wait_for_timeout(1_000 * READ_S)
     return page.locator("[data-item]").get_attribute("data-item")
 
 

@@ -212,6 +212,21 @@ def test_a_role_is_offered_what_it_may_and_a_rollout_is_approved(console, browse
     page.context.close()
 
 
+def test_who_signs_out_in_one_tab_is_gone_from_the_others(console, browser):
+    page = visit(browser, console)
+    sign_in(page, console, console.world.token("una", "analyst"))
+    expect(page.get_by_text("una")).to_be_visible()
+    page.goto(f"{console.url}/alerts")
+    expect(page.get_by_role("button", name="Resolve").first).to_be_visible()
+    other = page.context.new_page()
+    other.goto(f"{console.url}/quality")
+    other.get_by_role("link", name="Sign out").click()
+    expect(other.get_by_text("this machine")).to_be_visible()
+    expect(page.get_by_text("you are signed out")).to_be_visible()
+    expect(page.get_by_role("button", name="Resolve")).to_have_count(0)
+    page.context.close()
+
+
 def test_no_action_is_without_a_call_and_an_entry(console):
     """Each of the console's actions, against the real API: what it is named in the table stands in the log."""
     from serve.console.api import Mesh, client, whoami

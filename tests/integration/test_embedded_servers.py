@@ -146,6 +146,25 @@ def test_a_server_that_ends_at_once_shows_its_last_words(tmp_path):
         child.wait_until(lambda: False, 10)
 
 
+def test_a_program_that_heeds_no_sigterm_is_ended_however_often_its_guard_is_asked():
+    deaf = "import signal, time; signal.signal(15, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
+    hasty = "import mesh.embedded.guard as guard, sys; guard.GRACE_S = 1.0; sys.exit(guard.main())"
+    with subprocess.Popen(
+        [sys.executable, "-c", hasty, sys.executable, "-c", deaf],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as guard:
+        assert guard.stdout.readline() == b"up\n"
+        (program,) = psutil.Process(guard.pid).children()
+        for _ in range(2):
+            guard.send_signal(signal.SIGTERM)
+            time.sleep(0.3)
+        _, alive = psutil.wait_procs([program], timeout=5)
+        if alive:
+            program.kill()
+    assert not alive
+
+
 @pytest.mark.kafka
 @pytest.mark.slow
 def test_a_real_kafka_from_a_release_keeps_its_data(tmp_path):

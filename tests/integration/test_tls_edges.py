@@ -24,6 +24,7 @@ from mesh.security.tls import TlsFiles, server_context
 from serve.access.gate import Gate
 from serve.access.guard import Guard
 from serve.access.whoami import whoami_router
+from serve.console.api import client as console_client
 from serve.http.lane import ConnectionLimits
 from serve.oip.grpc_server import server_credentials
 from tests.fakes.authority import Authority
@@ -213,3 +214,23 @@ def test_files_that_cannot_be_used_are_named_and_nothing_is_served_in_the_clear(
             server_context(wrong)
     with pytest.raises(InvalidConfig, match="absent"):
         server_credentials(wrong)
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+async def test_the_console_trusts_the_authority_that_it_is_told(ours, monkeypatch, trusted):
+    pair = ours.server()
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    tls = server_context(TlsFiles(pair.certificate, pair.key))
+    task = asyncio.create_task(MetricsPort("127.0.0.1", port, lambda: b"up 1\n", tls=tls).serve_forever())
+    await asyncio.sleep(0.1)
+    if trusted:
+        monkeypatch.setenv("MESH_TLS_CA", ours.file)
+    with console_client(f"https://127.0.0.1:{port}") as http:
+        if trusted:
+            assert (await asyncio.to_thread(http.get, "/metrics")).content == b"up 1\n"
+        else:
+            with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+                await asyncio.to_thread(http.get, "/metrics")
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

@@ -7,12 +7,24 @@ import streamlit as st
 from serve.console import actions
 from serve.console.actions import Action
 from serve.console.api import Json, Mesh, Refused
-from serve.console.look import empty, live, table, tag, tell, text, time_of, told, trouble, troubled
+from serve.console.look import (
+    cursors,
+    empty,
+    live,
+    table,
+    tag,
+    tell,
+    text,
+    time_of,
+    toast,
+    told,
+    trouble,
+    troubled,
+)
 
 PAGE: Final = 12
 REFRESH_S: Final = 5.0
 _STATES: Final = ("open", "acknowledged", "resolved", "all")
-_CURSORS: Final = "alerts.cursors"
 
 
 def show(mesh: Mesh) -> None:
@@ -21,32 +33,29 @@ def show(mesh: Mesh) -> None:
     told()
     troubled()
     state, severity, asset, note = st.columns([2.3, 0.8, 1, 1.3], vertical_alignment="bottom")
-    chosen = (
-        state.segmented_control("State", _STATES, default="open", key="alerts-state", on_change=_first)
-        or "all"
-    )
-    severe = severity.selectbox("Severity", ("any", "critical", "warning", "info"), on_change=_first)
-    named = asset.text_input("Asset", placeholder="all assets", on_change=_first)
+    chosen = state.segmented_control("State", _STATES, default="open", key="alerts-state") or "all"
+    severe = severity.selectbox("Severity", ("any", "critical", "warning", "info"))
+    named = asset.text_input("Asset", placeholder="all assets")
     note.text_input("Note", key="alerts-note", max_chars=2_000, placeholder="kept with what you do next")
     wanted = {
         "state": None if chosen == "all" else chosen,
         "severity": None if severe == "any" else severe,
-        "asset": named or None,
+        "asset": named.strip() or None,
     }
     live(REFRESH_S, lambda: _page(mesh, wanted))
 
 
 def _page(mesh: Mesh, wanted: dict[str, str | None]) -> None:
-    cursors: list[str] = st.session_state.setdefault(_CURSORS, [])
-    page = mesh.get("/alerts", limit=PAGE, cursor=cursors[-1] if cursors else None, **wanted)
+    before = cursors(wanted)
+    page = mesh.get("/alerts", limit=PAGE, cursor=before[-1] if before else None, **wanted)
     if not page["alerts"]:
         empty("No alerts here", "Choose another state above; rules are declared in config/alerts.yaml.")
     for alert in page["alerts"]:
         _alert(mesh, alert)
     newer, older, _ = st.columns([1, 1, 4])
-    newer.button("Newer", disabled=not cursors, on_click=_newer, args=(cursors,), width="stretch")
+    newer.button("Newer", disabled=not before, on_click=_newer, args=(before,), width="stretch")
     older.button(
-        "Older", disabled=not page["cursor"], on_click=lambda: cursors.append(page["cursor"]), width="stretch"
+        "Older", disabled=not page["cursor"], on_click=lambda: before.append(page["cursor"]), width="stretch"
     )
 
 
@@ -102,15 +111,11 @@ def _act(mesh: Mesh, action: Action, alert: Json) -> None:
         changed = mesh.act(action, alert["id"], note=st.session_state.get("alerts-note", ""))
     except Refused as refused:
         trouble(refused.message)
-        st.toast(refused.message, icon=":material/error:")
+        toast(refused.message)
         return
     st.session_state["alerts-note"] = ""
     tell(f"{changed['asset']} is {changed['state']}")
 
 
-def _first() -> None:
-    st.session_state[_CURSORS] = []
-
-
-def _newer(cursors: list[str]) -> None:
-    cursors.pop()
+def _newer(before: list[str]) -> None:
+    before.pop()

@@ -14,16 +14,22 @@ REFRESH_S: Final = 2.0
 KEPT: Final = 300
 """Rows of an asset that a visit keeps: ten minutes of a row every two seconds."""
 SHOWN: Final = 4
+_CHOSEN: Final = "assets-chosen"
+"""Who looks at an asset goes on looking at it when others alert, and when it does so no more."""
 
 
 def show(mesh: Mesh) -> None:
     """The page."""
     st.title("Assets")
-    known = _known(mesh)
+    known = list(dict.fromkeys((*_known(mesh), *filter(None, [st.session_state.get(_CHOSEN)]))))
     choose, write = st.columns(2, vertical_alignment="bottom")
     written = write.text_input("Or write its name", placeholder="pump-7", max_chars=256)
     listed = choose.selectbox(
-        "An asset that alerts or waits for review", known, index=0 if known else None, placeholder="none now"
+        "An asset that alerts or waits for review",
+        known,
+        index=0 if known else None,
+        placeholder="none now",
+        key=_CHOSEN,
     )
     asset = written.strip() or listed
     if not asset:
@@ -53,7 +59,7 @@ def _known(mesh: Mesh) -> list[str]:
 
 def _signals(mesh: Mesh, asset: str) -> None:
     try:
-        row = mesh.get(f"/features/{asset}")
+        row = mesh.get("/features/{}", asset)
     except Refused as refused:
         if refused.status != 404:
             raise

@@ -6,12 +6,11 @@ from typing import Any, Final
 import streamlit as st
 
 from serve.console.api import Json, Mesh, Refused
-from serve.console.look import empty, failed, table, tag, text, time_of
+from serve.console.look import cursors, empty, failed, table, tag, text, time_of
 
 PAGE: Final = 25
 EXPORT: Final = 5_000
 _EACH: Final = 500
-_CURSORS: Final = "audit.cursors"
 
 
 def show(mesh: Mesh) -> None:
@@ -19,16 +18,16 @@ def show(mesh: Mesh) -> None:
     st.title("Audit")
     actor, action, target, check = st.columns([1, 1, 1.4, 1], vertical_alignment="bottom")
     wanted = {
-        "actor": actor.text_input("Who", placeholder="anybody", on_change=_first).strip() or None,
-        "action": action.text_input("What", placeholder="review.*", on_change=_first).strip() or None,
-        "target": target.text_input("Of what", placeholder="alert:*", on_change=_first).strip() or None,
+        "actor": actor.text_input("Who", placeholder="anybody").strip() or None,
+        "action": action.text_input("What", placeholder="review.*").strip() or None,
+        "target": target.text_input("Of what", placeholder="alert:*").strip() or None,
     }
     if check.button(
         "Is it whole?", width="stretch", help="Computes every hash again: seconds for a long log"
     ):
         _verify(mesh)
-    cursors: list[str] = st.session_state.setdefault(_CURSORS, [])
-    page = mesh.get("/audit", limit=PAGE, cursor=cursors[-1] if cursors else None, **wanted)
+    before = cursors(wanted)
+    page = mesh.get("/audit", limit=PAGE, cursor=before[-1] if before else None, **wanted)
     if not page["entries"]:
         empty(
             "No entries",
@@ -41,9 +40,9 @@ def show(mesh: Mesh) -> None:
         numbers=(0,),
     )
     newer, older, _, export = st.columns([1, 1, 2.5, 1.5])
-    newer.button("Newer", disabled=not cursors, on_click=_newer, args=(cursors,), width="stretch")
+    newer.button("Newer", disabled=not before, on_click=_newer, args=(before,), width="stretch")
     older.button(
-        "Older", disabled=not page["cursor"], on_click=lambda: cursors.append(page["cursor"]), width="stretch"
+        "Older", disabled=not page["cursor"], on_click=lambda: before.append(page["cursor"]), width="stretch"
     )
     _export(mesh, wanted, export)
 
@@ -98,9 +97,5 @@ def _export(mesh: Mesh, wanted: dict[str, str | None], place: Any) -> None:
         failed(refused.message)
 
 
-def _first() -> None:
-    st.session_state[_CURSORS] = []
-
-
-def _newer(cursors: list[str]) -> None:
-    cursors.pop()
+def _newer(before: list[str]) -> None:
+    before.pop()

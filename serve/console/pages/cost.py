@@ -5,7 +5,7 @@ from typing import Final
 import streamlit as st
 
 from serve.console.api import Json, Mesh, Refused
-from serve.console.look import empty, live, number, table, text
+from serve.console.look import empty, live, number, plain, table, text
 from serve.console.plots import CONFIG, bars_plot
 from serve.console.times import span
 
@@ -52,8 +52,10 @@ def _bill(mesh: Mesh) -> None:
             numbers=(2, 3),
         )
     st.caption(
-        f"An estimate over the last {span(found['seconds'])}, at level L{found['level']}. "
-        f"Prices of {found['date']}: {found['source']}."
+        plain(
+            f"An estimate over the last {span(found['seconds'])}, at level L{found['level']}. "
+            f"Prices of {found['date']}: {found['source']}."
+        )
     )
 
 

@@ -5,7 +5,7 @@ from typing import Final
 import streamlit as st
 
 from serve.console.api import Json
-from serve.console.look import empty, number, on_axis, table, tag, text, time_of
+from serve.console.look import empty, number, on_axis, plain, table, tag, text, time_of
 from serve.console.plots import CONFIG, signal_plot
 
 SHOWN: Final = 2
@@ -71,7 +71,7 @@ def _explain(case: Json) -> None:
             f"{text(decision['actor'])} {text(decision['action'])}{text(label) if label else ''}, {time_of(decision['at'])}{note}"
         )
     for one in case["missing"]:
-        st.caption(f"Not shown — {one}")
+        st.caption(plain(f"Not shown — {one}"))
 
 
 def _moved(case: Json) -> None:

@@ -5,7 +5,7 @@ from typing import Final
 import streamlit as st
 
 from serve.console.api import Json, Mesh, Refused
-from serve.console.look import empty, facts, live, number, share, table, tag, text
+from serve.console.look import empty, facts, live, number, plain, share, table, tag, text
 
 REFRESH_S: Final = 3.0
 _BREAKER: Final = {0: ("closed", "good"), 1: ("half open", "warning"), 2: ("open", "bad")}
@@ -86,7 +86,7 @@ def _drift(mesh: Mesh) -> None:
     try:
         found = mesh.get("/mesh/drift")
     except Refused as refused:
-        st.caption(f"Not known: {refused.message}")
+        st.caption(plain(f"Not known: {refused.message}"))
         return
     drifting = {one["stream"]: one for one in found["drifting"]}
     watched = {one["stream"]: one for one in found["watched"] or ()}
@@ -121,7 +121,7 @@ def _overrides(mesh: Mesh) -> None:
     try:
         found = mesh.get("/review/quality")["figures"]["overrides_by_model"]
     except Refused as refused:
-        st.caption(f"Not known: {refused.message}")
+        st.caption(plain(f"Not known: {refused.message}"))
         return
     if not found:
         st.caption("Nobody has decided on an answer of theirs yet: triage gives decisions.")

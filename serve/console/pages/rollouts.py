@@ -13,11 +13,13 @@ from serve.console.look import (
     live,
     number,
     on_axis,
+    plain,
     table,
     tag,
     tell,
     text,
     time_of,
+    toast,
     told,
     trouble,
     troubled,
@@ -44,7 +46,7 @@ def show(mesh: Mesh) -> None:
     )
     if mesh.may(actions.START) and found["plans"]:
         with start.popover("Start a rollout", width="stretch"):
-            plan = st.selectbox("Plan of config/rollouts", found["plans"])
+            plan = st.selectbox("Plan of config/rollouts", found["plans"], key="rollouts-plan")
             st.button("Start", on_click=_start, args=(mesh, plan), type="primary", width="stretch")
     if not names:
         empty(
@@ -52,12 +54,13 @@ def show(mesh: Mesh) -> None:
             "Write a plan in config/rollouts, check it with hyperstream check, and start it here.",
         )
         return
-    name = choose.selectbox("Rollout", names)
+    # With a key the choice stays when others are started; without, the newest would take its place, and the next press.
+    name = choose.selectbox("Rollout", names, key="rollouts-name")
     live(REFRESH_S, lambda: _rollout(mesh, name))
 
 
 def _rollout(mesh: Mesh, name: str) -> None:
-    detail = mesh.get(f"/rollouts/{name}")
+    detail = mesh.get("/rollouts/{}", name)
     rollout = detail["rollout"]
     state = rollout["state"] + (f": {rollout['pause']}" if rollout["pause"] else "")
     facts(
@@ -72,9 +75,9 @@ def _rollout(mesh: Mesh, name: str) -> None:
         }
     )
     if rollout["reason"]:
-        st.caption(rollout["reason"])
+        st.caption(plain(rollout["reason"]))
     if rollout["trouble"]:
-        st.warning(rollout["trouble"])
+        st.warning(plain(rollout["trouble"]))
     _buttons(mesh, rollout)
     left, right = st.columns([1, 1.5], gap="medium")
     with left:
@@ -111,7 +114,10 @@ def _buttons(mesh: Mesh, rollout: Json) -> None:
         return
     for place, (words, action) in zip(st.columns([1] * len(shown) + [6 - len(shown)]), shown, strict=False):
         kind = "primary" if words == "Approve" else "secondary"
-        place.button(words, on_click=_act, args=(mesh, action, rollout["name"]), type=kind, width="stretch")  # type: ignore[arg-type]
+        place.button(
+            words, key=f"{words}-{rollout['name']}", on_click=_act, args=(mesh, action, rollout["name"]),
+            type=kind, width="stretch",  # type: ignore[arg-type]
+        )  # fmt: skip
 
 
 def _steps(rollout: Json, missing: list[str]) -> None:
@@ -130,7 +136,7 @@ def _steps(rollout: Json, missing: list[str]) -> None:
         rows.append([mark, text(step["kind"]), share, text(what), text(span(step["max_s"]))])
     table(("", "step", "share", "needs", "at most"), rows, numbers=(2,))
     for one in missing:
-        st.caption(f"Still lacks: {one}")
+        st.caption(plain(f"Still lacks: {one}"))
 
 
 def _evidence(name: str, evidence: Json) -> None:
@@ -154,7 +160,7 @@ def _evidence(name: str, evidence: Json) -> None:
     chosen = st.selectbox("Evidence of", list(by_name), key=f"metric-{name}")
     metric = by_name.get(chosen, metrics[0])
     if not metric["trace"]:
-        st.caption(f"No look yet: {metric['reason']}")
+        st.caption(plain(f"No look yet: {metric['reason']}"))
         return
     st.plotly_chart(
         evidence_plot(metric, on_axis),
@@ -162,7 +168,7 @@ def _evidence(name: str, evidence: Json) -> None:
         key="evidence",
         alt=f"Evidence of {metric['name']} with its boundary",
     )
-    st.caption(metric["reason"])
+    st.caption(plain(metric["reason"]))
 
 
 def _start(mesh: Mesh, plan: str) -> None:
@@ -180,7 +186,7 @@ def _try(act: object, words: str) -> None:
         act()  # type: ignore[operator]
     except Refused as refused:
         trouble(refused.message)
-        st.toast(refused.message, icon=":material/error:")
+        toast(refused.message)
         return
     st.session_state["rollouts-note"] = ""
     tell(words)

@@ -5,7 +5,7 @@ from typing import Final
 import streamlit as st
 
 from serve.console.api import Json, Mesh
-from serve.console.look import empty, facts, live, number, share, table, tag, text, time_of
+from serve.console.look import empty, facts, live, number, plain, share, table, tag, text, time_of
 
 REFRESH_S: Final = 3.0
 EXAMPLES: Final = 20
@@ -42,7 +42,9 @@ def _rules(mesh: Mesh) -> None:
     )
     if found["refused"]:
         st.warning(
-            f"The files were refused, version {found['refused']['version']} stands: {found['refused']['error']}"
+            plain(
+                f"The files were refused, version {found['refused']['version']} stands: {found['refused']['error']}"
+            )
         )
 
 

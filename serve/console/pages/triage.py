@@ -1,14 +1,14 @@
 """Triage: one item at a time, with what is needed to decide, by button and by key."""
 
 import time
-from typing import Final
+from typing import Any, Final
 
 import streamlit as st
 
 from serve.console import actions
 from serve.console.api import Json, Mesh
 from serve.console.desk import Desk
-from serve.console.look import empty, live, now, number, table, tag, text, time_of, told, troubled
+from serve.console.look import empty, live, now, number, plain, table, tag, text, time_of, told, troubled
 from serve.console.pages.evidence import surroundings
 from serve.console.times import left, parsed, span
 
@@ -78,53 +78,53 @@ def _head(case: Json) -> None:
 
 
 def _decisions(mesh: Mesh, desk: Desk, case: Json) -> None:
+    item = case["item"]["id"]
     if desk.overriding:
         _reasons(mesh, desk, case)
     elif case["blind"]:
         one, two = st.columns(2)
-        one.button(
-            "Anomaly",
-            shortcut="A",
-            on_click=desk.decide,
-            args=("judge",),
-            kwargs={"label": "anomaly"},
-            type="primary",
-            width="stretch",
-        )
-        two.button(
-            "Normal",
-            shortcut="N",
-            on_click=desk.decide,
-            args=("judge",),
-            kwargs={"label": "normal"},
-            type="primary",
-            width="stretch",
-        )
+        for place, words, key in ((one, "Anomaly", "A"), (two, "Normal", "N")):
+            _say(place, desk, item, "judge", words, key, kind="primary", label=words.lower())
     else:
         predicted = case["item"]["prediction"]["label"]
-        st.button(
-            f"Confirm {predicted}",
-            shortcut="Y",
-            on_click=desk.decide,
-            args=("confirm",),
-            type="primary",
-            width="stretch",
-        )
+        _say(st, desk, item, "confirm", f"Confirm {predicted}", "Y", kind="primary")
         other = "normal" if predicted == "anomaly" else "anomaly"
         st.button(f"Override: it is {other} …", shortcut="O", on_click=desk.ask_reason, width="stretch")
     one, two = st.columns(2)
-    one.button("Cannot say", shortcut="X", on_click=desk.decide, args=("cannot_say",), width="stretch")
-    two.button("Skip", shortcut="S", on_click=desk.decide, args=("skip",), width="stretch")
-    one.button("Escalate", shortcut="E", on_click=desk.decide, args=("escalate",), width="stretch")
+    _say(one, desk, item, "cannot_say", "Cannot say", "X")
+    _say(two, desk, item, "skip", "Skip", "S")
+    _say(one, desk, item, "escalate", "Escalate", "E")
     with two:
         _undo(desk)
-    item = case["item"]["id"]
     st.text_area("Note", key=f"note-{item}", max_chars=2_000, height=68, placeholder="Why you think so")
-    words, button = st.columns([2, 1], vertical_alignment="bottom")
-    words.text_input("Tags", key=f"tags-{item}", placeholder="bearing, night shift")
-    button.button("Tag", shortcut="T", on_click=desk.decide, args=("tag",), width="stretch")
+    typed, button = st.columns([2, 1], vertical_alignment="bottom")
+    typed.text_input("Tags", key=f"tags-{item}", placeholder="bearing, night shift")
+    _say(button, desk, item, "tag", "Tag", "T")
     if case["incident_items"] > 1 and mesh.may(actions.BULK):
         _incident(mesh, desk, case)
+
+
+def _say(
+    place: Any,
+    desk: Desk,
+    item: str,
+    action: str,
+    words: str,
+    key: str | None,
+    kind: str = "secondary",
+    **said: str,
+) -> None:
+    """A button that is this item's own: what was pressed for one is never taken for the one that comes after it."""
+    place.button(
+        words,
+        key="-".join((action, *said.values(), item)),
+        shortcut=key,
+        on_click=desk.decide,
+        args=(item, action),
+        kwargs=said,
+        type=kind,
+        width="stretch",
+    )
 
 
 def reasons(mesh: Mesh) -> dict[str, str]:
@@ -142,29 +142,22 @@ def reasons(mesh: Mesh) -> dict[str, str]:
 def _reasons(mesh: Mesh, desk: Desk, case: Json) -> None:
     other = "normal" if case["item"]["prediction"]["label"] == "anomaly" else "anomaly"
     st.markdown(f"**It is {other}, because**")
+    item = case["item"]["id"]
     for at, (reason, words) in enumerate(reasons(mesh).items(), 1):
-        st.button(
-            words,
-            shortcut=str(at) if at < 10 else None,
-            key=f"reason-{reason}",
-            on_click=desk.decide,
-            args=("override",),
-            kwargs={"reason": reason},
-            width="stretch",
-        )
+        _say(st, desk, item, "override", words, str(at) if at < 10 else None, reason=reason)
     st.button("Back", shortcut="B", on_click=desk.ask_reason, width="stretch")
 
 
 def _undo(desk: Desk) -> None:
     last = desk.last()
     st.button(
-        "Undo", shortcut="Z", on_click=desk.undo, disabled=last is None, width="stretch", key="undo",
-        help=f"Takes back: {last.words}" if last else "Nothing to take back yet",
+        "Undo", shortcut="Z", on_click=desk.undo, args=(last,), disabled=last is None, width="stretch",
+        key=f"undo-{last.id if last else ''}", help=plain(f"Takes back: {last.words}") if last else "Nothing to take back yet",
     )  # fmt: skip
 
 
 def _incident(mesh: Mesh, desk: Desk, case: Json) -> None:
-    count = case["incident_items"]
+    item, count = case["item"]["id"], case["incident_items"]
     with st.expander(f"Incident of {count} items"):
         table(
             ("row", "state", "why it waits"),
@@ -175,9 +168,10 @@ def _incident(mesh: Mesh, desk: Desk, case: Json) -> None:
         )
         st.button(
             f"Confirm all {count}",
+            key=f"confirm-all-{item}",
             shortcut="Shift+Y",
             on_click=desk.decide_incident,
-            args=("confirm",),
+            args=(item, "confirm"),
             width="stretch",
         )
         known = reasons(mesh)
@@ -186,8 +180,9 @@ def _incident(mesh: Mesh, desk: Desk, case: Json) -> None:
         )
         st.button(
             f"Override all {count}",
+            key=f"override-all-{item}",
             on_click=desk.decide_incident,
-            args=("override",),
+            args=(item, "override"),
             kwargs={"reason": reason},
             width="stretch",
         )

@@ -1,9 +1,14 @@
+from contextlib import ExitStack
+
 import pytest
 
+from mesh.cli import console
 from mesh.cli.addresses import addresses, ports, serve_ports
+from mesh.cli.metrics import own_metrics
 from mesh.cli.predictions import Log, begins, one_line, parse
 from mesh.cli.ray_variables import RAY_VARIABLES, missing_from
 from mesh.errors import InvalidConfig, InvalidInput
+from mesh.security.tls import TlsFiles
 from mesh.settings import Settings
 
 HAPROXY = {"RAY_SERVE_ENABLE_HA_PROXY": "1", "RAY_SERVE_HAPROXY_STATS_PORT": "8405"}
@@ -66,6 +71,34 @@ def test_addresses_hold_everything_that_a_user_needs():
     assert "ml.inference" in shown["Kafka"]
     assert "ml:stream:inference" in shown["Redis"]
     assert shown["logs"] == "/t/ray/session_latest/logs/serve"
+
+
+def test_ports_with_a_certificate_are_told_and_asked_as_such():
+    settings = Settings(tls=TlsFiles("c.pem", "k.pem"), prometheus_port=9464)
+    shown = dict(addresses(settings, serve_ports("f", {}, {}), stream=False, environ={}))
+    assert shown["HTTP"] == "https://127.0.0.1:8080   through Serve http://127.0.0.1:8000"
+    assert shown["docs"] == "https://127.0.0.1:8080/docs"
+    assert shown["metrics"] == own_metrics(settings) == "https://127.0.0.1:9464/metrics"
+    assert own_metrics(Settings(mesh_host="0.0.0.0")) == "http://127.0.0.1:9464/metrics"
+
+
+def test_the_console_of_a_mesh_with_a_certificate_asks_it_over_tls(monkeypatch, tmp_path):
+    started = []
+    monkeypatch.setattr(console, "missing", lambda: None)
+    monkeypatch.setattr(console, "check_free", lambda _: None)
+
+    class Started:
+        def stop(self, timeout_s):
+            del timeout_s
+
+    def start(host, port, api, log):
+        started.append(api)
+        return Started()
+
+    monkeypatch.setattr(console, "start", start)
+    with ExitStack() as owned:
+        console.beside(Settings(tls=TlsFiles("c.pem", "k.pem")), tmp_path / "log", owned)
+    assert started == ["https://127.0.0.1:8080"]
 
 
 @pytest.mark.parametrize("environ", [{"RAY_DASHBOARD_PORT": "x"}, {"RAY_DASHBOARD_PORT": "70000"}])

@@ -5,12 +5,17 @@ from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
+import streamlit as st
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
 
 from serve.console import actions
 from serve.console.api import Caller, Mesh, Refused, client, whoami
 from serve.console.identity import token_of
+from serve.console.look import arrived, cursors, number, plain, trouble
 from serve.console.near import at_this_machine
-from serve.console.sessions import Sessions
+from serve.console.sessions import COOKIE, Sessions
+from serve.console.signin import signin_routes
 from serve.console.times import axis, left, span, time_html, zone
 
 NOW = datetime(2026, 11, 27, 12, 0, tzinfo=UTC)
@@ -72,6 +77,33 @@ def test_a_session_ends_when_idle_when_ended_and_when_there_are_too_many():
     assert sessions.token(None) is None
 
 
+def test_a_session_that_is_only_looked_at_grows_idle():
+    now = [0.0]
+    sessions = Sessions(idle_s=10, most=2, clock=lambda: now[0])
+    name = sessions.begin("one")
+    now[0] = 8.0
+    assert sessions.look(name) == "one"
+    now[0] = 11.0
+    assert sessions.look(name) is None
+    assert sessions.token(name) is None
+    assert sessions.look(None) is None
+
+
+def test_whoever_signed_out_in_another_tab_asks_and_changes_nothing():
+    http, asked = answered(200, json={})
+    sessions = Sessions()
+    name = sessions.begin("hsm_x")
+    caller = Caller("bob", "operator", "token", "hsm_x")
+    mesh = Mesh(http, caller, lambda: sessions.look(name) == caller.token)
+    mesh.get("/alerts")
+    sessions.end(name)
+    for ask in (lambda: mesh.get("/alerts"), lambda: mesh.act(actions.ABORT, "pump")):
+        with pytest.raises(Refused, match="signed out") as told:
+            ask()
+        assert told.value.status == 401
+    assert len(asked) == 1
+
+
 def test_oidc_gives_a_token_for_a_verified_address_alone():
     people = {"Ann@example.org": "hsm_a"}
     assert token_of({"email": "ann@example.org", "email_verified": True}, people) == "hsm_a"
@@ -127,3 +159,81 @@ def test_actions_carry_the_token_the_name_and_an_id_that_cannot_leave_its_place(
     assert request.headers["authorization"] == "Bearer hsm_x"
     assert b'"actor":"bob"' in request.content
     assert b'"action":"confirm"' in request.content
+
+
+def test_what_is_asked_for_cannot_leave_its_place_either():
+    http, asked = answered(200, json={})
+    Mesh(http, Caller("bob", "viewer", "token", "hsm_x")).get("/features/{}", "line 1/pump#7?x", view=None)
+    assert asked[0].url.raw_path == b"/features/line%201%2Fpump%237%3Fx"
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "shown"),
+    [(None, 4, "—"), (0.000012, 4, "1.2e-05"), (12.3456, 3, "12.3"), (999.4, 3, "999"), (999.7, 3, "1,000"),
+     (-999.7, 3, "-1,000"), (1234.5, 4, "1,234"), (99.7, 2, "100"), (0.0, 4, "0")],
+)  # fmt: skip
+def test_numbers_are_rounded_as_people_write_them(value, digits, shown):
+    assert number(value, digits) == shown
+
+
+def test_what_others_wrote_is_shown_as_they_wrote_it():
+    assert plain("![x](http://evil.example/p.png)") == r"\!\[x\]\(http\:\/\/evil\.example\/p\.png\)"
+    assert plain("$x$ a_b* <NAME> :red[y] ö 7") == r"\$x\$ a\_b\* \<NAME\> \:red\[y\] ö 7"
+
+
+@pytest.fixture
+def visit():
+    """What Streamlit keeps for a visit."""
+    st.session_state.clear()
+    yield st.session_state
+    st.session_state.clear()
+
+
+def test_an_error_stays_on_its_page_and_a_list_begins_with_the_newest(visit):
+    arrived("alerts")
+    trouble("409: resolved already")
+    cursors({"state": "open"}).append("older")
+    arrived("alerts")
+    assert (visit["trouble"], cursors({"state": "open"})) == ("409: resolved already", ["older"])
+    assert cursors({"state": "all"}) == [], "an older page of other alerts is no page of these"
+    cursors({"state": "open"}).append("older")
+    arrived("rollouts")
+    assert visit["trouble"] is None
+    assert cursors({"state": "open"}) == []
+
+
+@pytest.fixture
+def sign_in_pages():
+    """The sign-in over an API that knows every token, the sessions, and what was asked."""
+    http, asked = answered(200, json={"actor": "bob", "role": "analyst", "by": "token"})
+    sessions = Sessions()
+    app = Starlette(routes=signin_routes(http, sessions))
+    return TestClient(app, base_url="http://console", follow_redirects=False), sessions, asked
+
+
+@pytest.mark.parametrize("token", ["hsm_x\u2026", "hsm_\nx", "\u00a0hsm\u00e4"])
+def test_what_no_header_can_carry_is_no_token(sign_in_pages, token):
+    http, _, asked = sign_in_pages
+    reply = http.post("/signin", data={"token": token})
+    assert (reply.status_code, asked) == (401, [])
+    assert "no API token" in reply.text
+
+
+def test_who_signs_in_anew_leaves_no_session_of_whoever_was_there_before(sign_in_pages):
+    http, sessions, _ = sign_in_pages
+    http.post("/signin", data={"token": "hsm_x"})
+    before = http.cookies[COOKIE]
+    http.post("/signin", data={"token": "hsm_y"})
+    assert sessions.look(before) is None
+    assert sessions.look(http.cookies[COOKIE]) == "hsm_y"
+
+
+def test_another_site_signs_nobody_out(sign_in_pages):
+    http, sessions, _ = sign_in_pages
+    http.post("/signin", data={"token": "hsm_x"})
+    name = http.cookies[COOKIE]
+    reply = http.get("/signout", headers={"sec-fetch-site": "cross-site"})
+    assert "set-cookie" not in reply.headers
+    assert sessions.look(name) == "hsm_x"
+    assert "set-cookie" in http.get("/signout", headers={"sec-fetch-site": "same-origin"}).headers
+    assert sessions.look(name) is None

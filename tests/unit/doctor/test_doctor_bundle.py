@@ -3,10 +3,12 @@
 import json
 import logging
 import tarfile
+import time
 from pathlib import Path
 
 import pytest
 
+from mesh.cli import doctor
 from mesh.doctor import bundle
 from mesh.doctor.bundle import Entry, write_bundle
 from mesh.redaction import redact, redact_environ
@@ -39,6 +41,11 @@ SECRET = "hunter2-VERY-secret"
         f"-----BEGIN PRIVATE KEY-----\n{SECRET}\n-----END PRIVATE KEY-----",
         f"-----BEGIN RSA PRIVATE KEY-----\n{SECRET}",
         f"Set-Cookie: session={SECRET}; Path=/",
+        f"Cookie: theme=dark; session={SECRET}",
+        f'{{"password": "a\\"{SECRET}"}}',
+        f"auth:\n  password: |\n    {SECRET}\n",
+        f"env:\n  - name: DB_PASSWORD\n    value: {SECRET}\n",
+        f"psql --password {SECRET}",
     ],
 )
 def test_what_looks_like_a_secret_is_hidden(text: str):
@@ -51,6 +58,7 @@ def test_what_looks_like_a_secret_is_hidden(text: str):
         "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U",
         "AKIAIOSFODNN7EXAMPLE",
         "ghp_16C7e42F292c6912E7710c838347Ae178B4a",
+        "hsm_0123456789ab_" + "x" * 43,
     ],
 )
 def test_what_is_a_secret_by_its_form_is_hidden(text: str):
@@ -64,10 +72,21 @@ def test_what_is_a_secret_by_its_form_is_hidden(text: str):
         'mesh_rows_total{endpoint="default",model="rules"} 12.0',
         "waiting for Kafka at localhost:9092 to read ml.inference",
         "http://127.0.0.1:8080/v2/models/default/infer",
+        "an admin makes one: hyperstream token create NAME --role analyst",
+        "note: |\n  text\nlast: 1",
     ],
 )
 def test_ordinary_text_stays(text: str):
     assert redact(text) == text
+
+
+@pytest.mark.parametrize(
+    "part", ["a.", "-a", "- ", " ", "name:\n", "token", "token.", "a:\n", "x://", "token: |\n"]
+)
+def test_a_long_text_takes_no_longer_than_its_length_says(part: str):
+    began = time.process_time()
+    redact(part * (20_000 // len(part)))
+    assert time.process_time() - began < 1.0
 
 
 def test_variables_are_hidden_by_name_or_by_value():
@@ -121,6 +140,21 @@ def test_a_bundle_holds_no_secret_wherever_it_was(tmp_path: Path):
     assert "HOME" not in texts["help/environment.txt"]
     assert "runtime: triton" in texts["help/config/models.yaml"]
     assert len(texts["help/logs/serve/router.log"]) <= bundle.MAX_FILE_BYTES
+
+
+def test_a_bundle_over_a_file_that_others_may_read_is_its_owners_alone(tmp_path: Path):
+    path = tmp_path / "help.tar.gz"
+    path.touch(mode=0o644)
+    write_bundle(path, iter([Entry("a.txt", "a\n")]))
+    assert path.stat().st_mode & 0o077 == 0
+
+
+def test_a_variable_that_is_wrong_costs_the_bundle_no_more_than_the_files(monkeypatch):
+    monkeypatch.delenv("MESH_CONFIG", raising=False)
+    monkeypatch.setenv("ML_PROMETHEUS_PORT", "abc")
+    (entry,) = doctor.configuration()
+    assert entry.name == "config/not-found.txt"
+    assert "ML_PROMETHEUS_PORT" in entry.text
 
 
 def _line(record: logging.LogRecord) -> dict[str, object]:

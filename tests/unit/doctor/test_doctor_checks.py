@@ -1,9 +1,13 @@
 """The checks: what each finds, on machines made for it."""
 
+from email.message import Message
 from pathlib import Path
+from urllib.error import HTTPError
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 
+from mesh.cli import doctor
 from mesh.cli.ray_variables import RAY_VARIABLES
 from mesh.doctor import machine, servers
 from mesh.doctor.configured import configuration, ray_variables
@@ -110,3 +114,32 @@ def test_the_mesh_at_home_takes_its_ports():
     assert "MESH_HTTP_PORT" in found.do
     (found,) = servers.taken_ports(wanted, {}, running=False)
     assert found == Finding("ports", "ok", "all 2 are free")
+
+
+@pytest.mark.parametrize(("code", "running"), [(401, True), (403, True), (404, False)])
+def test_a_mesh_that_wants_a_token_runs_too(monkeypatch, code: int, running: bool):
+    def refuse(request, **_):
+        raise HTTPError(request.full_url, code, "no", Message(), None)
+
+    monkeypatch.setattr("urllib.request.urlopen", refuse)
+    assert doctor.answers() is running
+
+
+def test_kafka_is_asked_with_what_gets_the_mesh_past_its_door(monkeypatch):
+    asked = {}
+
+    class Admin:
+        """The broker's side does not matter here."""
+
+        def __init__(self, settings) -> None:
+            asked.update(settings)
+
+        def list_topics(self, timeout):
+            raise KafkaException(KafkaError(KafkaError._TRANSPORT))
+
+    monkeypatch.setattr(servers, "AdminClient", Admin)
+    monkeypatch.setenv("KAFKA_CLIENT_SECURITY_PROTOCOL", "SASL_SSL")
+    monkeypatch.setenv("KAFKA_CLIENT_SASL_USERNAME", "mesh")
+    (found,) = servers.kafka("broker.example:9093", ["a"], named=True)
+    assert found.level == "problem"
+    assert (asked["security.protocol"], asked["sasl.username"]) == ("SASL_SSL", "mesh")

@@ -2,6 +2,7 @@ import asyncio
 
 from rollout_cases import plan
 
+from mesh.cluster import rollout_watch
 from mesh.cluster.rollout_watch import RolloutWatch
 from mesh.engine.ports import Silent
 from mesh.errors import StoreAway
@@ -54,3 +55,26 @@ async def test_a_sink_that_is_away_ends_nothing() -> None:
     watch.called("new", "1", "answered", 1, 0.001)
     await watch.stop()
     assert sink.told == []
+
+
+async def test_an_error_that_nobody_foresaw_ends_nothing(monkeypatch) -> None:
+    class Book(MemoryRollouts):
+        broken = True
+
+        async def all(self):
+            if self.broken:
+                raise KeyError("a rollout that a newer version has written")
+            return await super().all()
+
+    monkeypatch.setattr(rollout_watch, "_AWAY_S", 0.01)
+    book, sink = Book(), Sink()
+    await book.write(begun(plan(), "ann", 0), None)
+    watch = RolloutWatch(Silent(), book, sink, tell_s=0.01)
+    watch.start()
+    await asyncio.sleep(0.05)
+    book.broken = False
+    await asyncio.sleep(0.05)
+    watch.called("new", "1", "answered", 1, 0.001)
+    await asyncio.wait_for(sink.event.wait(), 5)
+    await watch.stop()
+    assert [name for name, _ in sink.told] == ["try"]

@@ -148,6 +148,16 @@ async def test_drift_holds_until_it_is_old_or_resolved_also_where_a_digest_tells
     assert await DriftGuard(drift).holding(PLAN) == {}
 
 
+async def test_a_stream_that_drifts_again_is_told_by_its_newest_alarm_also_in_a_digest() -> None:
+    alerts = MemoryAlerts(Policy())
+    await alerts.write([drift_alert(2, HOUR + 2)])  # the budget lets one stand alone
+    again = replace(drift_alert(3, HOUR + 60_000), key="input.sensor-2")
+    await alerts.write([opened(9, at=HOUR + 30_000), again])
+    drift = await drift_now(alerts)
+    (found,) = await drift.drifting()
+    assert (found.stream, found.at) == ("input.sensor-2", again.opened_at)
+
+
 async def test_drift_is_shown_with_all_that_is_watched() -> None:
     alerts = MemoryAlerts(Policy())
     await alerts.write([drift_alert(2, HOUR + 5)])

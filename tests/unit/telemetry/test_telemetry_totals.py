@@ -7,7 +7,7 @@ from mesh.telemetry import names
 from mesh.telemetry.quantiles import quantile
 from mesh.telemetry.recorder import Recorder
 from mesh.telemetry.snapshot import HistogramValue
-from mesh.telemetry.totals import MAX_DEAD, Totals
+from mesh.telemetry.totals import MAX_DEAD, SETTLE_S, Totals
 
 ROW = ("default", "rules", "baseline", "primary", "1")
 LAG = ("mesh_ingest_lag_records", ("0", "t"))
@@ -170,3 +170,37 @@ def test_quantile_interpolates_within_the_bucket(q, expected):
 def test_quantile_edges():
     assert quantile(0.5, (1.0, 2.0), HistogramValue((0, 0, 0), 0.0)) is None
     assert quantile(0.5, (1.0, 2.0), HistogramValue((0, 0, 3), 0.0)) == 2.0
+
+
+def told_before(recorder, pushes=20):
+    """The next snapshot of a process that has told another holder of totals already."""
+    for _ in range(pushes):
+        recorder.snapshot()
+    return recorder.snapshot()
+
+
+def test_after_a_restart_what_was_counted_before_is_no_rate():
+    totals, a, b = Totals(), ingest(1_000_000), ingest(2_000_000)
+    totals.take("a", told_before(a), 0.0)
+    totals.take("b", told_before(b), 3.0)
+    assert totals.summary(3.5).records.per_s == 0.0
+    a.count(names.INGEST_RECORDS, 10, ("t",))
+    totals.take("a", a.snapshot(), 5.0)
+    summary = totals.summary(5.0)
+    assert (summary.records.total, summary.records.per_s) == (3_000_010, 5.0)
+
+
+def test_after_a_restart_the_sums_are_not_whole_until_all_had_the_time_to_tell():
+    totals = Totals()
+    totals.take("a", told_before(ingest(1_000_000)), 100.0)
+    totals.take("b", told_before(ingest(1)), 104.0)
+    assert not totals.whole(100.0 + SETTLE_S - 0.1)
+    assert totals.whole(100.0 + SETTLE_S)
+
+
+def test_at_the_beginning_the_sums_are_whole_also_where_the_first_pushes_were_in_vain():
+    totals = Totals()
+    assert totals.whole(0.0)
+    totals.take("a", told_before(ingest(1), pushes=2), 100.0)
+    totals.take("late", told_before(ingest(1)), 101.0)
+    assert totals.whole(101.0)
