@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -38,6 +39,8 @@ class _Call:
     slot: str | None = None
     """The replica whose slot it takes. A call that timed out has given its slot back, though the replica may still be at it: a
     replica that hangs then meets the breaker, instead of holding everyone who waits."""
+    task: asyncio.Task[None] | None = None
+    """What takes it through the handle."""
     by_handle: bool = False
     """Whether it takes one of the handle's places, which it gives back in the same way."""
     finished: bool = False
@@ -66,6 +69,8 @@ class Replicas:
         self._links = Links(node, policy.max_inflight, policy.timeout_s, self._link_opened)
         self._tasks: set[asyncio.Task[None]] = set()
         self._handle_calls = 0
+        self._left: deque[asyncio.Task[None]] = deque()
+        """Handle calls that timed out and go on without their callers, the oldest first."""
         self._parked: list[_Call] = []
         """Calls that wait for a slot: each found its link full, once a link was lost to it or had opened."""
         self._drags_s = min(policy.timeout_s, policy.breaker.slow_s)
@@ -132,7 +137,7 @@ class Replicas:
             self._take_slot(call, None)
             call.by_handle = True
             self._handle_calls += 1  # now, as who sends asks for free calls before the task has begun
-            self._start(self._send_by_handle(call))
+            call.task = self._start(self._send_by_handle(call))
         else:
             self._send_by_link(call, link)
 
@@ -212,6 +217,14 @@ class Replicas:
 
     def _timed_out(self, call: _Call) -> None:
         self._finish(call, Unreachable("deadline", f"'{self._model}' had not answered when time ran out"))
+        if call.task is not None and not call.task.done():
+            self._leave(call.task)
+
+    def _leave(self, task: asyncio.Task[None]) -> None:
+        """A few go on without their callers: what waits at Serve is what wakes a model that sleeps at zero replicas."""
+        self._left.append(task)
+        if len(self._left) > HANDLE_CALLS:
+            self._left.popleft().cancel()
 
     def _finish(self, call: _Call, outcome: Outcome, *, reached: bool = True) -> None:
         if call.finished:
@@ -258,10 +271,11 @@ class Replicas:
             call.by_handle = False
             self._handle_calls -= 1
 
-    def _start(self, work: "asyncio._CoroutineLike[None]") -> None:
+    def _start(self, work: "asyncio._CoroutineLike[None]") -> asyncio.Task[None]:
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
 
 def _nothing() -> None:

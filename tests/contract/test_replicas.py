@@ -39,8 +39,10 @@ class CountingHandle:
     async def __call__(self, payload: bytes) -> bytes:
         self.out += 1
         self.most = max(self.most, self.out)
-        await asyncio.sleep(self.seconds)
-        self.out -= 1
+        try:
+            await asyncio.sleep(self.seconds)
+        finally:
+            self.out -= 1
         raise Unavailable("m", "no replica", 1.0)
 
 
@@ -72,6 +74,19 @@ async def test_a_handle_that_hangs_keeps_nobody_waiting():
         10 <= kinds(results)["deadline"] < 10 + HANDLE_CALLS
     )  # the breaker opens at ten, while others are out
     await replicas.close()
+
+
+async def test_of_calls_that_nobody_waits_for_a_few_go_on_through_the_handle():
+    handle = CountingHandle(60)
+    replicas, _ = carrier(ModelPolicy(), handle)
+    for _ in range(20):
+        done = asyncio.get_running_loop().create_future()
+        replicas.send(one_row(), 1, time.monotonic() + 0.005, 0, done.set_result)
+        assert (await done).kind == "deadline"
+    await asyncio.sleep(0.01)
+    assert (handle.out, handle.most) == (HANDLE_CALLS, HANDLE_CALLS + 1)
+    await replicas.close()
+    assert handle.out == 0
 
 
 async def test_what_waits_while_a_link_opens_keeps_to_its_slots():
