@@ -6,7 +6,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from mesh.errors import StoreAway
+from mesh.errors import RateLimited, StoreAway, Unauthenticated
 from mesh.records.audit_log import now_ms
 from mesh.records.bearer import KEPT_S, STALE_S, Bearers
 from mesh.records.memory_audit import MemoryAudit, MemoryLedger
@@ -237,6 +237,29 @@ def test_a_websocket_is_refused_where_all_calls_need_a_token(book):
 
 
 @pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (RateLimited("'ci' asked too often", 0.5), 1013),
+        (StoreAway("records", "gone"), 1013),
+        (Unauthenticated("no"), 1008),
+    ],
+)
+async def test_a_websocket_that_may_come_again_is_told_so(error, code):
+    sent = []
+
+    class Refusing:
+        async def admit(self, asked):
+            raise error
+
+    async def send(message):
+        sent.append(message)
+
+    guard = Guard(None, Refusing(), listener_local=True)
+    await guard({"type": "websocket", "path": "/x", "headers": []}, None, send)
+    assert [(message["type"], message["code"]) for message in sent] == [("websocket.close", code)]
+
+
+@pytest.mark.parametrize(
     "host", ["127.0.0.1", "127.8.9.1", "::1", "[::1]", "localhost", "a.localhost", "::ffff:127.0.0.1"]
 )
 def test_the_loopback(host):
@@ -251,8 +274,6 @@ def test_not_the_loopback(host):
 
 
 async def test_rows_need_a_token_only_where_all_calls_do(book):
-    from mesh.errors import Unauthenticated
-
     await Gate(Bearers(book.find), "changes", "dana").admit_inference(None)
     strict = Gate(Bearers(book.find), "all", "dana")
     await strict.admit_inference(f"Bearer {book.minted.text}")
