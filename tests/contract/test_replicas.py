@@ -122,6 +122,40 @@ async def test_a_slow_call_counts_for_the_breaker_though_its_caller_was_impatien
     await replicas.close()
 
 
+async def ask_impatiently(replicas: Replicas, seconds: float) -> None:
+    """Calls whose deadline no answer of the model keeps, one after the other."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until and replicas.breaker.state == "closed":
+        done = asyncio.get_running_loop().create_future()
+        replicas.send(one_row(), 1, time.monotonic() + 0.02, 0, done.set_result)
+        assert (await done).kind == "deadline"
+
+
+async def test_a_model_that_hangs_opens_the_breaker_though_all_callers_are_impatient():
+    host = HostedReplica("m", FunctionModel(seconds=1.5), 0)
+    policy = ModelPolicy(breaker=BreakerPolicy(slow_s=0.2, min_calls=3))
+    replicas, _ = carrier(policy)
+    replicas.update([await host.start()])
+    await eventually(lambda: replicas._links.free_slots() is not None)
+    began = time.monotonic()
+    await ask_impatiently(replicas, 1.2)
+    assert replicas.breaker.state == "open"
+    assert time.monotonic() - began > policy.breaker.slow_s
+    await replicas.close()
+    await host.stop()
+
+
+async def test_a_model_that_is_merely_slower_than_its_callers_wait_does_not():
+    host = HostedReplica("m", FunctionModel(seconds=0.06), 0)
+    replicas, _ = carrier(ModelPolicy(breaker=BreakerPolicy(slow_s=0.5, min_calls=3)))
+    replicas.update([await host.start()])
+    await eventually(lambda: replicas._links.free_slots() is not None)
+    await ask_impatiently(replicas, 1.2)
+    assert replicas.breaker.state == "closed"
+    await replicas.close()
+    await host.stop()
+
+
 async def test_what_a_full_link_refuses_says_nothing_of_the_model():
     host = HostedReplica("m", FunctionModel(seconds=0.2), 0)
     policy = ModelPolicy(max_inflight=1_000, breaker=BreakerPolicy(min_calls=1, slow_s=60.0))
