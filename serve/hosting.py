@@ -48,6 +48,8 @@ class ServeHosting:
         """How many changes that are not decided yet need a model."""
         self._ending: set[str] = set()
         """Models that are being deleted: a replica may hold its lease a while longer."""
+        self._drops: Counter[str] = Counter()
+        """How often a model was dropped: only the newest drop's time counts."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._keep(watch_directory(self._leases))
 
@@ -80,7 +82,8 @@ class ServeHosting:
     async def drop(self, model: str) -> None:
         """Delete the model's application later, unless it is wanted again; one of the mesh's own stays until the next start."""
         if model in self._apps:
-            self._keep(self._delete(model))
+            self._drops[model] += 1
+            self._keep(self._delete(model, self._drops[model]))
 
     async def _serves(self, app: str, model: str) -> None:
         give_up = time.monotonic() + READY_S
@@ -96,10 +99,10 @@ class ServeHosting:
             if time.monotonic() > give_up:
                 raise Unavailable(model, f"no replica serves after {READY_S:.0f} s")
 
-    async def _delete(self, model: str) -> None:
+    async def _delete(self, model: str, drop: int) -> None:
         await asyncio.sleep(DROP_AFTER_S if model in self._serving else 0)
         # Who holds it drops it again where it comes to nothing.
-        if self._wanted(model) or model in self._held:
+        if self._wanted(model) or model in self._held or drop != self._drops[model]:
             return
         app = self._apps.pop(model, None)
         if app is None:

@@ -6,6 +6,7 @@ from typing import Final
 
 import pyarrow as pa
 
+from mesh.backfill.held import Held
 from mesh.stores.errors import StoreFailed
 
 FAILED: Final = "failed"
@@ -15,19 +16,21 @@ FAILED: Final = "failed"
 def of_one_schema(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
     """The tables, in their order, with the columns of the first that has an answer; of one without any, nulls where it has none.
 
-    Tables before that first are held back: how wide an output of open width is, only an answer says. Raises `StoreFailed`, at
-    the table, where one has a column that the first has not, lacks one, or has it of another type.
+    Tables before that first are held back, on disk: how wide an output of open width is, only an answer says. Raises
+    `StoreFailed`, at the table, where one has a column that the first has not, lacks one, or has it of another type.
     """
-    held: list[pa.Table] = []
-    for table in tables:
-        held.append(table)
-        if not _all_failed(table):
-            break
-    if not held:
-        return
-    schema = held[0].schema if _all_failed(held[-1]) else held[-1].schema
-    for table in chain(held, tables):
-        yield _fitted(table, schema)
+    with Held() as held:
+        schema: pa.Schema | None = None
+        answered: list[pa.Table] = []
+        for table in tables:
+            if not _all_failed(table):
+                schema, answered = table.schema, [table]
+                break
+            schema = schema or table.schema
+            held.add(table)
+        if schema is not None:
+            for table in chain(held, answered, tables):
+                yield _fitted(table, schema)
 
 
 def _all_failed(table: pa.Table) -> bool:

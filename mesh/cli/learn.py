@@ -88,11 +88,11 @@ def _learn(kind: str, actor: str | None, address: str | None) -> None:
 
 def _here(kind: str, config: Path, actor: str, now: int, console: Console) -> Any:
     learn, opened = _extra("mesh.learning.learn"), _extra("mesh.learning.opened")
-    bench = opened.open_bench(config)
-    os.nice(max(0, bench.plan.schedule.nice - os.getpriority(os.PRIO_PROCESS, 0)))
     work = learn.retrain if kind == "retrain" else learn.update
-    with console.status("opening") as status:
-        return work(bench, actor, now, status.update)
+    with opened.open_bench(config) as bench:
+        os.nice(max(0, bench.plan.schedule.nice - os.getpriority(os.PRIO_PROCESS, 0)))
+        with console.status("opening") as status:
+            return work(bench, actor, now, status.update)
 
 
 def tell(console: Console, kind: str, learned: Any) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from rich.console import Console
@@ -24,6 +25,7 @@ from mesh.learning.schedule import WORKS, Due, Proposal, Work, due
 from mesh.learning.since import last_training, update_due
 from mesh.spec import load_learning
 from mesh.stores.alerts import RedisAlerts
+from mesh.stores.errors import StoreFailed
 
 
 def on_ray(kind: Kind, config: Path, actor: str, now_ms: int, address: str) -> Learned:
@@ -43,7 +45,8 @@ def follow(
     """
     stop, console = threading.Event(), Console(stderr=True)
     # What is wrong now, somebody waits to read; what is wrong later may be half of an edit.
-    open_bench(config)
+    with suppress(StoreFailed), open_bench(config):  # the first look says what is away
+        pass
     with local_ray(None if address == "local" else address):
         interrupts.call_once(stop.set)  # after Ray, which takes SIGTERM for itself
         schedule = Schedule(config, actor, rollouts, console, stop.is_set)
@@ -78,7 +81,10 @@ class Schedule:
 
         Raises `StoreAway` and `StorageFailed` where labels or registry are away, and what `open_bench` raises.
         """
-        bench = open_bench(self._config)
+        with open_bench(self._config) as bench:
+            self._look(bench)
+
+    def _look(self, bench: Bench) -> None:
         found = self._due(bench)
         if found is None:
             return

@@ -4,12 +4,14 @@ It works where the direct path does not: no replica is known yet, all are gone, 
 replicas and has to be woken.
 """
 
+import asyncio
 from typing import Final
 
 import grpc
 from ray import serve
 from ray.exceptions import RayError
 from ray.serve.exceptions import RayServeException
+from ray.serve.handle import DeploymentResponse
 
 from mesh.bounded import within
 from mesh.errors import Unavailable
@@ -46,11 +48,18 @@ class HandleClient:
     async def _call(self, payload: bytes) -> bytes:
         if len(payload) <= BY_REFERENCE_BYTES:
             try:
-                answer: bytes = await self._by_value.remote(payload)
-                return answer
+                return await _answered(self._by_value.remote(payload))
             except grpc.RpcError as error:
                 # A small request can have an answer that is larger than Serve's gRPC messages may be.
                 if error.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED:
                     raise
-        through_store: bytes = await self._by_reference.remote(payload)
-        return through_store
+        return await _answered(self._by_reference.remote(payload))
+
+
+async def _answered(response: "DeploymentResponse[bytes]") -> bytes:
+    try:
+        answer: bytes = await response
+    except asyncio.CancelledError:
+        response.cancel()  # Serve would let it run on, and it holds one of the replica's places
+        raise
+    return answer

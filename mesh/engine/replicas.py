@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -12,6 +13,7 @@ from mesh.engine.links import Links
 from mesh.engine.outcomes import kind_of, outcome_of
 from mesh.engine.ports import CallOutcome, HandlePath, ModelPolicy, Observer
 from mesh.engine.replica import Replica
+from mesh.engine.silence import Silence
 from mesh.errors import MeshError
 from mesh.routing.breaker import Breaker
 from mesh.routing.types import Scored, Signature, Tensors, Unreachable
@@ -39,6 +41,8 @@ class _Call:
     slot: str | None = None
     """The replica whose slot it takes. A call that timed out has given its slot back, though the replica may still be at it: a
     replica that hangs then meets the breaker, instead of holding everyone who waits."""
+    task: asyncio.Task[None] | None = None
+    """What takes it through the handle."""
     by_handle: bool = False
     """Whether it takes one of the handle's places, which it gives back in the same way."""
     finished: bool = False
@@ -72,8 +76,11 @@ class Replicas:
         self._links = Links(node, policy.max_inflight, policy.timeout_s, self._link_opened)
         self._tasks: set[asyncio.Task[None]] = set()
         self._handle_calls = 0
+        self._left: deque[asyncio.Task[None]] = deque()
+        """Handle calls that timed out and go on without their callers, the oldest first."""
         self._parked: list[_Call] = []
         """Calls that wait for a slot: each found its link full, once a link was lost to it or had opened."""
+        self._silence = Silence()
         self._drags_s = min(policy.timeout_s, policy.breaker.slow_s)
         self._ids = 0
         self._closed = False
@@ -127,6 +134,7 @@ class Replicas:
         await self._links.close()
 
     def _link_opened(self) -> None:
+        self._silence.heard()  # a replica that nobody has asked yet owes no answer
         self._unpark()
         self.kick()
 
@@ -138,7 +146,7 @@ class Replicas:
             self._take_slot(call, None)
             call.by_handle = True
             self._handle_calls += 1  # now, as who sends asks for free calls before the task has begun
-            self._start(self._send_by_handle(call))
+            call.task = self._start(self._send_by_handle(call))
         else:
             self._send_by_link(call, link)
 
@@ -165,9 +173,9 @@ class Replicas:
         future.add_done_callback(lambda returned: self._returned(call, returned))
 
     def _returned(self, call: _Call, future: asyncio.Future[Scored]) -> None:
+        if not future.cancelled() and not isinstance(future.exception(), LinkLost | LinkFull):
+            self._silence.heard()
         if call.finished:  # timed out before: the late answer is dropped
-            if not future.cancelled():
-                future.exception()
             return
         if future.cancelled():
             self._finish(call, Unreachable("away", f"'{self._model}' was closed"))
@@ -215,9 +223,19 @@ class Replicas:
     # -- the end of a call
 
     def _timed_out(self, call: _Call) -> None:
-        self._finish(call, Unreachable("deadline", f"'{self._model}' had not answered when time ran out"))
+        silent = self._silence.missed(call.started, time.monotonic()) if call.slot is not None else 0.0
+        late = Unreachable("deadline", f"'{self._model}' had not answered when time ran out")
+        self._finish(call, late, silent_s=silent)
+        if call.task is not None and not call.task.done():
+            self._leave(call.task)
 
-    def _finish(self, call: _Call, outcome: Outcome, *, reached: bool = True) -> None:
+    def _leave(self, task: asyncio.Task[None]) -> None:
+        """A few go on without their callers: what waits at Serve is what wakes a model that sleeps at zero replicas."""
+        self._left.append(task)
+        if len(self._left) > HANDLE_CALLS:
+            self._left.popleft().cancel()
+
+    def _finish(self, call: _Call, outcome: Outcome, *, reached: bool = True, silent_s: float = 0.0) -> None:
         if call.finished:
             return
         call.finished = True
@@ -228,14 +246,14 @@ class Replicas:
         seconds = now - call.started
         kind = kind_of(outcome, call.rows)
         if reached:
-            self._report(kind, now, seconds)
+            self._report(kind, now, max(seconds, silent_s))
         self._observer.called(self._model, self._version_of(outcome), kind, call.rows, seconds)
         if self._parked:
             self._unpark()
         call.done(outcome)
 
     def _report(self, kind: CallOutcome, now: float, seconds: float) -> None:
-        """Tell the breaker. An impatient caller says nothing of the model, unless the call was slow by then."""
+        """Tell the breaker. An impatient caller says nothing of the model, unless that was slow or silent by then."""
         if kind in ("answered", "overloaded"):  # shedding is an answer: the model is well, and says so
             self.breaker.succeeded(now, seconds)
         elif kind != "deadline" or seconds >= self._drags_s:
@@ -262,10 +280,11 @@ class Replicas:
             call.by_handle = False
             self._handle_calls -= 1
 
-    def _start(self, work: "asyncio._CoroutineLike[None]") -> None:
+    def _start(self, work: "asyncio._CoroutineLike[None]") -> asyncio.Task[None]:
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
 
 def _nothing() -> None:

@@ -1,7 +1,8 @@
 """A bench from the files of a configuration: what the command line and Ray's workers build, each in its own process."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -15,9 +16,10 @@ from mesh.learning.feedback.reviewed import ReviewedLabels
 from mesh.learning.feedback.training_set import History
 from mesh.learning.frozen import frozen
 from mesh.learning.plan import REVIEW, LearningPlan
-from mesh.records.database import database_url, late_database
+from mesh.records.database import Database, database_url, late_database
 from mesh.registry import Audit
 from mesh.registry.configured import open_registry
+from mesh.registry.logged import LogAudit
 from mesh.registry.reference import is_reference
 from mesh.settings import Settings
 from mesh.signals.sensors import Telemetry
@@ -31,17 +33,32 @@ from mesh.spec import (
     scenarios_folder,
 )
 from mesh.stores.delta_reader import DeltaReader
-from mesh.stores.errors import StoreFailed
+from mesh.stores.errors import NoHistory
 from mesh.stores.views import FeatureView
 
 _CACHE = Path(".run/learning")
 
 
+@contextmanager
 def open_bench(
     config_dir: Path, labels: AdjudicatedLabels | None = None, audit: Audit | None = None
-) -> Bench:
-    """What `retrain` and `update` need. Raises `InvalidConfig`, `NotFound`, and `InvalidInput` for a bad file of labels."""
+) -> Iterator[Bench]:
+    """What `retrain` and `update` need, until it is left: then its database is closed.
+
+    Raises `InvalidConfig`, `NotFound`, `StoreFailed` where the history cannot be read, `InvalidInput` for a bad file of labels.
+    """
     root, settings = config_dir.resolve().parent, Settings.from_environ(os.environ)
+    database = late_database(database_url(settings.database_url, root))
+    try:
+        yield _bench(config_dir, settings, labels, audit or LogAudit(database, "cli"), database)
+    finally:
+        database.close()
+
+
+def _bench(
+    config_dir: Path, settings: Settings, labels: AdjudicatedLabels | None, audit: Audit, database: Database
+) -> Bench:
+    root = config_dir.resolve().parent
     plan, telemetry = load_learning(config_dir), load_telemetry(config_dir)
     if not telemetry.sensors:
         raise InvalidConfig(
@@ -51,7 +68,7 @@ def open_bench(
     return Bench(
         plan=plan,
         layout=layout,
-        labels=labels or _labels(config_dir, root, plan.labels),
+        labels=labels or _labels(config_dir, root, plan.labels, database),
         history=_history(config_dir, root, plan, layout),
         registry=open_registry(config_dir, audit),
         benchmark=partial(
@@ -66,11 +83,9 @@ def open_bench(
     )
 
 
-def _labels(config_dir: Path, root: Path, source: str) -> AdjudicatedLabels:
+def _labels(config_dir: Path, root: Path, source: str, database: Database) -> AdjudicatedLabels:
     if source != REVIEW:
         return read_labels(root / source)
-    settings = Settings.from_environ(os.environ)
-    database = late_database(database_url(settings.database_url, root))
     return ReviewedLabels(database, load_topics(config_dir)["raw"])
 
 
@@ -82,7 +97,7 @@ def _simulated(telemetry: Telemetry, plan: LearningPlan) -> WindowSet | None:
 
 
 def _history(config_dir: Path, root: Path, plan: LearningPlan, layout: Layout) -> History | None:
-    """The view's Delta table; None while there is none."""
+    """The view's Delta table; None while there is none. One that is away is not none: it would be learned from too little."""
     store = load_features(config_dir, Settings.from_environ(os.environ).features_history)
     view = store.views.get(plan.view)
     if view is None:
@@ -92,7 +107,7 @@ def _history(config_dir: Path, root: Path, plan: LearningPlan, layout: Layout) -
     _check(config_dir, view, layout)
     try:
         return DeltaReader(store.address_of(view, root), view)
-    except StoreFailed:
+    except NoHistory:
         return None
 
 

@@ -81,8 +81,8 @@ def _end(running: "ray.ObjectRef[Learned]") -> None:
 def learn_politely(job: Job) -> Learned:
     """What the worker runs. Its process is nobody else's (`max_calls=1`), so its niceness may stay."""
     be_polite(job.nice)
-    with threadpool_limits(1):
-        return _WORK[job.kind](open_bench(Path(job.config_dir)), job.actor, job.now_ms)
+    with threadpool_limits(1), open_bench(Path(job.config_dir)) as bench:
+        return _WORK[job.kind](bench, job.actor, job.now_ms)
 
 
 def be_polite(nice: int) -> None:

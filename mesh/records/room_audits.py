@@ -1,6 +1,6 @@
 """What rules and rollouts write down, in the one audit log; they know it only by their own narrow ports."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from mesh.records.entry import Actor, Change
@@ -26,9 +26,27 @@ class RoomAudit:
         actor: str,
     ) -> None:
         """Log a change that is about to be made. Raises `StoreAway`, `Overloaded`: it must not be made then."""
-        detail = {"before": _plain(before), "after": _plain(after)}
-        change = Change(Actor(actor, ROLE, "mesh"), action, subject, detail)
+        change = _change(action, subject, before, after, actor)
         await self._ledger.change(lambda _session: (None, change))
+
+    async def change(
+        self,
+        action: str,
+        subject: str,
+        before: str,
+        after: str,
+        actor: str,
+        make: Callable[[], Awaitable[None]],
+    ) -> None:
+        """Log a change, then `make` it; where that raises, the log says so. Raises what `make` raises, and as `record`."""
+        await self._ledger.outside(_change(action, subject, before, after, actor), make)
+
+
+def _change(
+    action: str, subject: str, before: str | Mapping[str, Any], after: str | Mapping[str, Any], actor: str
+) -> Change:
+    detail = {"before": _plain(before), "after": _plain(after)}
+    return Change(Actor(actor, ROLE, "mesh"), action, subject, detail)
 
 
 def _plain(state: str | Mapping[str, Any]) -> object:

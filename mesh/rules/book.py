@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Final
 
 from mesh.errors import InvalidConfig, MeshError, StoreAway
@@ -120,9 +121,11 @@ class Book:
         earlier = self.kept.earlier if same else (now, *self.kept.earlier)[:EARLIER]
         kept = Kept(revision, earlier, {**self.kept.seen, **seen})
         try:
-            if not same:
-                await self._audit.record("rules.change", "rules", _line(now), _line(revision), actor)
-            await asyncio.to_thread(self._store.save, kept)
+            if same:
+                await self._save(kept)
+            else:
+                words = _line(now), _line(revision), actor
+                await self._audit.change("rules.change", "rules", *words, partial(self._save, kept))
         except StoreAway as error:
             return Refused("store", (Problem("", 0, "", str(error)),), now.version)
         gone = [] if same else sorted(self.config.models.keys() - config.models.keys())
@@ -132,6 +135,9 @@ class Book:
         for model in gone:
             await self._hosting.drop(model)
         return Accepted(revision, changed=not same)
+
+    async def _save(self, kept: Kept) -> None:
+        await asyncio.to_thread(self._store.save, kept)
 
     async def _hold(self, spec: ModelSpec, hosted: list[str]) -> None:
         # In the same step as the hold, so that each is given back though this is cancelled.

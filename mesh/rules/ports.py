@@ -1,5 +1,6 @@
 """The seams of the rules: who proposes, where they are kept, who hosts models, who is told."""
 
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from mesh.rules.values import Accepted, Kept, Proposal, Refused, Revision, RulesState
@@ -63,16 +64,34 @@ class Hosting(Protocol):
 class Audit(Protocol):
     """Where every change is written down."""
 
-    async def record(self, action: str, subject: str, before: str, after: str, actor: str) -> None:
-        """Told before a change is made; what it raises stops the change."""
+    async def change(
+        self,
+        action: str,
+        subject: str,
+        before: str,
+        after: str,
+        actor: str,
+        make: Callable[[], Awaitable[None]],
+    ) -> None:
+        """Write it down, then `make` it: what cannot be written down is not made, and what `make` raises is written down too."""
         ...
 
 
 class NoAudit:
     """Writes nothing down."""
 
-    async def record(self, action: str, subject: str, before: str, after: str, actor: str) -> None:
+    async def change(
+        self,
+        action: str,
+        subject: str,
+        before: str,
+        after: str,
+        actor: str,
+        make: Callable[[], Awaitable[None]],
+    ) -> None:
         """See `Audit`."""
+        del action, subject, before, after, actor
+        await make()
 
 
 class HostedElsewhere:

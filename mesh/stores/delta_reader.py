@@ -46,7 +46,7 @@ class DeltaReader:
     """The table as it is when the reader is made; `refresh` moves on."""
 
     def __init__(self, address: str, view: FeatureView) -> None:
-        """Raises `StoreFailed` where there is no table."""
+        """Raises `NoHistory` where there is no table, `StoreFailed` where it cannot be read."""
         self._view, self._address = view, address
         self._table = open_table(address, view)
 

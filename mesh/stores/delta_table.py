@@ -14,7 +14,7 @@ import pyarrow as pa
 from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
-from mesh.stores.errors import StoreFailed
+from mesh.stores.errors import NoHistory, StoreFailed
 from mesh.stores.rows import FeatureBatch
 from mesh.stores.views import DAY_MS, FeatureView
 
@@ -44,13 +44,16 @@ def schema_of(view: FeatureView) -> pa.Schema:
 
 
 def open_table(address: str, view: FeatureView, *, create: bool = False) -> DeltaTable:
-    """The table at `address`; with `create` an empty one where there is none. `StoreFailed` where it cannot be had."""
+    """The table at `address`; with `create` an empty one where there is none.
+
+    `NoHistory` where there is none else, `StoreFailed` where it cannot be had.
+    """
     with told(address):
         try:
             return DeltaTable(address)
         except TableNotFoundError:
             if not create:
-                raise StoreFailed(
+                raise NoHistory(
                     f"there is no history of view '{view.name}' with transform {view.transform} at {address}: "
                     "run hyperstream features materialize"
                 ) from None

@@ -2,6 +2,7 @@
 
 MeshError
 ├── StoreFailed        the history cannot be read or written: what, where, and what to do
+│   ├── NoHistory      nothing was written there yet
 │   └── OffsetsMoved   another writer has gone on from where this one stood; read its offsets and begin there
 ├── StreamAway         Kafka does not answer or has no such topic
 └── Unavailable
@@ -13,6 +14,10 @@ from mesh.errors import MeshError, Unavailable
 
 class StoreFailed(MeshError):
     """The history cannot be read or written; the message names the table and what to do."""
+
+
+class NoHistory(StoreFailed):
+    """There is no table yet; the message says what makes one."""
 
 
 class OffsetsMoved(StoreFailed):

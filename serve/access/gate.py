@@ -67,7 +67,9 @@ class Gate:
         if authorization is not None:
             return self._paced(await self.bearers.actor(authorization.decode("latin-1")))
         if asked.certificate is not None:
-            return self._paced(self._uncrossed(asked, actor_of(asked.certificate)))
+            actor = self._uncrossed(asked, actor_of(asked.certificate))
+            self._take_certified(actor.name)
+            return actor
         if self.access == "local" and from_this_machine(asked.peer, asked.headers, asked.listener_local):
             return self._uncrossed(asked, Actor(self._user, "admin", "local"))
         if asked.changes or (self.access == "all" and asked.path not in _OPEN):
@@ -84,7 +86,7 @@ class Gate:
         elif certificate is None:
             raise Unauthenticated(f"every call needs a token here: {HOW}")
         else:
-            self._take(certificate)
+            self._take_certified(certificate)
 
     async def reader(self, authorization: str | None) -> Actor | None:
         """Who reads by other ways than HTTP's routes: None is nobody, where that may be. Raises as `admit`."""
@@ -106,6 +108,10 @@ class Gate:
         if actor.via != "local":
             self._take(actor.via)
         return actor
+
+    def _take_certified(self, name: str) -> None:
+        # By the name, not the serial: it is all that every listener knows, and one client is one caller on all of them.
+        self._take(f"certificate:{name}")
 
     def _take(self, caller: str) -> None:
         if self._pace is None:

@@ -17,6 +17,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 LISTENER: Final = "mesh.listener_local"
 """In a scope: whether only this machine reaches the port. Absent, the guard's own default stands."""
 _POLICY_VIOLATED: Final = 1008
+_TRY_AGAIN: Final = 1013
 
 HEADERS: Final = (
     (b"x-content-type-options", b"nosniff"),
@@ -66,7 +67,8 @@ class Guard:
 
     async def _refuse(self, scope: Scope, send: Send, refusal: HttpRefusal) -> None:
         if scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": _POLICY_VIOLATED, "reason": refusal.message[:120]})
+            code = _TRY_AGAIN if "retry-after" in refusal.headers else _POLICY_VIOLATED
+            await send({"type": "websocket.close", "code": code, "reason": refusal.message[:120]})
             return
         response = refusal_response(refusal)
         told = self._told(send)

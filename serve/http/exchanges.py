@@ -114,8 +114,8 @@ class AsgiExchange:
     """Any other request, as `receive` and `send` of an ASGI application."""
 
     __slots__ = (
-        "_arrived", "_body", "_connection", "_head", "_held", "_scope", "answered", "begun", "complete", "gone",
-        "keep_alive", "task",
+        "_arrived", "_body", "_connection", "_head", "_held", "_scope", "_taken", "answered", "begun",
+        "complete", "gone", "keep_alive", "task",
     )  # fmt: skip
 
     def __init__(self, connection: "Connection", scope: Scope, *, keep_alive: bool) -> None:
@@ -125,6 +125,7 @@ class AsgiExchange:
         self._arrived = asyncio.Event()
         self._head: tuple[int, Headers] | None = None
         self._held = 0
+        self._taken = False
         self.begun = False
         self.keep_alive = keep_alive
         self.complete = False
@@ -186,9 +187,14 @@ class AsgiExchange:
             self._arrived.clear()
             self._connection.resume_reading()
             await self._arrived.wait()
+        while self._taken and not self.gone and not self.answered:
+            # An application that listens for the end would else never let the event loop go on.
+            self._arrived.clear()
+            await self._arrived.wait()
         if self.gone or self.answered:
             return {"type": "http.disconnect"}
         body, self._body = bytes(self._body), bytearray()
+        self._taken = self.complete
         return {"type": "http.request", "body": body, "more_body": not self.complete}
 
     async def send(self, message: Message) -> None:
@@ -210,6 +216,7 @@ class AsgiExchange:
         await connection.write(body)
         if not message.get("more_body", False):
             self.answered = True
+            self._arrived.set()
 
     async def _run(self) -> None:
         connection = self._connection
@@ -226,6 +233,7 @@ class AsgiExchange:
         finally:
             if not self.answered:
                 self.answered, self.keep_alive = True, False
+                self._arrived.set()
             self._let_go()
             connection.lane.under_way.discard(self)
             connection.finished(self)

@@ -32,12 +32,16 @@ _ERRORS: Final = {
     "400": "The request is wrong; the message names the field",
     "404": "No such model or version",
     "408": "The body stopped coming",
+    "411": "It asks for another protocol, and its body comes in chunks",
     "413": "The body is too large",
     "415": "A Content-Encoding that is not gzip or deflate",
     "500": "A model failed on rows that it was given; the message names both",
     "503": "No replica answers, or too much is waiting; see Retry-After",
     "504": "The deadline passed",
 }
+_WITH_BODY: Final = {"post", "put", "patch", "delete"}
+_OF_BODIES: Final = {status: _ERRORS[status] for status in ("408", "411", "413")}
+"""What stands before all routes may say of a body, whether the route reads one or not."""
 _TENSOR: Final = {
     "type": "object",
     "required": ["name", "shape", "datatype"],
@@ -71,8 +75,11 @@ def document(standard: dict[str, Any], inference: Inference) -> dict[str, Any]:
     for path in ("/v2/models/{name}/infer", "/v2/models/{name}/versions/{version}/infer"):
         paths[path] = {"post": _infer_operation(path, list(inference.mesh.endpoints))}
     for operations in paths.values():
-        for operation in operations.values():
+        for method, operation in operations.items():
             responses = operation.get("responses", {})
+            if method in _WITH_BODY:
+                for status, about in _OF_BODIES.items():
+                    responses.setdefault(status, _refused(about))
             if "422" in responses:  # FastAPI's own, which never leaves this server
                 del responses["422"]
     return standard
@@ -87,7 +94,6 @@ def _infer_operation(path: str, endpoints: list[str]) -> dict[str, Any]:
         {"name": name, "in": "header", "description": about, "schema": {"type": "string"}}
         for name, about in _HEADERS.items()
     ]
-    error = {"type": "object", "properties": {"error": {"type": "string"}}}
     return {
         "tags": ["inference"],
         "summary": "Score rows",
@@ -105,12 +111,14 @@ def _infer_operation(path: str, endpoints: list[str]) -> dict[str, Any]:
                 "description": "The answer",
                 "content": {"application/json": {"example": _EXAMPLE_REPLY}},
             },
-            **{
-                status: {"description": about, "content": {"application/json": {"schema": error}}}
-                for status, about in _ERRORS.items()
-            },
+            **{status: _refused(about) for status, about in _ERRORS.items()},
         },
     }
+
+
+def _refused(about: str) -> dict[str, Any]:
+    error = {"type": "object", "properties": {"error": {"type": "string"}}}
+    return {"description": about, "content": {"application/json": {"schema": error}}}
 
 
 def _request_schema() -> dict[str, Any]:

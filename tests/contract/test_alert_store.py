@@ -240,6 +240,20 @@ async def test_a_digest_is_the_same_when_the_stream_is_read_again(make):
     assert await store.budget_left(BEGAN) == 0
 
 
+async def test_a_digest_is_told_as_opened_where_the_write_that_opened_it_was_not_heard_of(make):
+    store = make(TIGHT)
+    events = [opened(n, at=n) for n in range(6)]
+    await store.write(events[:3])  # as a write whose second half fails: it raises, and all of it comes again
+    written = await store.write(events)
+    assert written.digests == written.opened == ()
+    assert [(one.kind, one.rule, one.count) for one in written.publish] == [
+        ("opened", "hot", 1),
+        ("opened", "digest", 5),
+        ("updated", "digest", 5),
+    ]
+    assert [one.kind for one in (await store.write(events[3:])).publish] == ["updated"]
+
+
 async def test_readers_of_the_topic_get_a_digest_once_a_write_with_its_state_so_far(make):
     store = make(TIGHT)
     await store.write([opened(0)])

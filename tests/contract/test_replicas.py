@@ -39,8 +39,10 @@ class CountingHandle:
     async def __call__(self, payload: bytes) -> bytes:
         self.out += 1
         self.most = max(self.most, self.out)
-        await asyncio.sleep(self.seconds)
-        self.out -= 1
+        try:
+            await asyncio.sleep(self.seconds)
+        finally:
+            self.out -= 1
         raise Unavailable("m", "no replica", 1.0)
 
 
@@ -72,6 +74,19 @@ async def test_a_handle_that_hangs_keeps_nobody_waiting():
         10 <= kinds(results)["deadline"] < 10 + HANDLE_CALLS
     )  # the breaker opens at ten, while others are out
     await replicas.close()
+
+
+async def test_of_calls_that_nobody_waits_for_a_few_go_on_through_the_handle():
+    handle = CountingHandle(60)
+    replicas, _ = carrier(ModelPolicy(), handle)
+    for _ in range(20):
+        done = asyncio.get_running_loop().create_future()
+        replicas.send(one_row(), 1, time.monotonic() + 0.005, 0, done.set_result)
+        assert (await done).kind == "deadline"
+    await asyncio.sleep(0.01)
+    assert (handle.out, handle.most) == (HANDLE_CALLS, HANDLE_CALLS + 1)
+    await replicas.close()
+    assert handle.out == 0
 
 
 async def test_what_waits_while_a_link_opens_keeps_to_its_slots():
@@ -116,6 +131,40 @@ async def test_a_replica_scores_nothing_for_callers_that_have_gone():
     assert kinds(results)["deadline"] >= 5
     await asyncio.sleep(0.5)
     assert len(model.calls) <= 4
+    await replicas.close()
+    await host.stop()
+
+
+async def ask_impatiently(replicas: Replicas, seconds: float) -> None:
+    """Calls whose deadline no answer of the model keeps, one after the other."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until and replicas.breaker.state == "closed":
+        done = asyncio.get_running_loop().create_future()
+        replicas.send(one_row(), 1, time.monotonic() + 0.02, 0, done.set_result)
+        assert (await done).kind == "deadline"
+
+
+async def test_a_model_that_hangs_opens_the_breaker_though_all_callers_are_impatient():
+    host = HostedReplica("m", FunctionModel(seconds=1.5), 0)
+    policy = ModelPolicy(breaker=BreakerPolicy(slow_s=0.2, min_calls=3))
+    replicas, _ = carrier(policy)
+    replicas.update([await host.start()])
+    await eventually(lambda: replicas._links.free_slots() is not None)
+    began = time.monotonic()
+    await ask_impatiently(replicas, 1.2)
+    assert replicas.breaker.state == "open"
+    assert time.monotonic() - began > policy.breaker.slow_s
+    await replicas.close()
+    await host.stop()
+
+
+async def test_a_model_that_is_merely_slower_than_its_callers_wait_does_not():
+    host = HostedReplica("m", FunctionModel(seconds=0.06), 0)
+    replicas, _ = carrier(ModelPolicy(breaker=BreakerPolicy(slow_s=0.5, min_calls=3)))
+    replicas.update([await host.start()])
+    await eventually(lambda: replicas._links.free_slots() is not None)
+    await ask_impatiently(replicas, 1.2)
+    assert replicas.breaker.state == "closed"
     await replicas.close()
     await host.stop()
 

@@ -35,6 +35,8 @@ class _Window:
     spent: int = 0
     number: int = 1
     verdicts: dict[str, str] = field(default_factory=dict)
+    began: dict[str, str] = field(default_factory=dict)
+    """By digest the alert that opened it."""
     cleared: set[str] = field(default_factory=set)
 
 
@@ -107,7 +109,8 @@ class MemoryAlerts:
         number = self._policy.budget.window(event.opened_at)
         window = self._windows.setdefault(number, _Window())
         if event.id in window.verdicts:
-            return Outcome(event, window.verdicts[event.id], fresh=False)
+            verdict = window.verdicts[event.id]
+            return Outcome(event, verdict, fresh=False, began=window.began.get(verdict) == event.id)
         if event.id in self._alerts:
             return Outcome(event, ALONE, fresh=False)
         verdict, began = ALONE, False
@@ -132,6 +135,7 @@ class MemoryAlerts:
         began = digest is None
         if digest is None:
             digest = Alert(opening(event, number, window.number), "open", event.at, 0)
+            window.began[digest.id] = event.id
         severity = higher(digest.opened.severity, event.severity)
         grown = replace(
             digest,

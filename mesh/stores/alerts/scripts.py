@@ -69,6 +69,7 @@ local function group(id, digest_document)
     began = 1
   end
   if redis.call('EXISTS', key) == 0 then return 0 end
+  if began == 1 then redis.call('HSET', key, 'began', e.id) end
   redis.call('HINCRBY', key, 'count', 1)
   redis.call('HINCRBY', key, 'g:' .. e.rule, 1)
   local named = 'k:' .. e.rule .. ':' .. e.key
@@ -88,7 +89,11 @@ end
 local window = string.format('%.0f', math.floor(e.opened_at / p.per_ms))
 local budget = P .. ':budget:' .. window
 local verdict = redis.call('HGET', budget, 'v:' .. e.id)
-if verdict then return {verdict, 0, 0} end
+if verdict then
+  -- Written again because nobody heard of it: the digest that it opened must still be told as one that opens.
+  local began = verdict ~= 'alone' and redis.call('HGET', alert_key(verdict), 'began') == e.id
+  return {verdict, 0, began and 1 or 0}
+end
 if redis.call('EXISTS', alert_key(e.id)) == 1 then return {'alone', 0, 0} end
 
 local began = 0

@@ -6,6 +6,7 @@ from typing import Final
 
 from mesh.alerts import Alert, AlertEvent
 from mesh.alerts.digest import event_of
+from mesh.alerts.events import EventKind
 
 ALONE: Final = "alone"
 """The verdict on an alert that stands for itself; that on one in a digest is the digest's id."""
@@ -16,7 +17,7 @@ UNKNOWN: Final = "unknown"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one event came to. `fresh`: it changed something, so it is no repeat. `began`: it opened its digest."""
+    """What one event came to. `fresh`: it changed something, so it is no repeat. `began`: it opened its digest, now or before."""
 
     event: AlertEvent
     verdict: str
@@ -43,6 +44,7 @@ def summed(outcomes: Sequence[Outcome], digests: Mapping[str, Alert]) -> Written
     """The outcomes of one write; `digests` are those that some event belongs to, as they are now, by id."""
     alone = [one for one in outcomes if one.verdict == ALONE]
     told = _digest_events(outcomes, digests)
+    began = {one.verdict for one in outcomes if one.began and one.fresh}
     return Written(
         publish=(*(one.event for one in alone), *told),
         opened=tuple(one.event for one in alone if one.fresh and one.event.kind == "opened"),
@@ -53,18 +55,31 @@ def summed(outcomes: Sequence[Outcome], digests: Mapping[str, Alert]) -> Written
             for one in outcomes
             if one.verdict in digests and one.fresh and one.event.kind == "opened"
         ),
-        digests=tuple(event for event in told if event.kind == "opened"),
+        digests=tuple(event for event in told if event.kind == "opened" and event.id in began),
     )
 
 
 def _digest_events(outcomes: Sequence[Outcome], digests: Mapping[str, Alert]) -> list[AlertEvent]:
-    """One event a digest, however many alerts went into it; clearing and updates inside one are not told."""
-    causes: dict[str, tuple[AlertEvent, bool]] = {}
+    """One event a digest, however many alerts went into it; clearing and updates inside one are not told.
+
+    An opening that comes again may be one that nobody heard of. It is told with an update, for those who did and drop it.
+    """
+    causes: dict[str, AlertEvent] = {}
+    began: dict[str, bool] = {}
     for one in outcomes:
         if one.verdict in digests and one.event.kind == "opened":
-            began = causes[one.verdict][1] if one.verdict in causes else False
-            causes[one.verdict] = (one.event, began or one.began)
+            causes[one.verdict] = one.event
+            if one.began:
+                began[one.verdict] = began.get(one.verdict, False) or one.fresh
     return [
-        event_of(digests[digest], "opened" if began else "updated", cause)
-        for digest, (cause, began) in causes.items()
+        event_of(digests[digest], kind, cause)
+        for digest, cause in causes.items()
+        for kind in _kinds(began.get(digest))
     ]
+
+
+def _kinds(fresh: bool | None) -> tuple[EventKind, ...]:
+    """`fresh` says of an opening whether it is the first time; None where there is none."""
+    if fresh is None:
+        return ("updated",)
+    return ("opened",) if fresh else ("opened", "updated")

@@ -60,6 +60,23 @@ def test_it_stands_with_nulls_beside_the_answered_one(output: str, where: str, k
     assert found["failed"].null_count == 2
 
 
+def test_what_is_held_back_until_a_row_is_answered_takes_no_memory():
+    spec, values = OUTPUTS["open"]
+    many = pa.concat_tables([a_table(spec, None)] * 5_000)
+    before, most = pa.total_allocated_bytes(), 0
+
+    def day():
+        nonlocal most
+        for _ in range(20):
+            yield many.take(pa.array(range(many.num_rows)))
+            most = max(most, pa.total_allocated_bytes() - before)
+        yield a_table(spec, values)
+
+    rows = sum(table.num_rows for table in of_one_schema(day()))
+    assert rows == 20 * many.num_rows + 2
+    assert most < 5 * many.nbytes
+
+
 @pytest.mark.parametrize("kind", ["delta", "parquet"])
 def test_a_day_without_any_answer_is_written(kind: str, tmp_path: Path):
     bad = a_table(OUTPUTS["open"][0], None)

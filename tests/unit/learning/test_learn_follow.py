@@ -1,7 +1,7 @@
 """`hyperstream learn schedule`: what it does at a look, what it remembers, and what ends it."""
 
 import threading
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -35,10 +35,11 @@ class Stage:
         self.folder, self.now, self.away, self.updates = folder, 100 * 24 * HOUR, None, False
         self.worked, self.lasts, self.ends, self.out = [], 0, None, StringIO()
 
+    @contextmanager
     def open(self, _config):
         if self.away is not None:
             raise self.away
-        return bench(self.folder, MemoryLabels(), None, replace(PLAN, schedule=POLICY))[0]
+        yield bench(self.folder, MemoryLabels(), None, replace(PLAN, schedule=POLICY))[0]
 
     def run(self, job, _policy, _stopped):
         self.worked.append(job.kind)

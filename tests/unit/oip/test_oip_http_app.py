@@ -397,6 +397,8 @@ async def test_openapi_documents_inference(client):
     assert "/v2/models/{name}/versions/{version}/stats" in document["paths"]
     for operations in document["paths"].values():
         assert all("422" not in each["responses"] for each in operations.values())
+        for method, each in operations.items():
+            assert ({"408", "411", "413"} <= set(each["responses"])) == (method != "get")
     status, _, body = await client("GET", "/docs")
     assert status == 200
     assert b"openapi.json" in body

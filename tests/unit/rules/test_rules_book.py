@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from mesh.errors import MeshError, StoreAway
+from mesh.records.memory_audit import MemoryLedger
+from mesh.records.room_audits import RoomAudit
 from mesh.rules.book import Book
 from mesh.rules.memory import memory_book
 from mesh.rules.opening import newest_rules, open_rules
@@ -52,8 +54,9 @@ class Log:
     def __init__(self) -> None:
         self.lines: list[tuple[str, ...]] = []
 
-    async def record(self, action: str, subject: str, before: str, after: str, actor: str) -> None:
+    async def change(self, action, subject, before, after, actor, make) -> None:
         self.lines.append((action, subject, before, after, actor))
+        await make()
 
 
 @pytest.fixture
@@ -210,11 +213,28 @@ async def test_what_cannot_be_kept_is_not_taken(folder):
         def save(self, kept: Kept) -> None:
             raise StoreAway("the disk", "full")
 
-    book = book_of(folder, store=Away())
+    ledger = MemoryLedger()
+    book = book_of(folder, store=Away(), audit=RoomAudit(ledger))
     result = await book.propose(Proposal(routing=OTHER), None, "ann")
     assert isinstance(result, Refused)
     assert result.reason == "store"
     assert book.kept.current.version == 1
+    logged = [(one.action, one.actor, one.target) for one in ledger.audit.entries()]
+    assert logged == [("rules.change", "ann", "rules"), ("rules.change.failed", "ann", "rules")]
+    assert "full" in list(ledger.audit.entries())[1].detail
+
+
+async def test_what_cannot_be_written_down_is_not_kept(folder):
+    class Away(MemoryLedger):
+        async def outside(self, change, act) -> None:
+            raise StoreAway("the database of records", "gone")
+
+    store = MemoryRulesStore()
+    result = await book_of(folder, store=store, audit=RoomAudit(Away())).propose(
+        Proposal(routing=OTHER), None, "ann"
+    )
+    assert isinstance(result, Refused)
+    assert (result.reason, store.kept) == ("store", None)
 
 
 async def test_the_newest_survives_and_a_file_changed_meanwhile_is_newer(folder, tmp_path):

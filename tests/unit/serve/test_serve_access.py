@@ -6,15 +6,16 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from mesh.errors import StoreAway
+from mesh.errors import RateLimited, StoreAway, Unauthenticated
 from mesh.records.audit_log import now_ms
 from mesh.records.bearer import KEPT_S, STALE_S, Bearers
 from mesh.records.memory_audit import MemoryAudit, MemoryLedger
 from mesh.records.tokens import Token, mint, revoked
 from mesh.security.exposure import is_loopback
+from mesh.security.pace import Pace
 from mesh.stores.alerts import MemoryAlerts
 from mesh.stores.redis_online import RedisOnlineStore
-from serve.access.gate import Gate
+from serve.access.gate import Asked, Gate
 from serve.access.guard import Guard, Through
 from serve.access.whoami import whoami_router
 from serve.api.alerts import alerts_router
@@ -23,6 +24,7 @@ from serve.api.features import features_router
 from serve.api.rollouts import rollouts_router
 from serve.api.rules import rules_router
 from serve.http.api import build_api
+from serve.http.certificate import PeerCertificate
 from serve.oip.inference import Inference
 from serve.oip.ports import ServerFacts
 from tests.fakes.echo_engine import EchoEngine
@@ -236,6 +238,40 @@ def test_a_websocket_is_refused_where_all_calls_need_a_token(book):
     assert sent[0]["code"] == 1008
 
 
+async def test_one_client_with_a_certificate_is_one_caller_however_it_asks(book):
+    gate = Gate(Bearers(book.find), "all", "dana", pace=Pace(1.0, 2.0), clock=lambda: 0.0)
+    asked = Asked("GET", "/v2", {}, "10.0.0.1", False, PeerCertificate("press-7", (), "0A"))
+    assert (await gate.admit(asked)).via == "certificate:0A"
+    await gate.admit_inference(None, "press-7")
+    for again in (gate.admit(asked), gate.admit_inference(None, "press-7")):
+        with pytest.raises(RateLimited):
+            await again
+    await gate.admit_inference(None, "press-8")
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (RateLimited("'ci' asked too often", 0.5), 1013),
+        (StoreAway("records", "gone"), 1013),
+        (Unauthenticated("no"), 1008),
+    ],
+)
+async def test_a_websocket_that_may_come_again_is_told_so(error, code):
+    sent = []
+
+    class Refusing:
+        async def admit(self, asked):
+            raise error
+
+    async def send(message):
+        sent.append(message)
+
+    guard = Guard(None, Refusing(), listener_local=True)
+    await guard({"type": "websocket", "path": "/x", "headers": []}, None, send)
+    assert [(message["type"], message["code"]) for message in sent] == [("websocket.close", code)]
+
+
 @pytest.mark.parametrize(
     "host", ["127.0.0.1", "127.8.9.1", "::1", "[::1]", "localhost", "a.localhost", "::ffff:127.0.0.1"]
 )
@@ -251,8 +287,6 @@ def test_not_the_loopback(host):
 
 
 async def test_rows_need_a_token_only_where_all_calls_do(book):
-    from mesh.errors import Unauthenticated
-
     await Gate(Bearers(book.find), "changes", "dana").admit_inference(None)
     strict = Gate(Bearers(book.find), "all", "dana")
     await strict.admit_inference(f"Bearer {book.minted.text}")

@@ -206,7 +206,10 @@ def test_the_routes_are_documented(client):
         "401",
         "403",
         "404",
+        "408",
         "409",
+        "411",
+        "413",
         "503",
     }
 

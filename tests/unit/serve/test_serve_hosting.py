@@ -89,6 +89,17 @@ async def test_a_model_that_nobody_names_any_more_goes_after_a_while(cluster, bo
     assert (cluster.deleted, dict(cluster.hosting.apps)) == (["old"], {})
 
 
+async def test_a_model_that_is_dropped_again_has_its_whole_time_again(cluster, book):
+    await book.propose(Proposal(models=ONE), None, "ann")
+    await asyncio.sleep(0.2 * DROP_S)
+    await book.propose(Proposal(models=OLD), None, "ann")
+    await book.propose(Proposal(models=ONE), None, "ann")
+    await asyncio.sleep(0.85 * DROP_S)  # the first drop's time is over
+    assert cluster.deleted == []
+    await asyncio.sleep(DROP_S)
+    assert cluster.deleted == ["old"]
+
+
 async def test_a_dropped_model_stays_while_a_change_that_names_it_is_being_accepted(cluster, book):
     await book.propose(Proposal(models=ONE), None, "ann")
     again = asyncio.create_task(book.propose(Proposal(models=BOTH), None, "ann"))
