@@ -80,11 +80,24 @@ class Desk:
                 )
 
     async def act(
-        self, name: str, wish: Wish, actor: str, roles: Collection[str] = (), note: str = ""
+        self,
+        name: str,
+        wish: Wish,
+        actor: str,
+        roles: Collection[str] = (),
+        note: str = "",
+        step: int | None = None,
     ) -> Rollout:
-        """Do it. `NotFound`, `WrongState` (its state does not allow it), `InvalidInput` (the actor may not approve)."""
+        """Do it; with `step` only while the rollout is at that one, which is what the actor was shown.
+
+        `NotFound`, `WrongState` (its state does not allow it, or it has gone on), `InvalidInput` (the actor may not approve).
+        """
         for _ in range(_TRIES):
             rollout = await self._book.get(name)
+            if step is not None and rollout.step != step:
+                raise WrongState(
+                    f"rollout '{name}'", f"at step {rollout.step + 1} by now, not {step + 1}", wish
+                )
             after = await self._after(rollout, wish, actor, roles, note)
             if await self._book.write(after, rollout):
                 return after

@@ -50,10 +50,14 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Say:
-    """Why, and who says it, where no token does."""
+    """Why, and who says it, where no token does.
+
+    `step` is the one that the sayer was shown, counted from 0: once the rollout has gone on, nothing is done (409).
+    """
 
     actor: Who = None
     note: Annotated[str, Field(max_length=2_000)] = ""
+    step: Annotated[int | None, Field(ge=0)] = None
 
 
 _AWAY: Final[Responses] = away("The book of rollouts")
@@ -95,7 +99,7 @@ def rollouts_router(desk: Desk, plans: Plans, ledger: Ledger) -> APIRouter:
         change = Change(who, f"rollouts.{wish}", f"rollout:{name}", {"note": say.note} if say.note else {})
         roles = [role for role in ROLES if includes(who.role, role)]
         return rollout_view(
-            await ledger.outside(change, lambda: desk.act(name, wish, who.name, roles, say.note))
+            await ledger.outside(change, lambda: desk.act(name, wish, who.name, roles, say.note, say.step))
         )
 
     @router.post("/{name}/pause", summary="Pause where it is", responses=_ACT)

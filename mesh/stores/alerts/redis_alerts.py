@@ -1,26 +1,22 @@
 """Alerts in Redis, shared by every replica. Each step is one script, so two writers never see half of another's."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 
 import msgspec
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 
 from mesh.alerts import ACTIONS, Action, Alert, AlertEvent, Policy
 from mesh.alerts.digest import opening
 from mesh.alerts.lifecycle import MESH
-from mesh.errors import InvalidConfig, NotFound, StoreAway, WrongState
+from mesh.errors import NotFound, WrongState
 from mesh.stores.alerts.documents import alert_of, change_of_json, event_json, policy_json
 from mesh.stores.alerts.query import SCANNED, AlertPage, AlertQuery, Change, checked_cursor
 from mesh.stores.alerts.scripts import ACT, FOLLOW, OPEN, PAGE
 from mesh.stores.alerts.written import ALONE, UNKNOWN, Outcome, Written, summed
+from mesh.stores.redis_client import bounded_client, store_guard
 
 PREFIX: Final = "{hyperstream:alerts}"
-CONNECT_S: Final = 1.0
 ANSWER_S: Final = 5.0
 CONNECTIONS: Final = 16
 
@@ -33,18 +29,7 @@ class RedisAlerts:
 
     def __init__(self, url: str, policy: Policy | None = None, prefix: str = PREFIX) -> None:
         """`prefix` must hold a hash tag in braces where Redis is a cluster. `InvalidConfig` for a URL that is none."""
-        try:
-            pool = BlockingConnectionPool.from_url(
-                url,
-                max_connections=CONNECTIONS,
-                timeout=ANSWER_S,
-                socket_connect_timeout=CONNECT_S,
-                socket_timeout=ANSWER_S,
-                retry=Retry(NoBackoff(), 1),  # a connection that Redis closed while it was idle
-            )
-        except ValueError as error:
-            raise InvalidConfig("environment", 0, "REDIS_URL", str(error)) from None
-        self._redis: Redis = Redis.from_pool(pool)
+        self._redis = bounded_client(url, answer_s=ANSWER_S, connections=CONNECTIONS)
         self._prefix = prefix
         self._policy = policy or Policy()
         self._told = policy_json(self._policy)
@@ -109,7 +94,7 @@ class RedisAlerts:
 
     async def changes(self) -> AsyncGenerator[Change, None]:
         """As `AlertChanges.changes`."""
-        async with self._guarded(), self._redis.pubsub(ignore_subscribe_messages=True) as channel:
+        async with _guarded(), self._redis.pubsub(ignore_subscribe_messages=True) as channel:
             await channel.subscribe(f"{self._prefix}:changes")
             while True:
                 message = await channel.get_message(timeout=ANSWER_S / 2)
@@ -123,7 +108,7 @@ class RedisAlerts:
     async def _run(self, events: Sequence[AlertEvent]) -> list[Any]:
         """The answers of one pipeline of scripts."""
         budget = self._policy.budget
-        async with self._guarded(), self._redis.pipeline(transaction=False) as pipeline:
+        async with _guarded(), self._redis.pipeline(transaction=False) as pipeline:
             for event in events:
                 document = event_json(event)
                 if event.kind == "opened":
@@ -137,18 +122,12 @@ class RedisAlerts:
             return list(await pipeline.execute())
 
     async def _ask(self, answer: Awaitable[Any] | Any) -> Any:
-        async with self._guarded():
+        async with _guarded():
             return await answer
 
-    @asynccontextmanager
-    async def _guarded(self) -> AsyncIterator[None]:
-        """Whatever Redis does not do is `StoreAway`: the caller may try again."""
-        try:
-            yield
-        except (RedisError, OSError) as error:
-            raise StoreAway(
-                "the alert store", f"Redis at REDIS_URL: {error or type(error).__name__}"
-            ) from error
+
+def _guarded() -> AbstractAsyncContextManager[None]:
+    return store_guard("the alert store")
 
 
 def _fields(flat: Sequence[bytes]) -> Mapping[bytes, bytes]:

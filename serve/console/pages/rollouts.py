@@ -115,7 +115,7 @@ def _buttons(mesh: Mesh, rollout: Json) -> None:
     for place, (words, action) in zip(st.columns([1] * len(shown) + [6 - len(shown)]), shown, strict=False):
         kind = "primary" if words == "Approve" else "secondary"
         place.button(
-            words, key=f"{words}-{rollout['name']}", on_click=_act, args=(mesh, action, rollout["name"]),
+            words, key=f"{words}-{rollout['name']}", on_click=_act, args=(mesh, action, rollout),
             type=kind, width="stretch",  # type: ignore[arg-type]
         )  # fmt: skip
 
@@ -175,9 +175,11 @@ def _start(mesh: Mesh, plan: str) -> None:
     _try(lambda: mesh.act(actions.START, name=plan), f"Started {plan}")
 
 
-def _act(mesh: Mesh, action: Action, name: str) -> None:
-    note = st.session_state.get("rollouts-note", "")
-    _try(lambda: mesh.act(action, name, note=note), f"{action.audit.partition('.')[2].capitalize()}: {name}")
+def _act(mesh: Mesh, action: Action, shown: Json) -> None:
+    """Of the step that is on the page: by now the rollout may be at another."""
+    name, note = shown["name"], st.session_state.get("rollouts-note", "")
+    words = f"{action.audit.partition('.')[2].capitalize()}: {name}"
+    _try(lambda: mesh.act(action, name, note=note, step=shown["step"]), words)
 
 
 def _try(act: object, words: str) -> None:

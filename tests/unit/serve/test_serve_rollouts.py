@@ -125,6 +125,19 @@ def test_approval_is_by_role(mesh: Mesh) -> None:
     assert (done.status_code, done.json()["state"]) == (200, "Promoting")
 
 
+def test_who_looked_at_another_step_changes_nothing(mesh: Mesh) -> None:
+    mesh.start()
+    seen = mesh.http.get("/rollouts/pump").json()["rollout"]["step"]
+    mesh.wait_for_approval()
+    late = mesh.as_analyst.post("/rollouts/pump/approve", json={"step": seen})
+    assert late.status_code == 409
+    assert f"not {seen + 1}" in late.json()["error"]
+    now = mesh.http.get("/rollouts/pump").json()["rollout"]
+    assert now["pause"] == "approval"
+    done = mesh.as_analyst.post("/rollouts/pump/approve", json={"step": now["step"]})
+    assert done.json()["state"] == "Promoting"
+
+
 @pytest.mark.parametrize("wish", ["pause", "resume", "abort"])
 def test_wishes_answer_with_the_state_or_say_why_not(mesh: Mesh, wish: str) -> None:
     mesh.start()
