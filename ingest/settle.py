@@ -11,7 +11,8 @@ from mesh.routing.types import Answer, RowFailure
 class Settled:
     """Places in the group. `answered` None means all of them.
 
-    `again` failed for a passing reason, `raised` maps a record to the model's own error on one of its rows.
+    `again` failed for a passing reason, `raised` maps a record to the model's own error on one of its rows. `late` says that time
+    ran out for some.
     """
 
     answered: Sequence[int] | None
@@ -19,6 +20,7 @@ class Settled:
     raised: dict[int, RowFailure]
     retry_after_s: float
     reason: str
+    late: bool = False
 
 
 def settle(records: RecordBatch, answer: Answer) -> Settled:
@@ -34,7 +36,8 @@ def settle(records: RecordBatch, answer: Answer) -> Settled:
     answered = [i for i in range(len(records.group)) if i not in again and i not in raised]
     reason = next((f"{failure.model}: {failure.kind}: {failure.reason}" for failure in again.values()), "")
     waits = [failure.retry_after_s or 0.0 for failure in again.values()]
-    return Settled(answered, sorted(again), raised, max(waits, default=0.0), reason)
+    late = any(failure.kind == "deadline" for failure in again.values())
+    return Settled(answered, sorted(again), raised, max(waits, default=0.0), reason, late)
 
 
 def error_of(failure: RowFailure) -> tuple[str, str]:

@@ -9,13 +9,13 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
 from ingest.answers import encode_answers
 from ingest.assemble import Assembler, Endpoints
+from ingest.attempt import Attempt, of_parts
 from ingest.backoff import Backoff
 from ingest.config import IngestConfig
 from ingest.decode import Opener
@@ -52,16 +52,6 @@ class StreamEngine(Endpoints, Protocol):
     ) -> Answer:
         """Answer N rows; see `mesh.engine`."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class _Attempt:
-    """What one attempt left over: records to try again, and how long to wait first."""
-
-    left: Group | None = None
-    raised: int = 0
-    retry_after_s: float = 0.0
-    reason: str = ""
 
 
 class Worker:
@@ -147,42 +137,26 @@ class Worker:
         backoff = Backoff(self._config.backoff_s, self._config.max_backoff_s)
         raised, left = 0, [group]
         while left and not polled.abandoned:
-            attempts = [
-                await self._attempt(polled, each, last=raised + 1 >= self._config.attempts) for each in left
-            ]
-            left = [attempt.left for attempt in attempts if attempt.left is not None]
+            last = raised + 1 >= self._config.attempts
+            attempts = [await self._attempt(polled, each, last=last) for each in left if not polled.abandoned]
+            left = [following for attempt in attempts for following in attempt.following]
             raised += any(attempt.raised for attempt in attempts)
             if left:
                 reason = next((attempt.reason for attempt in attempts if attempt.reason), "raised")
                 self._retrying(group.endpoint, sum(map(len, left)), reason)
                 await asyncio.sleep(backoff.delay(max(attempt.retry_after_s for attempt in attempts)))
 
-    async def _attempt(self, polled: Polled, group: Group, *, last: bool) -> _Attempt:
+    async def _attempt(self, polled: Polled, group: Group, *, last: bool) -> Attempt:
         """Assemble, infer and publish once. With `last`, a record that a model raises on is given up."""
         try:
             batches, rejected = self._assembler.assemble(polled, group)
         except Unavailable as error:
-            return _Attempt(group, 0, error.retry_after_s, str(error))
+            return Attempt(group, 0, error.retry_after_s, str(error))
         if rejected:
             await self._give_up(polled, rejected)
-        again: list[int] = []
-        raised, wait, reason = 0, 0.0, ""
-        for records in batches:
-            attempt = await self._infer(polled, records, last=last)
-            if attempt.left is not None:
-                again += attempt.left.positions
-            raised, wait, reason = (
-                raised + attempt.raised,
-                max(wait, attempt.retry_after_s),
-                reason or attempt.reason,
-            )
-        if not again:
-            return _Attempt()
-        chosen = set(again)
-        left = group.take([i for i, at in enumerate(group.positions) if at in chosen])
-        return _Attempt(left, raised, wait, reason)
+        return of_parts(group, [await self._infer(polled, records, last=last) for records in batches])
 
-    async def _infer(self, polled: Polled, records: RecordBatch, *, last: bool) -> _Attempt:
+    async def _infer(self, polled: Polled, records: RecordBatch, *, last: bool) -> Attempt:
         group = records.group
         deadline = time.monotonic() + self._config.infer_timeout_s
         try:
@@ -190,9 +164,9 @@ class Worker:
                 group.endpoint, records.batch, deadline=deadline, variant=group.variant
             )
         except Unavailable as error:
-            return _Attempt(group, 0, error.retry_after_s, str(error))
+            return Attempt(group, 0, error.retry_after_s, str(error))
         except DeadlineExceeded as error:
-            return _Attempt(group, 0, 0.0, str(error))
+            return Attempt(group, 0, 0.0, str(error), late=True)
         except (InvalidInput, NotFound, RowsFailed) as error:
             # All rows are refused alike: the model has changed since they were checked, or rejects them all.
             return await self._refused(polled, group, error, last=last)
@@ -207,13 +181,13 @@ class Worker:
             await self._give_up(polled, _raised(group, settled.raised))
         else:
             again += settled.raised
-        return _Attempt(
-            group.take(again) if again else None, len(settled.raised), settled.retry_after_s, settled.reason
-        )
+        left = group.take(again) if again else None
+        late = settled.late and len(again) == len(group)
+        return Attempt(left, len(settled.raised), settled.retry_after_s, settled.reason, late)
 
-    async def _refused(self, polled: Polled, group: Group, error: MeshError, *, last: bool) -> _Attempt:
+    async def _refused(self, polled: Polled, group: Group, error: MeshError, *, last: bool) -> Attempt:
         if not last:
-            return _Attempt(group, len(group), 0.0, str(error))
+            return Attempt(group, len(group), 0.0, str(error))
         kind = RejectKind.UNKNOWN_MODEL if isinstance(error, NotFound) else RejectKind.MODEL_RAISED
         await self._give_up(
             polled,
@@ -222,7 +196,7 @@ class Worker:
                 for at in group.positions
             ],
         )
-        return _Attempt()
+        return Attempt()
 
     async def _publish(
         self, polled: Polled, records: RecordBatch, answer: Answer, chosen: Sequence[int] | None

@@ -4,10 +4,10 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
 from mesh.engine.batcher import Done, Outcome
+from mesh.engine.call import Call
 from mesh.engine.direct.link import Link, LinkFull, LinkLost
 from mesh.engine.links import Links
 from mesh.engine.outcomes import kind_of, outcome_of
@@ -23,34 +23,6 @@ from mesh.wire.errors import error_of
 UNKNOWN_VERSION: Final = "unknown"
 HANDLE_CALLS = 4
 """Calls out at once through the handle, which has no flow control of its own."""
-
-
-@dataclass(slots=True, eq=False)
-class _Call:
-    """One batch on its way."""
-
-    tensors: Tensors
-    rows: int
-    queued_rows: int
-    done: Done
-    started: float
-    ends: float
-    """When nobody waits for it any more."""
-    tried: set[str] = field(default_factory=set)
-    timer: asyncio.TimerHandle | None = None
-    slot: str | None = None
-    """The replica whose slot it takes. A call that timed out has given its slot back, though the replica may still be at it: a
-    replica that hangs then meets the breaker, instead of holding everyone who waits."""
-    task: asyncio.Task[None] | None = None
-    """What takes it through the handle."""
-    by_handle: bool = False
-    """Whether it takes one of the handle's places, which it gives back in the same way."""
-    finished: bool = False
-
-    @property
-    def left_ms(self) -> int:
-        """What is left of its time as it is sent. A replica scores nothing for callers that have gone."""
-        return max(1, int((self.ends - time.monotonic()) * 1000))
 
 
 class Replicas:
@@ -78,7 +50,7 @@ class Replicas:
         self._handle_calls = 0
         self._left: deque[asyncio.Task[None]] = deque()
         """Handle calls that timed out and go on without their callers, the oldest first."""
-        self._parked: list[_Call] = []
+        self._parked: list[Call] = []
         """Calls that wait for a slot: each found its link full, once a link was lost to it or had opened."""
         self._silence = Silence()
         self._drags_s = min(policy.timeout_s, policy.breaker.slow_s)
@@ -117,7 +89,7 @@ class Replicas:
             done(Unreachable("away", f"the breaker of '{self._model}' is open", wait_s))
             return
         bound = self._policy.timeout_s if deadline is None else min(self._policy.timeout_s, deadline - now)
-        call = _Call(tensors, rows, queued_rows, done, now, now + bound)
+        call = Call(tensors, rows, queued_rows, done, now, now + bound)
         call.timer = self._loop.call_later(max(0.0, bound), self._timed_out, call)
         self._dispatch(call)
 
@@ -140,7 +112,7 @@ class Replicas:
 
     # -- choosing and sending
 
-    def _dispatch(self, call: _Call) -> None:
+    def _dispatch(self, call: Call) -> None:
         link = self._links.choose(call.tried)
         if link is None:
             self._take_slot(call, None)
@@ -150,7 +122,7 @@ class Replicas:
         else:
             self._send_by_link(call, link)
 
-    def _redirect(self, call: _Call) -> None:
+    def _redirect(self, call: Call) -> None:
         """As `_dispatch`, for a call that was sent without asking for a free slot: where there is none, it waits."""
         link = self._links.choose(call.tried)
         if link is not None and self._links.full(link):
@@ -166,13 +138,13 @@ class Replicas:
             if not call.finished:
                 self._redirect(call)
 
-    def _send_by_link(self, call: _Call, link: Link) -> None:
+    def _send_by_link(self, call: Call, link: Link) -> None:
         call.tried.add(link.replica.replica_id)
         self._take_slot(call, link.replica.replica_id)
         future = link.call(call.tensors, call.rows, call.left_ms, call.queued_rows)
         future.add_done_callback(lambda returned: self._returned(call, returned))
 
-    def _returned(self, call: _Call, future: asyncio.Future[Scored]) -> None:
+    def _returned(self, call: Call, future: asyncio.Future[Scored]) -> None:
         if not future.cancelled() and not isinstance(future.exception(), LinkLost | LinkFull):
             self._silence.heard()
         if call.finished:  # timed out before: the late answer is dropped
@@ -192,7 +164,7 @@ class Replicas:
         else:
             self._finish(call, Unreachable("away", f"{type(error).__name__}: {error}"))
 
-    async def _send_by_handle(self, call: _Call) -> None:
+    async def _send_by_handle(self, call: Call) -> None:
         try:
             link = await self._links.choose_soon(call.tried)
             if call.finished:
@@ -209,7 +181,7 @@ class Replicas:
             self._leave_handle(call)
             self.kick()
 
-    async def _through_handle(self, handle: HandlePath, call: _Call) -> Outcome:
+    async def _through_handle(self, handle: HandlePath, call: Call) -> Outcome:
         self._ids += 1
         frame = unpack(
             await handle(pack(Request(self._ids, call.tensors, call.rows, call.left_ms, call.queued_rows)))
@@ -222,7 +194,7 @@ class Replicas:
 
     # -- the end of a call
 
-    def _timed_out(self, call: _Call) -> None:
+    def _timed_out(self, call: Call) -> None:
         silent = self._silence.missed(call.started, time.monotonic()) if call.slot is not None else 0.0
         late = Unreachable("deadline", f"'{self._model}' had not answered when time ran out")
         self._finish(call, late, silent_s=silent)
@@ -235,7 +207,7 @@ class Replicas:
         if len(self._left) > HANDLE_CALLS:
             self._left.popleft().cancel()
 
-    def _finish(self, call: _Call, outcome: Outcome, *, reached: bool = True, silent_s: float = 0.0) -> None:
+    def _finish(self, call: Call, outcome: Outcome, *, reached: bool = True, silent_s: float = 0.0) -> None:
         if call.finished:
             return
         call.finished = True
@@ -264,7 +236,7 @@ class Replicas:
             return outcome.version
         return self.known[0].version if self.known else UNKNOWN_VERSION
 
-    def _take_slot(self, call: _Call, replica_id: str | None) -> None:
+    def _take_slot(self, call: Call, replica_id: str | None) -> None:
         """Move the call's slot, or give it back, and its place at the handle."""
         self._leave_handle(call)
         if call.slot is not None:
@@ -275,7 +247,7 @@ class Replicas:
         if replica_id is not None:
             self._links.slots[replica_id] += 1
 
-    def _leave_handle(self, call: _Call) -> None:
+    def _leave_handle(self, call: Call) -> None:
         if call.by_handle:
             call.by_handle = False
             self._handle_calls -= 1

@@ -15,7 +15,7 @@ from ingest.ledger import Ledger
 from ingest.record import Polled
 from ingest.sink import MemoryDeadLetters, MemorySink
 from ingest.worker import Worker
-from mesh.errors import InvalidInput
+from mesh.errors import DeadlineExceeded, InvalidInput
 from mesh.routing.types import Answer, Batch, RowFailure, Tensors, Variant
 from mesh.telemetry import names
 from mesh.telemetry.recorder import Recorder
@@ -188,6 +188,35 @@ async def test_rows_that_failed_in_passing_are_tried_again_and_the_others_are_no
     assert bench.answered == ["t-0-1", "t-0-2", "t-0-0"]
     assert not bench.dead
     assert model.calls == 3
+
+
+class Slow(InProcessEngine):
+    """Answers no more than three rows in the time that there is; `tells` says whether it raises or fails each row."""
+
+    tells = "error"
+
+    async def infer(
+        self, endpoint: str, batch: Batch, *, deadline: float | None = None, variant: Variant | None = None
+    ) -> Answer:
+        if len(batch) > 3 and self.tells == "error":
+            raise DeadlineExceeded("time ran out")
+        answer = await super().infer(endpoint, batch, deadline=deadline, variant=variant)
+        if len(batch) <= 3:
+            return answer
+        return replace(
+            answer, failed={row: RowFailure("m", "deadline", "late", 0.0) for row in range(len(batch))}
+        )
+
+
+@pytest.mark.parametrize("tells", ["error", "rows"])
+async def test_what_is_more_than_a_model_does_in_time_is_asked_in_halves(tells: str) -> None:
+    engine = Slow({"m": LocalModel(signature(), doubled)})
+    engine.tells = tells
+    bench = Bench(engine)
+    bench.accept(rows(13))
+    await bench.settle()
+    assert bench.answered == [f"t-0-{i}" for i in range(13)]
+    assert bench.ledger.due() == {0: 13}
 
 
 @pytest.mark.parametrize(("times", "answered"), [(2, 2), (3, 0)])
