@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -101,29 +102,29 @@ def item_of(page: Page) -> str:
     return page.locator("[data-item]").get_attribute("data-item")
 
 
-def next_item(page: Page, before: str) -> str:
-    """Wait until another item is shown."""
-    expect(page.locator("[data-item]")).not_to_have_attribute("data-item", before)
-    return item_of(page)
-
-
 def press(page: Page, key: str) -> None:
     """A key, with nothing focused."""
     page.locator("body").press(key)
 
 
 def decide(page: Page, key: str, item: str) -> str:
-    """A key for an item; the item that comes next.
+    """A key for an item; the item that comes next."""
+    return act_on(page, item, lambda: press(page, key))
 
-    Pressed again where nothing comes of it and the page is at rest, as a person does: a key may meet a page that is being drawn.
+
+def act_on(page: Page, item: str, act: Callable[[], None]) -> str:
+    """Do what takes an item out of hand; the item that comes next.
+
+    Done again where nothing comes of it and the page is at rest, as a person does: a key or click may meet a page that is being
+    drawn.
     """
     for _ in range(3):
-        press(page, key)
+        act()
         with contextlib.suppress(AssertionError):
             expect(page.locator("[data-item]")).not_to_have_attribute("data-item", item, timeout=5_000)
             return item_of(page)
         quiet(page)
-    raise AssertionError(f"{key!r} did nothing to {item}: {page.inner_text('body')[:3000]}")
+    raise AssertionError(f"nothing was done to {item}: {page.inner_text('body')[:3000]}")
 
 
 def quiet(page: Page) -> None:

@@ -5,7 +5,7 @@ import time
 
 import httpx
 import pytest
-from console_browser import Console, begin_browser, decide, item_of, next_item, press, sign_in, visit
+from console_browser import Console, act_on, begin_browser, decide, item_of, press, sign_in, visit
 from playwright.sync_api import expect
 
 from serve.console import actions
@@ -114,9 +114,11 @@ def test_an_incident_at_once_and_back(console, person):
     before = item_of(page)
     assert before == item["id"], "what they hold already comes first"
     page.get_by_text("Incident of 3 items").click()
-    page.get_by_role("button", name=re.compile("Override all")).click()
-    next_item(page, before)
+    act_on(page, before, page.get_by_role("button", name=re.compile("Override all")).click)
     assert ("fay", "review.bulk") in [one[:2] for one in console.world.entries()]
+    expect(
+        page.get_by_role("button", name="Undo")
+    ).to_be_enabled()  # drawn after the item, and a key needs its button
     press(page, "z")
     expect(page.get_by_text(re.compile("Undone"))).to_be_visible()
     assert ("fay", "review.undo_bulk") in [one[:2] for one in console.world.entries()]
