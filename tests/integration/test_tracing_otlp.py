@@ -220,4 +220,6 @@ async def test_an_attempt_that_answered_no_row_leaves_its_calls_in_the_trace_too
     assert len(sink.published) == 10
     await asyncio.to_thread(stack.trace, "d" * 32)
     outcomes = [one.attributes["mesh.call.outcome"] for one in receiver.spans() if one.name == "call rules"]
-    assert sorted(outcomes) == ["answered", "answered", "deadline"], "what was late as a whole is asked in halves"
+    assert sorted(outcomes) == ["answered", "answered", "deadline"], (
+        "what was late as a whole is asked in halves"
+    )
