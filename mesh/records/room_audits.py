@@ -29,17 +29,14 @@ class RoomAudit:
         change = _change(action, subject, before, after, actor)
         await self._ledger.change(lambda _session: (None, change))
 
-    async def change(
-        self,
-        action: str,
-        subject: str,
-        before: str,
-        after: str,
-        actor: str,
-        make: Callable[[], Awaitable[None]],
+    async def change_rules(
+        self, before: str, after: str, actor: str, make: Callable[[], Awaitable[None]]
     ) -> None:
-        """Log a change, then `make` it; where that raises, the log says so. Raises what `make` raises, and as `record`."""
-        await self._ledger.outside(_change(action, subject, before, after, actor), make)
+        """Log a change of the rules, then `make` it; where that raises, the log says so.
+
+        Raises what `make` raises, and as `record`.
+        """
+        await self._ledger.outside(_change("rules.change", "rules", before, after, actor), make)
 
 
 def _change(

@@ -125,7 +125,7 @@ class Book:
                 await self._save(kept)
             else:
                 words = _line(now), _line(revision), actor
-                await self._audit.change("rules.change", "rules", *words, partial(self._save, kept))
+                await self._audit.change_rules(*words, partial(self._save, kept))
         except StoreAway as error:
             return Refused("store", (Problem("", 0, "", str(error)),), now.version)
         gone = [] if same else sorted(self.config.models.keys() - config.models.keys())

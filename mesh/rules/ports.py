@@ -6,6 +6,9 @@ from typing import Protocol
 from mesh.rules.values import Accepted, Kept, Proposal, Refused, Revision, RulesState
 from mesh.spec import ModelSpec
 
+Make = Callable[[], Awaitable[None]]
+"""Makes a change that was written down."""
+
 
 class RuleBook(Protocol):
     """The rules that the mesh answers by."""
@@ -62,17 +65,9 @@ class Hosting(Protocol):
 
 
 class Audit(Protocol):
-    """Where every change is written down."""
+    """Where every change of the rules is written down."""
 
-    async def change(
-        self,
-        action: str,
-        subject: str,
-        before: str,
-        after: str,
-        actor: str,
-        make: Callable[[], Awaitable[None]],
-    ) -> None:
+    async def change_rules(self, before: str, after: str, actor: str, make: Make) -> None:
         """Write it down, then `make` it: what cannot be written down is not made, and what `make` raises is written down too."""
         ...
 
@@ -80,17 +75,9 @@ class Audit(Protocol):
 class NoAudit:
     """Writes nothing down."""
 
-    async def change(
-        self,
-        action: str,
-        subject: str,
-        before: str,
-        after: str,
-        actor: str,
-        make: Callable[[], Awaitable[None]],
-    ) -> None:
+    async def change_rules(self, before: str, after: str, actor: str, make: Make) -> None:
         """See `Audit`."""
-        del action, subject, before, after, actor
+        del before, after, actor
         await make()
 
 

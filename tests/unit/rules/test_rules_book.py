@@ -1,6 +1,7 @@
 """The book of rules: what it accepts, what it refuses, and what it keeps."""
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
@@ -48,17 +49,6 @@ class Hosts:
         self.dropped.append(model)
 
 
-class Log:
-    """An audit log in memory."""
-
-    def __init__(self) -> None:
-        self.lines: list[tuple[str, ...]] = []
-
-    async def change(self, action, subject, before, after, actor, make) -> None:
-        self.lines.append((action, subject, before, after, actor))
-        await make()
-
-
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     config = tmp_path / "config"
@@ -81,8 +71,8 @@ async def test_it_begins_with_the_files(folder):
 
 
 async def test_a_change_is_taken_kept_and_audited(folder):
-    store, audit = MemoryRulesStore(), Log()
-    book = book_of(folder, store=store, audit=audit)
+    store, ledger = MemoryRulesStore(), MemoryLedger()
+    book = book_of(folder, store=store, audit=RoomAudit(ledger))
     before = book.kept.current
     told = book.changed
     result = await book.propose(Proposal(routing=OTHER), 1, "ann")
@@ -93,15 +83,12 @@ async def test_a_change_is_taken_kept_and_audited(folder):
     assert told.is_set()
     assert store.kept.current == result.revision
     assert store.kept.earlier[0] == before
-    assert audit.lines == [
-        (
-            "rules.change",
-            "rules",
-            f"version 1, rules {before.rules}",
-            f"version 2, rules {result.revision.rules}",
-            "ann",
-        )
-    ]
+    (logged,) = ledger.audit.entries()
+    assert (logged.action, logged.target, logged.actor) == ("rules.change", "rules", "ann")
+    assert json.loads(logged.detail) == {
+        "before": f"version 1, rules {before.rules}",
+        "after": f"version 2, rules {result.revision.rules}",
+    }
 
 
 async def test_the_same_again_is_no_new_version(folder):
