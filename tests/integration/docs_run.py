@@ -40,7 +40,8 @@ class Ran:
     said: str
 
     def __str__(self) -> str:
-        return f"{self.place}: $ {self.command}\n  exit status {self.code}\n{self.said[-1500:]}"
+        said = self.said if len(self.said) < 3000 else f"{self.said[:1500]}\n[...]\n{self.said[-1500:]}"
+        return f"{self.place}: $ {self.command}\n  exit status {self.code}\n{said}"
 
 
 class Session:

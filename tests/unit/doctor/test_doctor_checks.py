@@ -38,9 +38,18 @@ def test_requirements(text: str, why: str | None):
     assert found is None if why is None else why in str(found)
 
 
-@pytest.mark.parametrize(("free", "level"), [(0.5, "ok"), (0.1, "note"), (0.04, "problem")])
-def test_disk(free: float, level: str):
-    found = machine.disk_room(Path("/somewhere"), free * 1e12, 1e12)
+@pytest.mark.parametrize(
+    ("free", "total", "level"),
+    [
+        (500e9, 1e12, "ok"),
+        (100e9, 1e12, "note"),
+        (40e9, 1e12, "note"),
+        (2e9, 4e9, "note"),
+        (0.9e9, 4e9, "problem"),
+    ],
+)
+def test_disk(free: float, total: float, level: str):
+    found = machine.disk_room(Path("/somewhere"), free, total)
     assert found.level == level
     assert (found.do == "") is (level == "ok")
 
