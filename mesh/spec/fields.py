@@ -14,7 +14,8 @@ MODEL_NAME_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]*(@[A-Za-z0-9][A-Za-z0-9
 class Strict(BaseModel):
     """A mapping in a file: unknown keys are mistakes, and nothing changes after it was read."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+    # Built at the first use: a process reads two or three of the files, and imports what reads all.
 
 
 def _version_text(value: object) -> object:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from mesh.spec.alerts_file import AlertsFile
+from mesh.spec.documented import schema_of
 from mesh.spec.features_file import FeaturesFile
 from mesh.spec.fields import Strict
 from mesh.spec.learning_file import LearningFile
@@ -40,7 +41,7 @@ FILES: Final[Mapping[str, type[Strict]]] = {
 
 def schema_text(model: type[Strict]) -> str:
     """The schema of one file, as it is published."""
-    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **model.model_json_schema()}
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema_of(model)}
     return json.dumps(schema, indent=2) + "\n"
 
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from mesh.spec.documented import schema_of
 from mesh.spec.schema import FILES
 from serve.reference.markdown import made, page, table
 
@@ -33,7 +34,7 @@ def keys_page() -> str:
     """The page `docs/keys.md`."""
     lines = made("Every key", "the models in `mesh/spec/`", _LEAD)
     for name, model in FILES.items():
-        schema = model.model_json_schema()
+        schema = schema_of(model)
         lines += [f"## {_NAMES.get(name, name.replace('.json', '.yaml'))}", "", _said(schema), ""]
         lines += [f"[JSON Schema](schema/{name})", "", *_keys(schema)]
         for title, part in schema.get("$defs", {}).items():

@@ -6,6 +6,7 @@ import jsonschema
 import pytest
 import yaml
 
+from mesh.spec.documented import schema_of
 from mesh.spec.schema import FILES, FOLDER, schema_text
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -44,7 +45,7 @@ def test_schemas_refuse_an_unknown_key() -> None:
 
 def test_every_key_is_described() -> None:
     for model in FILES.values():
-        schema = model.model_json_schema()
+        schema = schema_of(model)
         for owner in (schema, *schema.get("$defs", {}).values()):
             for key, content in owner.get("properties", {}).items():
                 assert content.get("description"), f"{owner['title']}.{key}"
