@@ -1,24 +1,23 @@
 """The rooms of the API beside inference, opened for one router: what each stands on, and its routes."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 from fastapi import APIRouter
 
 from mesh.cli.stored import stored_gb
-from mesh.cluster.live_rules import LiveRules
 from mesh.cluster.rules_client import DeskClient
 from mesh.cluster.scoreboard import read_exposition, read_summary
-from mesh.engine.engine import Engine
 from mesh.records.opened import Records
 from mesh.settings import Settings
 from mesh.spec import MeshConfig, load_alerts, load_features, load_learning, load_prices
 from mesh.stores.alerts import RedisAlerts
 from mesh.stores.predictions import RedisLog
 from mesh.stores.redis_online import RedisOnlineStore
-from mesh.telemetry.recorder import Recorder
+from serve.access.door import open_door
+from serve.access.guard import App
 from serve.api.alerts import alerts_router
 from serve.api.costs import costs_router
 from serve.api.drift import drift_router
@@ -28,29 +27,27 @@ from serve.api.rules import rules_router
 from serve.api.shadows import shadows_router
 from serve.costs import MeasuredCosts
 from serve.drift import DriftNow
+from serve.ground import Ground
 from serve.review import open_review
 from serve.rollouts import open_rollouts
 from serve.status import Status, status_router
 
 
-@dataclass(frozen=True, slots=True)
-class Ground:
-    """What rooms stand on: the configuration's folder, the rules in force, the router's name among its like, its recorder."""
-
-    folder: Path
-    settings: Settings
-    live: LiveRules
-    owner: str
-    recorder: Recorder
-
-
-async def open_rooms(
-    ground: Ground, engine: Engine, records: Records, parts: AsyncExitStack
-) -> list[APIRouter]:
-    """All routes but those of inference, access and the audit log; `parts` closes what they stand on.
+async def open_rooms(ground: Ground, parts: AsyncExitStack) -> tuple[list[APIRouter], Callable[[App], App]]:
+    """All routes but those of inference, and the guard before them; `parts` closes what they stand on.
 
     Raises `InvalidConfig` for a mistake in their files.
     """
+    settings, config = ground.settings, ground.live.config
+    door = open_door(
+        settings, config.topics["audit"], config.project_root, ground.recorder, ground.owner, ground.gate
+    )
+    parts.push_async_callback(door.close)
+    ground.tokens.know(door.records.token)
+    return [*await _routers(ground, door.records, parts), *door.routers], door.guarded
+
+
+async def _routers(ground: Ground, records: Records, parts: AsyncExitStack) -> list[APIRouter]:
     folder, settings, live = ground.folder, ground.settings, ground.live
     alerts = RedisAlerts(settings.redis_url, await asyncio.to_thread(load_alerts, folder))
     features = RedisOnlineStore(settings.redis_url)
@@ -66,7 +63,7 @@ async def open_rooms(
     drift = DriftNow(alerts, quiet_ms, lambda: read_summary(settings))
     desk, ledger = DeskClient(folder, settings), records.ledger
     return [
-        status_router(Status(live, settings, engine, lambda: read_summary(settings))),
+        status_router(Status(live, settings, ground.engine, lambda: read_summary(settings))),
         predictions_router(log, sticky_keys(live.config)),
         alerts_router(alerts, ledger),
         features_router(views, features),

@@ -4,10 +4,12 @@ import asyncio
 import gc
 import importlib.metadata
 import os
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Final
 
+from fastapi import APIRouter
 from ray import serve
 
 from mesh.cluster.autoscaling import ONGOING
@@ -26,9 +28,10 @@ from mesh.spec import MeshConfig, load_review
 from mesh.telemetry import names
 from mesh.telemetry.recorder import Recorder
 from mesh.tracing.opened import open_tracer
-from serve.access.door import open_door
-from serve.access.guard import Through
+from serve.access.guard import App, Through
+from serve.access.opening import LateTokens, gate_of
 from serve.fast_lanes import FastLanes
+from serve.ground import Ground
 from serve.grpc_stubs import make_messages_picklable
 from serve.http.app import MeshApp
 from serve.memory import keep_freed_memory
@@ -37,7 +40,6 @@ from serve.oip.grpc_service import InferenceService
 from serve.oip.inference import Inference
 from serve.oip.ports import EndpointFacts, Limits, ServerFacts
 from serve.review_rows import request_sampling
-from serve.rooms import Ground, open_rooms
 
 DRAIN_S: Final = 5.0
 GC_THRESHOLD: Final = 50_000
@@ -45,6 +47,8 @@ GC_THRESHOLD: Final = 50_000
 
 PACKAGE: Final = "hyperstream-mesh"
 LIMITS: Final = Limits()
+
+OpenRooms = Callable[[Ground, AsyncExitStack], Awaitable[tuple[list[APIRouter], Callable[[App], App]]]]
 
 
 class Router(InferenceService):
@@ -82,22 +86,23 @@ class Router(InferenceService):
         self._parts.push_async_callback(reporter.stop)
         self._parts.push_async_callback(engine.close)
         tracer = open_tracer(settings, "router", recorder, self._parts)
-        door = open_door(
-            settings, live.config.topics["audit"], live.config.project_root, recorder, context.replica_tag
-        )
-        self._parts.push_async_callback(door.close)
+        tokens = LateTokens()
+        gate = gate_of(tokens.find, settings)
         metering = RequestMetering(recorder)
         tap = request_sampling(review, engine, offering)
-        inference = Inference(engine, server_facts(live.config), LIMITS, metering, door.gate, tracer, tap)
+        inference = Inference(engine, server_facts(live.config), LIMITS, metering, gate, tracer, tap)
         live.follow(engine, lambda config, _revision: inference.know(server_facts(config)))
         self._parts.push_async_callback(live.stop)
         super().__init__(inference)
-        ground = Ground(folder, settings, live, context.replica_tag, recorder)
-        rooms = await open_rooms(ground, engine, door.records, self._parts)
-        self._app = MeshApp(inference, [*rooms, *door.routers], door.guarded)
+        self._app = MeshApp(inference)
+        beside = await self._parts.enter_async_context(AsyncExitStack())  # closed after the lanes
         lanes = FastLanes(settings, self._app, self, LIMITS)
         await lanes.open()
         self._parts.push_async_callback(lanes.close, DRAIN_S)
+        # From here on inference is answered; what people read and change is imported and opened beside it.
+        ground = Ground(folder, settings, live, context.replica_tag, recorder, engine, gate, tokens)
+        open_rooms = await asyncio.to_thread(_rooms)
+        self._app.open(*await open_rooms(ground, beside))
         gc.collect()
         gc.freeze()
         gc.set_threshold(GC_THRESHOLD, 20, 20)
@@ -113,6 +118,12 @@ class Router(InferenceService):
     async def __del__(self) -> None:
         """Drain: close the lanes' ports, finish what is under way, then the engine."""
         await self._parts.aclose()
+
+
+def _rooms() -> OpenRooms:
+    from serve.rooms import open_rooms  # noqa: PLC0415 - half of all that a router imports
+
+    return open_rooms
 
 
 async def serve_is_local(settings: Settings) -> bool:

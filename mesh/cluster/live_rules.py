@@ -10,21 +10,18 @@ from typing import Any, Final
 from ray.exceptions import RayError
 
 from mesh.bounded import within
-from mesh.cluster.actors import find_or_start
 from mesh.cluster.connect import ConnectedEngine
-from mesh.cluster.rules_desk import News, RulesDesk, desk_name
+from mesh.cluster.desk import find_desk
 from mesh.errors import MeshError
 from mesh.rules.opening import open_rules
 from mesh.rules.reading import Reader
 from mesh.rules.stores import rules_store
-from mesh.rules.values import Revision
+from mesh.rules.values import News, Revision
 from mesh.settings import Settings
 from mesh.shadows.tally import ShadowTally
 from mesh.shadows.values import ShadowNews
 from mesh.spec import MeshConfig
 
-HOSTING: Final = "serve.hosting:open_hosting"
-"""Who hosts models that come while the mesh runs."""
 WATCH_S: Final = 30.0
 TELL_S: Final = 1.0
 _FIRST_S: Final = 20.0
@@ -36,11 +33,6 @@ _GONE: Final = (RayError, TimeoutError, ValueError)
 logger = logging.getLogger("ray.serve")
 
 OnTaken = Callable[[MeshConfig, Revision], None]
-
-
-async def find_desk(folder: Path, settings: Settings) -> Any:
-    """The handle of the configuration's desk; starts it where there is none. Raises as `find_or_start`."""
-    return await find_or_start(desk_name(folder), RulesDesk, str(folder), settings, HOSTING)
 
 
 class LiveRules:

@@ -7,7 +7,7 @@ from typing import Any, Final
 from ray.exceptions import RayError
 
 from mesh.bounded import within
-from mesh.cluster.live_rules import find_desk
+from mesh.cluster.desk import find_desk
 from mesh.engine.compared import ShadowKey
 from mesh.errors import StoreAway
 from mesh.rules.values import Accepted, Proposal, Refused, Revision, RulesState

@@ -11,7 +11,6 @@ import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -20,8 +19,6 @@ from mesh.cluster.actors import end_this_actor
 from mesh.cluster.scoreboard import Reporter
 from mesh.engine.compared import ShadowKey
 from mesh.errors import StoreAway
-from mesh.records.opened import records_of
-from mesh.records.room_audits import RoomAudit
 from mesh.rules.book import Book
 from mesh.rules.files import POLL_S, FileWatch
 from mesh.rules.opening import FILES, open_rules
@@ -29,7 +26,7 @@ from mesh.rules.ports import Hosting
 from mesh.rules.reading import Reader
 from mesh.rules.stores import rules_store
 from mesh.rules.taking import take_files
-from mesh.rules.values import Accepted, Proposal, Refused, Revision, RulesState
+from mesh.rules.values import Accepted, News, Proposal, Refused, RulesState
 from mesh.settings import Settings
 from mesh.shadows.book import ShadowBook
 from mesh.shadows.values import Pairs, ShadowNews, ShadowReport
@@ -45,11 +42,6 @@ _ALIVE_S: Final = 3.0
 logger = logging.getLogger("ray.serve")
 
 
-def desk_name(folder: Path) -> str:
-    """The actor's name: every folder of configuration has a desk of its own."""
-    return f"hyperstream-rules-{sha256(str(folder.resolve()).encode()).hexdigest()[:12]}"
-
-
 class ModelApps(Hosting, Protocol):
     """Hosting that says in which Serve application a model is, where that is not the mesh's own."""
 
@@ -57,14 +49,6 @@ class ModelApps(Hosting, Protocol):
     def apps(self) -> Mapping[str, str]:
         """Application by model."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class News:
-    """A revision to take, and the Serve applications of models that are not in the mesh's own."""
-
-    revision: Revision
-    apps: Mapping[str, str]
 
 
 @dataclass(slots=True)
@@ -81,7 +65,7 @@ class RulesDesk:
         """`hosting` is `module:name` of what makes a `ModelApps` of `config_dir` and `wanted(model) -> bool`."""
         self._reader = Reader(Path(config_dir), settings)
         self._store = rules_store(settings, Path(config_dir))
-        self._records = records_of(settings, Path(config_dir).resolve().parent)
+        self._settings = settings
         self._hosting_path = hosting
         self._hosting: ModelApps
         self._book: Book | None = None
@@ -160,9 +144,14 @@ class RulesDesk:
                 await asyncio.to_thread(self._store.save, opening.kept)
             except StoreAway as error:
                 logger.warning("the rules are not kept over a restart: %s", error)
+        # Only here: who has a handle of this actor has its class imported by Ray, and few of them know SQLAlchemy.
+        from mesh.records.opened import records_of  # noqa: PLC0415
+        from mesh.records.room_audits import RoomAudit  # noqa: PLC0415
+
+        records = records_of(self._settings, self._reader.folder.resolve().parent)
         self._hosting = await _loaded(self._hosting_path)(str(self._reader.folder), self._wanted)
         self._reporter.start()
-        book = Book(opening, self._reader, self._store, self._hosting, RoomAudit(self._records.ledger))
+        book = Book(opening, self._reader, self._store, self._hosting, RoomAudit(records.ledger))
         self._start(self._watch_files(book))
         self._start(self._end_when_idle())
         return book

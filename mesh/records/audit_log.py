@@ -1,6 +1,5 @@
 """The audit log in the database: entries are added one after the other, each by the hash of the last."""
 
-import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields
 from operator import attrgetter
@@ -14,6 +13,7 @@ from mesh.records.chain import Verdict, verify
 from mesh.records.database import Base, Database
 from mesh.records.entry import GENESIS, Change, Entry, Head, following
 from mesh.records.ports import MAX_PAGE, AuditQuery
+from mesh.records.times import now_ms
 from mesh.records.turns import take_turn
 
 _PIECE: Final = 1_000
@@ -45,11 +45,6 @@ _ADD: Final = {
     f" VALUES ({', '.join([mark] * len(_COLUMNS))})"
     for style, mark in (("qmark", "?"), ("pyformat", "%s"))
 }
-
-
-def now_ms() -> int:
-    """Milliseconds since 1970."""
-    return time.time_ns() // 1_000_000
 
 
 class AuditLog:

@@ -11,9 +11,8 @@ from typing import Final
 
 from mesh.bounded import within
 from mesh.errors import Overloaded, RateLimited, StoreAway, Unauthenticated
-from mesh.records.audit_log import now_ms
-from mesh.records.database import WAIT_S
 from mesh.records.entry import Actor
+from mesh.records.times import WAIT_S, now_ms
 from mesh.records.tokens import ASK, Token, check, parts
 from mesh.security.pace import Pace
 

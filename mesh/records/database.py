@@ -26,14 +26,13 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase, Session
 
 from mesh.errors import InvalidConfig, MeshError, StoreAway
+from mesh.records.times import WAIT_S
 
 VARIABLE: Final = "MESH_DATABASE_URL"
 FILE: Final = "store/records.db"
 """Where the default database lies, from the project's folder."""
 
 CONNECTIONS: Final = 8
-WAIT_S: Final = 10.0
-"""How long a transaction waits for another that writes, and for a connection."""
 CONNECT_S: Final = 5
 STATEMENT_S: Final = 30
 _CONNECTED: Final = {

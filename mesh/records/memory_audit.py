@@ -5,10 +5,10 @@ from typing import Any, TypeVar, cast
 
 from sqlalchemy.orm import Session
 
-from mesh.records.audit_log import now_ms
 from mesh.records.chain import Verdict, verify
 from mesh.records.entry import Change, Entry, Head, following
 from mesh.records.ports import AuditQuery
+from mesh.records.times import now_ms
 
 Result = TypeVar("Result")
 

@@ -7,11 +7,11 @@ from sqlalchemy import BigInteger, String, Text, insert, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from mesh.errors import NotFound
-from mesh.records.audit_log import now_ms
 from mesh.records.database import Base, Database
 from mesh.records.entry import Actor, Change
 from mesh.records.ports import Audit
 from mesh.records.roles import Role, require
+from mesh.records.times import now_ms
 from mesh.records.tokens import Minted, Token, mint, revoked
 
 MAX_TOKENS: Final = 10_000

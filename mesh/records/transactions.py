@@ -20,7 +20,8 @@ from typing import Any, Final, TypeVar
 from sqlalchemy.orm import Session
 
 from mesh.errors import Overloaded, StoreAway
-from mesh.records.database import WAIT_S, Database
+from mesh.records.database import Database
+from mesh.records.times import WAIT_S
 
 Result = TypeVar("Result")
 

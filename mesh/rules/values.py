@@ -43,6 +43,14 @@ class Revision:
 
 
 @dataclass(frozen=True, slots=True)
+class News:
+    """A revision to take, and the Serve applications of models that are not in the mesh's own."""
+
+    revision: Revision
+    apps: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Problem:
     """One mistake: where it stands (`line` from 1, 0 where it is not known; `key` as `routes[1].send`), and how to mend it."""
 

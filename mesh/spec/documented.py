@@ -44,12 +44,12 @@ def meanings(model: type[BaseModel]) -> Mapping[str, str]:
 
 
 def _texts(owner: type[BaseModel]) -> Iterator[tuple[str, str]]:
-    (body,) = ast.parse(textwrap.dedent(inspect.getsource(owner))).body
-    assert isinstance(body, ast.ClassDef)
-    for field, below in pairwise(body.body):
-        match field, below:
-            case (
-                ast.AnnAssign(target=ast.Name(name)),
-                ast.Expr(value=ast.Constant(value=str(text))),
-            ):
-                yield name, inspect.cleandoc(text)
+    match ast.parse(textwrap.dedent(inspect.getsource(owner))).body:
+        case [ast.ClassDef(body=lines)]:
+            for field, below in pairwise(lines):
+                match field, below:
+                    case (
+                        ast.AnnAssign(target=ast.Name(name)),
+                        ast.Expr(value=ast.Constant(value=str(text))),
+                    ):
+                        yield name, inspect.cleandoc(text)

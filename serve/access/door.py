@@ -1,18 +1,14 @@
 """The door of one router: its records, who it lets in, and the routes about both, put together in one place."""
 
-import getpass
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from fastapi import APIRouter
 
-from mesh.records.bearer import Bearers
 from mesh.records.heads import HeadWatch
 from mesh.records.kafka_heads import KafkaHeads
 from mesh.records.opened import Records, records_of
 from mesh.security.exposure import is_loopback
-from mesh.security.pace import Pace
 from mesh.settings import Settings
 from mesh.telemetry.recorder import Recorder
 from serve.access.gate import Gate
@@ -48,8 +44,10 @@ class Door:
         await self.records.close()
 
 
-def open_door(settings: Settings, topic: str, root: Path, recorder: Recorder, process: str) -> Door:
-    """The door, on the event loop that runs; where the audit log ends is published to `topic`.
+def open_door(
+    settings: Settings, topic: str, root: Path, recorder: Recorder, process: str, gate: Gate
+) -> Door:
+    """The door at `gate`, on the event loop that runs; where the audit log ends is published to `topic`.
 
     The database is opened at its first use, so that inference never waits for it.
 
@@ -60,20 +58,4 @@ def open_door(settings: Settings, topic: str, root: Path, recorder: Recorder, pr
     sink = KafkaHeads(settings.kafka_bootstrap_servers, topic)
     watch = HeadWatch(records.end, sink, metering)
     watch.start()
-    gate = gate_of(records, settings)
     return Door(records, gate, is_loopback(settings.mesh_host), metering, watch)
-
-
-def gate_of(records: Records, settings: Settings) -> Gate:
-    """A gate over these records. Each router lets through its share of what a token may ask."""
-    rate = settings.rate_limit
-    pace = None if rate is None else Pace(rate / settings.routers, rate / settings.routers)
-    return Gate(Bearers(records.token), settings.access, local_user(), pace=pace)
-
-
-def local_user() -> str:
-    """Who this process runs as."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user may have no name
-        return f"uid-{os.getuid()}"

@@ -15,7 +15,7 @@ from mesh.settings import Settings
 from mesh.spec import load_alerts
 from mesh.stores.alerts import RedisAlerts
 from mesh.stores.predictions import RedisBeats, RedisLog
-from serve.access.door import gate_of
+from serve.access.opening import gate_of
 from serve.access.readers import Readers
 from serve.graphql.alert_feed import AlertFeed
 from serve.graphql.app import GraphqlApp
@@ -71,7 +71,7 @@ class Graphql:
         )
         records = records_of(settings, Path(config_dir).parent)
         self._parts.push_async_callback(records.close)
-        self._app = GraphqlApp(reading, limits, Readers(gate_of(records, settings)))
+        self._app = GraphqlApp(reading, limits, Readers(gate_of(records.token, settings)))
         self._parts.push_async_callback(self._app.close)
 
     def __serve_build_asgi_app__(self) -> GraphqlApp:

@@ -22,24 +22,36 @@ _MAX_PATHS: Final = 1024
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
-def _open(app: App) -> App:
+def _unguarded(app: App) -> App:
     return app
+
+
+async def _refused_yet(_scope: Scope, _receive: Receive, send: Send) -> None:
+    """A server that is not ready says so with a status that probes and clients know, not by refusing connections."""
+    message = "the API is being opened, try again in a moment; inference is answered"
+    await send_response(send, refusal_response(HttpRefusal(503, message, {"retry-after": "1"})))
 
 
 class MeshApp:
     """`await app(scope, receive, send)`."""
 
-    def __init__(
-        self, inference: Inference, routers: Sequence[APIRouter] = (), guarded: Callable[[App], App] = _open
-    ) -> None:
-        """`routers` are what is answered beside inference and its metadata.
+    def __init__(self, inference: Inference) -> None:
+        """Inference is answered at once; all else is refused for a moment, until `open`."""
+        self.infer = InferRoute(inference)
+        self.limits = inference.limits
+        self._inference = inference
+        self._api: App = _refused_yet
+        self._targets: dict[str, tuple[str, str] | None] = {}
+
+    def open(
+        self, routers: Sequence[APIRouter] = (), guarded: Callable[[App], App] = _unguarded
+    ) -> "MeshApp":
+        """Answer health, metadata and `routers` too; returns the app.
 
         `guarded` puts a guard before all that; inference has its own (`Inference.admission`).
         """
-        self.infer = InferRoute(inference)
-        self.limits = inference.limits
-        self._api = guarded(build_api(inference, routers))
-        self._targets: dict[str, tuple[str, str] | None] = {}
+        self._api = guarded(build_api(self._inference, routers))
+        return self
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request; lifespan events need nothing, WebSockets are not spoken."""

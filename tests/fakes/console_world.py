@@ -319,8 +319,7 @@ def start(folder: Path, now: int, many: int = 12, access: str = "local") -> Worl
         )
         routers = await _routers(records, alerts, online, rollouts, settings, now, many)
         inference = Inference(EchoEngine({}), ServerFacts("hyperstream-mesh", "0", {}), None, None)
-        app = MeshApp(
-            inference,
+        app = MeshApp(inference).open(
             routers,
             lambda asked: Guard(asked, Gate(Bearers(records.token), access, "root"), listener_local=True),
         )

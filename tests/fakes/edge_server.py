@@ -46,7 +46,7 @@ class EdgeServer:
             admission=admission,
         )
         context = None if tls is None else server_context(tls)
-        self.lane = FastLane(MeshApp(self.inference, routers, guarded), connections, context)
+        self.lane = FastLane(MeshApp(self.inference).open(routers, guarded), connections, context)
         self._loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()

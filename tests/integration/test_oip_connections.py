@@ -51,7 +51,7 @@ async def serving(limits=None, port=0, routers=(), **connection_limits):
         confident=False,
     )
     inference = Inference(engine, ServerFacts("lane-under-test", "0", {}), limits)
-    lane = FastLane(MeshApp(inference, routers), ConnectionLimits(**{**QUICK, **connection_limits}))
+    lane = FastLane(MeshApp(inference).open(routers), ConnectionLimits(**{**QUICK, **connection_limits}))
     port = await lane.start("127.0.0.1", port)
     try:
         yield Served(engine, lane, port)
@@ -475,7 +475,7 @@ async def test_two_lanes_share_a_port():
 async def test_a_taken_port_is_an_os_error():
     server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    lane = FastLane(MeshApp(Inference(EchoEngine({}), ServerFacts("t", "0", {}))))
+    lane = FastLane(MeshApp(Inference(EchoEngine({}), ServerFacts("t", "0", {}))).open())
     with pytest.raises(OSError, match=r"[Aa]ddress already in use"):
         await lane.start("127.0.0.1", port)
     server.close()

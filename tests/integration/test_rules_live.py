@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from mesh.cli.app import app
 from mesh.cli.rules_client import RulesRefused
 from mesh.cluster.actors import NAMESPACE
-from mesh.cluster.rules_desk import desk_name
+from mesh.cluster.desk import desk_name
 from mesh.rules.opening import newest_rules
 from mesh.settings import Settings
 

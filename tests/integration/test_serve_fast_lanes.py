@@ -29,7 +29,7 @@ async def inference() -> AsyncIterator[Inference]:
 
 
 def lanes_of(inference: Inference, settings: Settings = SETTINGS) -> FastLanes:
-    return FastLanes(settings, MeshApp(inference), InferenceService(inference), Limits())
+    return FastLanes(settings, MeshApp(inference).open(), InferenceService(inference), Limits())
 
 
 async def live(port: int) -> bool:

@@ -43,7 +43,7 @@ class Client:
         self.seen = Seen()
         facts = {"default": EndpointFacts("1", "onnx", has_confidence=True)}
         self.inference = Inference(self.engine, ServerFacts("under-test", "9", facts), limits, self.seen)
-        self.app = MeshApp(self.inference)
+        self.app = MeshApp(self.inference).open()
 
     async def __call__(self, method, path, body: bytes | Sequence[bytes] = b"", headers=()):
         pieces = [body] if isinstance(body, bytes) else list(body)
@@ -93,6 +93,16 @@ async def test_infer(client):
     assert reply["outputs"][0]["data"] == [1.0, 2.0]
     assert reply["outputs"][1] == {"name": "confidence", "datatype": "FP32", "shape": [1], "data": [0.75]}
     assert client.seen.requests == [("default", "http", "200", 1)]
+
+
+async def test_a_router_that_has_just_begun_answers_rows_and_asks_all_else_to_come_again(client):
+    client.app = MeshApp(client.inference)
+    assert (await client.infer())[0] == 200
+    status, headers, body = await client("GET", "/v2/health/ready")
+    assert (status, headers["retry-after"]) == (503, "1")
+    assert "inference is answered" in json.loads(body)["error"]
+    client.app.open()
+    assert (await client("GET", "/v2/health/live"))[0] == 200
 
 
 async def test_versions_in_the_address(client):

@@ -7,9 +7,9 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from mesh.errors import RateLimited, StoreAway, Unauthenticated
-from mesh.records.audit_log import now_ms
 from mesh.records.bearer import KEPT_S, STALE_S, Bearers
 from mesh.records.memory_audit import MemoryAudit, MemoryLedger
+from mesh.records.times import now_ms
 from mesh.records.tokens import Token, mint, revoked
 from mesh.security.exposure import is_loopback
 from mesh.security.pace import Pace
@@ -17,6 +17,7 @@ from mesh.stores.alerts import MemoryAlerts
 from mesh.stores.redis_online import RedisOnlineStore
 from serve.access.gate import Asked, Gate
 from serve.access.guard import Guard, Through
+from serve.access.opening import LateTokens
 from serve.access.whoami import whoami_router
 from serve.api.alerts import alerts_router
 from serve.api.audit import audit_router
@@ -284,6 +285,17 @@ def test_the_loopback(host):
 )
 def test_not_the_loopback(host):
     assert not is_loopback(host)
+
+
+async def test_a_token_that_comes_before_the_records_are_there_waits_for_them(book):
+    tokens = LateTokens()
+    gate = Gate(Bearers(tokens.find), "all", "dana")
+    asked = asyncio.create_task(gate.admit_inference(bearer(book)["authorization"]))
+    await asyncio.sleep(0)
+    assert not asked.done()
+    tokens.know(book.find)
+    await asked
+    assert await tokens.find("000000000000") is None
 
 
 async def test_rows_need_a_token_only_where_all_calls_do(book):

@@ -26,7 +26,7 @@ class AwayStore:
 
 async def get(store, path, query=""):
     routers = [features_router({"telemetry": VIEW}, store)]
-    app = MeshApp(Inference(EchoEngine({}), ServerFacts("under-test", "9", {})), routers)
+    app = MeshApp(Inference(EchoEngine({}), ServerFacts("under-test", "9", {}))).open(routers)
     sent = []
 
     async def receive():

@@ -7,8 +7,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 from mesh.records.audit_log import AuditLog
-from mesh.records.database import WAIT_S, open_database
+from mesh.records.database import open_database
 from mesh.records.ledger import AuditedLedger
+from mesh.records.times import WAIT_S
 from mesh.records.transactions import Transactions
 from mesh.review.reviewing import reviewing
 from mesh.review.signals import RecentSignals
