@@ -12,6 +12,7 @@ from ray import serve
 from ray.exceptions import RayError
 from ray.serve.schema import ApplicationStatus
 
+from mesh.bounded import within
 from mesh.cluster.directory import watch_directory
 from mesh.engine.replica import Replica
 from mesh.errors import MeshError, Unavailable
@@ -61,7 +62,10 @@ class ServeHosting:
     async def host(self, spec: ModelSpec) -> None:
         """Return when a replica holds a lease. Raises `MeshError` with what Serve says where none comes to."""
         self._held[spec.name] += 1  # before all else: an earlier drop may be about to delete it
-        while spec.name in self._ending:  # noqa: ASYNC110 - rare
+        give_up = time.monotonic() + READY_S
+        while spec.name in self._ending:
+            if time.monotonic() > give_up:
+                raise Unavailable(spec.name, "Serve is still deleting an earlier one: try again in a minute")
             await asyncio.sleep(_POLL_S)
         if spec.name in self._serving:
             return
@@ -109,7 +113,7 @@ class ServeHosting:
             return
         self._ending.add(model)
         try:
-            await asyncio.to_thread(serve.delete, app, False)
+            await within(READY_S, asyncio.to_thread(serve.delete, app, False))
             await self._left(model)
         except (RayError, TimeoutError) as error:
             logger.warning("the application %s is not deleted: %s", app, error)

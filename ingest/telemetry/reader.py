@@ -4,8 +4,6 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from typing import Final
 
-from redis.asyncio import Redis
-
 from ingest.config import IngestConfig
 from ingest.deadletter import KafkaDeadLetters
 from ingest.kafka_client import Setting, consumer_settings, producer_settings
@@ -37,12 +35,15 @@ from mesh.settings import Settings
 from mesh.stores.alerts import AlertWriter
 from mesh.stores.alerts.metering import AlertMetering
 from mesh.stores.online import OnlineStore
+from mesh.stores.redis_client import bounded_client
 from mesh.stores.views import digest_of
 from mesh.telemetry.recorder import Recorder
 from mesh.tracing.tracer import Tracer
 
 MODEL_ID: Final = "telemetry"
 """What feature records name as their model where the plan scores them with none."""
+_STATE_S: Final = 10.0
+"""How long Redis may take for one piece of state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ class TelemetryReader(TopicReader):
         )
         super().__init__(config)
         self._parts = AsyncExitStack()
-        client = Redis.from_url(settings.redis_url, socket_timeout=10, socket_connect_timeout=5)
+        client = bounded_client(settings.redis_url, answer_s=_STATE_S)
         self._parts.push_async_callback(client.aclose)
         stages = Chain(chain.telemetry, plan, config.max_record_bytes)
         states = RedisStates(client, f"{plan.group}:{chain.topics.raw}", stages.digest)

@@ -1,6 +1,8 @@
 """One batch of old rows through a model, and what it said as a table."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -32,8 +34,12 @@ class RowScorer:
         Where every row failed, outputs of open width are left out: nothing says how many columns they are.
         """
         wanted = self._scorer.signature.inputs[0]
-        values = batch.values[:, self._columns].astype(NUMPY_OF[wanted.datatype])
+        values, unfit = converted(batch.values[:, self._columns], NUMPY_OF[wanted.datatype])
         scored = self._scorer.score({wanted.name: values})
+        if unfit.any():
+            reason = f"InvalidInput: a value is missing or does not fit {wanted.datatype}"
+            failed = {**scored.failed, **dict.fromkeys(map(int, np.flatnonzero(unfit)), reason)}
+            scored = replace(scored, failed=failed)
         rows = len(batch)
         fixed = {
             "entity": pa.array(batch.entities, pa.string()),
@@ -54,6 +60,20 @@ class RowScorer:
     def close(self) -> None:
         """Free what the model holds."""
         self._scorer.close()
+
+
+def converted(values: np.ndarray, kind: np.dtype[Any]) -> tuple[np.ndarray, np.ndarray]:
+    """Rows (float64, NaN where a value is missing) as a model's dtype, and which rows (bool) it does not hold.
+
+    Those have zeros. A float holds all; a whole number no fraction, nothing missing and nothing out of its range.
+    """
+    if kind.kind in "fO":
+        return values.astype(kind), np.zeros(len(values), np.bool_)
+    low, high = (0, 1) if kind.kind == "b" else (np.iinfo(kind).min, np.iinfo(kind).max)
+    with np.errstate(invalid="ignore"):
+        held = (values == np.rint(values)) & (values >= low) & (values < float(high) + 1)
+    unfit = ~held.all(axis=1)
+    return np.where(unfit[:, None], 0, values).astype(kind), unfit
 
 
 def check_width(model: str, signature: Signature, columns: int) -> None:

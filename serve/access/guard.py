@@ -18,6 +18,7 @@ LISTENER: Final = "mesh.listener_local"
 """In a scope: whether only this machine reaches the port. Absent, the guard's own default stands."""
 _POLICY_VIOLATED: Final = 1008
 _TRY_AGAIN: Final = 1013
+_REASON_BYTES: Final = 123
 
 HEADERS: Final = (
     (b"x-content-type-options", b"nosniff"),
@@ -68,7 +69,7 @@ class Guard:
     async def _refuse(self, scope: Scope, send: Send, refusal: HttpRefusal) -> None:
         if scope["type"] == "websocket":
             code = _TRY_AGAIN if "retry-after" in refusal.headers else _POLICY_VIOLATED
-            await send({"type": "websocket.close", "code": code, "reason": refusal.message[:120]})
+            await send({"type": "websocket.close", "code": code, "reason": _told_to_sockets(refusal.message)})
             return
         response = refusal_response(refusal)
         told = self._told(send)
@@ -83,6 +84,11 @@ class Guard:
             await send(message)
 
         return sent
+
+
+def _told_to_sockets(message: str) -> str:
+    """As much of it as a close frame takes: 123 bytes of UTF-8 (RFC 6455, 5.5)."""
+    return message.encode()[:_REASON_BYTES].decode(errors="ignore")
 
 
 class Through:

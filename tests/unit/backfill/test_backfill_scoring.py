@@ -47,6 +47,38 @@ def test_a_model_says_the_same_as_when_it_is_asked_alone():
     assert table["confidence"].null_count == 0
 
 
+@pytest.mark.parametrize(
+    ("datatype", "value", "held"),
+    [
+        ("INT8", 127.0, True),
+        ("INT8", 128.0, False),
+        ("UINT8", -1.0, False),
+        ("INT64", 2.0**62, True),
+        ("INT64", 2.0**63, False),
+        ("INT32", 0.5, False),
+        ("INT32", np.nan, False),
+        ("BOOL", 1.0, True),
+        ("BOOL", 2.0, False),
+        ("FP32", np.nan, True),
+    ],
+)
+def test_what_an_input_does_not_hold_fails_its_row_and_no_other(datatype: str, value: float, held: bool):
+    whole = Artifact(
+        "whole",
+        "identity",
+        version="1",
+        signature=Signature(
+            (TensorSpec("x", datatype, (-1, 2)),),
+            (TensorSpec("x", datatype, (-1, 2)),),
+        ),
+    )
+    table = RowScorer(whole, [0, 0]).score(a_batch([("p", 0, 1.0), ("q", 1, value)]))
+    reasons = table["failed"].to_pylist()
+    assert reasons[0] is None
+    assert table["x.0"].to_pylist()[0] == 1.0
+    assert reasons[1] == (None if held else f"InvalidInput: a value is missing or does not fit {datatype}")
+
+
 def test_no_rows_are_no_answers_with_the_same_columns():
     scorer = RowScorer(RULES, [0, 1])
     full, empty = scorer.score(a_batch([("p", 0)])), scorer.score(a_batch([]))

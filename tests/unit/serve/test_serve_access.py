@@ -273,6 +273,22 @@ async def test_a_websocket_that_may_come_again_is_told_so(error, code):
     assert [(message["type"], message["code"]) for message in sent] == [("websocket.close", code)]
 
 
+async def test_a_long_reason_fits_a_close_frame_whatever_it_is_written_in():
+    sent = []
+
+    class Refusing:
+        async def admit(self, asked):
+            raise Unauthenticated("ü" * 200)
+
+    async def send(message):
+        sent.append(message)
+
+    await Guard(None, Refusing(), listener_local=True)(
+        {"type": "websocket", "path": "/x", "headers": []}, None, send
+    )
+    assert sent[0]["reason"] == "ü" * 61
+
+
 @pytest.mark.parametrize(
     "host", ["127.0.0.1", "127.8.9.1", "::1", "[::1]", "localhost", "a.localhost", "::ffff:127.0.0.1"]
 )
