@@ -40,6 +40,17 @@ def test_clients_reach_the_edge_and_strangers_do_not(port):
     assert not reaches(STRANGER, "edge", port, outside=True)
 
 
+def test_the_gateway_of_upgrades_in_steps_reaches_serve_s_port_alone():
+    # KubeRay calls it NAME-gateway; whoever implements the class runs it beside the mesh, under this label.
+    service = of_kind("production", "RayService")["hyperstream-mesh"]
+    assert service["spec"]["upgradeStrategy"]["type"] == "NewClusterWithIncrementalUpgrade"
+    gateway = {"gateway.networking.k8s.io/gateway-name": f"{service['metadata']['name']}-gateway"}
+    assert reaches(gateway, "edge", 8000, outside=False)
+    assert not reaches(gateway, "edge", 8080, outside=False)
+    assert not reaches(gateway, "head", 8000, outside=False)
+    assert not reaches({"gateway.networking.k8s.io/gateway-name": "another"}, "edge", 8000, outside=False)
+
+
 @pytest.mark.parametrize("target", ["head", "edge", "cpu", "gpu"])
 def test_nobody_outside_reaches_the_ports_on_which_ray_runs_code(target):
     for source in (CLIENTS, STRANGER, OPERATOR, PROMETHEUS):
