@@ -9,6 +9,7 @@ from overlays import OVERLAYS, ROOT, built, config_map, matches, of_kind, pods, 
 from ray._private import ray_constants
 
 from mesh.settings import Settings
+from serve.oip.ports import Limits
 
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 BUILT = {f"hyperstream-mesh:{VERSION}", f"hyperstream-mesh:{VERSION}-full"}
@@ -131,6 +132,26 @@ def test_only_the_head_names_the_port_of_the_mesh_s_figures(overlay):
 
 
 @each_overlay
+def test_kuberay_finds_serve_s_port_on_the_head(overlay):
+    # It looks among the head's ports alone, and without one named so makes no Service: the RayService is never ready.
+    (head,) = [pod for pod in pods(overlay) if pod.name == "head"]
+    assert head.ports["serve"] == ports_of_the_mesh(overlay)["serve"]
+
+
+@each_overlay
+def test_a_pod_that_ends_is_left_by_clients_first_and_has_the_time_to_stop_ray(overlay):
+    groups = [pod for pod in pods(overlay) if pod.ray is not None and pod.name != "head"]
+    for pod in groups:
+        (container,) = pod.spec["containers"]
+        (command,) = container["lifecycle"]["preStop"]["exec"]["command"][2:]
+        waits = [int(seconds) for seconds in re.findall(r"(?:sleep|--grace-period) (\d+)", command)]
+        assert sum(waits) < pod.spec["terminationGracePeriodSeconds"], pod.name
+        if "mesh-http" in pod.ports:
+            # What follows a Service goes on to the pod for some seconds; a router that is gone by then refuses it.
+            assert re.match(r"sleep \d+; ray stop ", command), pod.name
+
+
+@each_overlay
 def test_every_service_monitor_and_budget_finds_pods_with_its_ports(overlay):
     found = list(pods(overlay))
     for one in built(overlay):
@@ -159,6 +180,33 @@ def test_an_ingress_leads_to_ports_of_a_service_under_tls():
                 service = path["backend"]["service"]
                 ports = of_kind("production", "Service")[service["name"]]["spec"]["ports"]
                 assert service["port"]["name"] in {port["name"] for port in ports}
+
+
+def ingress(path: str) -> dict:
+    return next(
+        one
+        for one in of_kind("production", "Ingress").values()
+        for rule in one["spec"]["rules"]
+        for each in rule["http"]["paths"]
+        if each["path"] == path
+    )
+
+
+def test_the_ingress_leads_graphql_to_serve_s_port_which_alone_serves_it():
+    service = yaml.safe_load(of_kind("production", "RayService")["hyperstream-mesh"]["spec"]["serveConfigV2"])
+    (prefix,) = [one["route_prefix"] for one in service["applications"] if one["name"] == "graphql"]
+    (rule,) = ingress(prefix)["spec"]["rules"]
+    assert rule["http"]["paths"][0]["backend"]["service"] == {"name": "hyperstream", "port": {"name": "http"}}
+    # nginx ends a WebSocket that says nothing for a minute.
+    assert (
+        ingress(prefix)["metadata"]["annotations"]["nginx.ingress.kubernetes.io/proxy-read-timeout"] == "3600"
+    )
+
+
+def test_the_ingress_takes_messages_as_large_as_the_mesh_does():
+    size = "nginx.ingress.kubernetes.io/proxy-body-size"  # without it 1 MiB, of all messages of a stream together
+    assert ingress("/")["metadata"]["annotations"][size] == f"{Limits().body_bytes // 2**20}m"
+    assert ingress("/inference.GRPCInferenceService")["metadata"]["annotations"][size] == "0"
 
 
 def secrets_named(value: object) -> set[str]:
