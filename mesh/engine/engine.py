@@ -64,8 +64,9 @@ class Engine:
         return self._pending
 
     def breaker_states(self) -> dict[str, BreakerState]:
-        """Each model's breaker, as this engine sees it."""
-        return {model: carrier.replicas.breaker.state for model, carrier in self._edition.carriers.items()}
+        """Each model's breaker, as this engine would find it now."""
+        now, carriers = time.monotonic(), self._edition.carriers
+        return {model: carrier.replicas.breaker.state_at(now) for model, carrier in carriers.items()}
 
     def queues(self) -> dict[str, Queue]:
         """What waits for each model, and its calls that are out."""

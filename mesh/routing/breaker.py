@@ -70,6 +70,11 @@ class Breaker:
         """As of the last call of a method; an open breaker becomes half open when it is next asked."""
         return self._state
 
+    def state_at(self, now: float) -> BreakerState:
+        """As whoever asked now would find it: open no longer than its wait, also where nothing is called any more."""
+        waited = self._state == "open" and now - self._since >= self._policy.open_s
+        return "half_open" if waited else self._state
+
     def retry_after_s(self, now: float) -> float:
         """Seconds until it may be asked again; 0 unless it is open."""
         return max(0.0, self._since + self._policy.open_s - now) if self._state == "open" else 0.0

@@ -91,6 +91,17 @@ def test_half_open_opens_again_when_probes_fail():
     assert breaker.allow(10.1)
 
 
+def test_a_breaker_that_nobody_asks_any_more_is_not_seen_open_for_ever():
+    breaker = opened()
+    assert breaker.state_at(4.9) == "open"
+    assert breaker.state_at(5.0) == "half_open"
+    assert breaker.state == "open"  # looking changes nothing
+    assert breaker.allow(5.0)
+    assert breaker.allow(5.0)
+    assert not breaker.allow(5.0)  # nor gives away a probe
+    assert Breaker(POLICY).state_at(1e9) == "closed"
+
+
 def test_ends_of_calls_from_before_it_opened_do_not_count():
     breaker = opened()
     for _ in range(10):
