@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-import psutil
 from packaging.requirements import InvalidRequirement, Requirement
 
 from mesh.doctor.finding import Finding
+from mesh.telemetry import container
 from mesh.telemetry.node import Gpu
 
 PACKAGE: Final = "hyperstream-mesh"
@@ -82,7 +82,7 @@ def disk_room(place: Path, free: float, total: float) -> Finding:
 
 def memory() -> Iterator[Finding]:
     """Memory and processors. A mesh of the shipped models needs about 3 GB."""
-    found, cores = psutil.virtual_memory(), os.cpu_count() or 1
+    found, cores = container.memory(), os.cpu_count() or 1
     words = f"{found.available / _GB:.1f} GB available of {found.total / _GB:.1f}, {cores} cores"
     if found.available < 2 * _GB:
         yield Finding(

@@ -299,7 +299,10 @@ NODE_LOAD: Final = Gauge(
     "mesh_node_load_per_core", "Processes that run or want to, over one minute, by core", ("node",), "max"
 )
 NODE_MEMORY: Final = Gauge(
-    "mesh_node_memory_bytes", "Memory of the node: total, available", ("node", "kind"), "max"
+    "mesh_node_memory_bytes",
+    "Memory of the node, or of its container where that is less: total, available",
+    ("node", "kind"),
+    "max",
 )
 NODE_DISK: Final = Gauge(
     "mesh_node_disk_bytes", "The file system that Ray writes to: total, free", ("node", "kind"), "max"

@@ -12,6 +12,7 @@ from typing import Final
 import psutil
 
 from mesh.telemetry import names
+from mesh.telemetry.container import memory
 from mesh.telemetry.recorder import Recorder
 
 EVERY_S: Final = 5.0
@@ -45,11 +46,11 @@ class NodeMeter:
         if now < self._next:
             return
         self._next = now + EVERY_S
-        node, memory, disk = self._node, psutil.virtual_memory(), shutil.disk_usage(tempfile.gettempdir())
+        node, there, disk = self._node, memory(), shutil.disk_usage(tempfile.gettempdir())
         recorder.set(names.NODE_CPU, psutil.cpu_percent(None) / 100, (node,))
         recorder.set(names.NODE_LOAD, os.getloadavg()[0] / (os.cpu_count() or 1), (node,))
-        recorder.set(names.NODE_MEMORY, memory.total, (node, "total"))
-        recorder.set(names.NODE_MEMORY, memory.available, (node, "available"))
+        recorder.set(names.NODE_MEMORY, there.total, (node, "total"))
+        recorder.set(names.NODE_MEMORY, there.available, (node, "available"))
         recorder.set(names.NODE_DISK, disk.total, (node, "total"))
         recorder.set(names.NODE_DISK, disk.free, (node, "free"))
         for gpu in await asyncio.to_thread(read_gpus) if self._gpus else ():
