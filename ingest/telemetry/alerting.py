@@ -1,6 +1,7 @@
 """Alerts on their way out: to the store, which knows the budget, then to the topic what is left to tell."""
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
@@ -28,6 +29,8 @@ from mesh.tracing.span import Attribute
 logger = logging.getLogger(__name__)
 
 _BACKOFF_S: Final = (0.1, 5.0)
+BUDGET_S: Final = 5.0
+"""Between two looks at the budget while no alerts come: its window ends, and other replicas spend of it."""
 T = TypeVar("T")
 
 
@@ -41,11 +44,13 @@ class AlertOutput:
         topic: Destination,
         metering: AlertMetering,
         drift: Drift | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Without `drift` nobody watches for it."""
+        """Without `drift` nobody watches for it; `clock` in seconds."""
         self._alert, self._writer, self._topic, self._metering = alert, writer, topic, metering
         self._drift = drift
         self._in_order = asyncio.Lock()
+        self._clock, self._next_look = clock, 0.0
 
     def step(self, rows: Rows, polled: Polled, level: Level) -> Coroutine[None, None, None]:
         """See `Alerting`."""
@@ -54,7 +59,7 @@ class AlertOutput:
             self._metering.judged(each)
         events = with_voices([event for each in judged for event in each.events], rows)
         drifts = self._drift.step(rows, polled) if self._drift is not None else []
-        return self._write([*events, *drifts])
+        return self._write([*events, *drifts], int(rows.time.max()) if len(rows) else None)
 
     def dump(self, partition: int, assets: Sequence[str]) -> Mapping[str, bytes]:
         """See `Alerting`."""
@@ -67,9 +72,14 @@ class AlertOutput:
     def end(self, partition: int) -> None:
         """See `Alerting`."""
         self._alert.end(partition)
+        # Whoever reads no more rows would say for ever what it saw last, and hide what others see; rows to come ask again.
+        self._metering.budget_unknown()
+        self._next_look = 0.0
 
-    async def _write(self, events: Sequence[AlertEvent]) -> None:
+    async def _write(self, events: Sequence[AlertEvent], newest: int | None = None) -> None:
+        """`newest` is the time of the batch's last row."""
         if not events:
+            await self._look_at_budget(newest)
             return
         async with self._in_order:
             began, journey = time.time_ns(), current()
@@ -89,7 +99,18 @@ class AlertOutput:
         # By itself: written again, what opened now would be a repeat, and its digest told as one that readers know.
         left = await _answered(lambda: self._writer.budget_left(events[-1].at), len(events))
         self._metering.budget_left(left)
+        self._next_look = self._clock() + BUDGET_S
         return written
+
+    async def _look_at_budget(self, now: int | None) -> None:
+        """What is left by the rows' time, asked once: where the store is away later rows ask again."""
+        if now is None or self._clock() < self._next_look:
+            return
+        self._next_look = (
+            self._clock() + BUDGET_S
+        )  # before the answer: batches that come meanwhile need not ask too
+        with contextlib.suppress(StoreAway):
+            self._metering.budget_left(await self._writer.budget_left(now))
 
 
 async def _answered(ask: Callable[[], Awaitable[T]], alerts: int) -> T:

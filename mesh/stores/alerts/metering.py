@@ -37,3 +37,7 @@ class AlertMetering:
     def budget_left(self, alerts: int) -> None:
         """What `AlertWriter.budget_left` said last."""
         self._recorder.set(names.ALERT_BUDGET_LEFT, alerts)
+
+    def budget_unknown(self) -> None:
+        """Nobody here knows what is left any more."""
+        self._recorder.unset(names.ALERT_BUDGET_LEFT)
