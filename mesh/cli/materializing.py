@@ -12,6 +12,7 @@ from typing import Final
 from rich.console import Console
 
 from mesh.cli.stores import Place
+from mesh.cluster.metrics_access import guarded_port
 from mesh.cluster.metrics_port import MetricsPort
 from mesh.errors import MeshError
 from mesh.stores.errors import OffsetsMoved, StoreFailed, StreamAway
@@ -171,23 +172,28 @@ class MaterializeLoop:
 
 @contextlib.contextmanager
 def watched(place: Place, recorder: Recorder, port: int | None) -> Iterator[None]:
-    """With a port: serve the metrics there, and compare online with history once a minute, for as long as the process lives."""
+    """With a port: serve the metrics there, and compare online with history once a minute, for as long as the process lives.
+
+    Raises `InvalidConfig` as `guarded_port`.
+    """
     if port is None:
         yield
         return
-    threading.Thread(
-        target=asyncio.run, args=[_watch(place, recorder, port)], name="watch", daemon=True
-    ).start()
-    yield
 
-
-async def _watch(place: Place, recorder: Recorder, port: int) -> None:
     def page() -> bytes:
         found = recorder.snapshot()
         return exposition(found.counters, found.gauges, found.histograms)
 
+    served = guarded_port(place.settings, place.settings.mesh_host, port, page)
+    threading.Thread(
+        target=asyncio.run, args=[_watch(place, recorder, served)], name="watch", daemon=True
+    ).start()
+    yield
+
+
+async def _watch(place: Place, recorder: Recorder, served: MetricsPort) -> None:
     comparing = asyncio.create_task(_compare(place, recorder.for_thread()))
-    await MetricsPort(place.settings.mesh_host, port, page).serve_forever()
+    await served.serve_forever()
     comparing.cancel()
 
 

@@ -1,12 +1,20 @@
-"""Who may scrape the metrics: whoever has a token, where all calls need one."""
+"""Who may scrape the metrics: whoever has a token, where all calls need one; over TLS, where the mesh speaks it."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
-from mesh.cluster.metrics_port import Admit
+from mesh.cluster.metrics_port import Admit, MetricsPort
 from mesh.cluster.project import find_config
 from mesh.errors import Unauthenticated
+from mesh.security.tls import server_context
 from mesh.settings import Settings
+
+
+def guarded_port(settings: Settings, host: str, port: int, exposition: Callable[[], bytes]) -> MetricsPort:
+    """The port as `settings` would have it seen. Raises `InvalidConfig` for TLS or a database that cannot be had."""
+    context = None if settings.tls is None else server_context(settings.tls)
+    return MetricsPort(host, port, exposition, scrapers(settings), context)
 
 
 def scrapers(settings: Settings) -> Admit | None:

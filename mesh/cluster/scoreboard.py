@@ -12,10 +12,9 @@ from ray.exceptions import RayError
 
 from mesh.bounded import within
 from mesh.cluster.actors import end_this_actor, find_or_start
-from mesh.cluster.metrics_access import scrapers
+from mesh.cluster.metrics_access import guarded_port
 from mesh.cluster.metrics_port import MetricsPort
 from mesh.errors import StoreAway
-from mesh.security.tls import server_context
 from mesh.settings import Settings
 from mesh.telemetry.node import NodeMeter
 from mesh.telemetry.process import ProcessMeter
@@ -93,11 +92,9 @@ class Scoreboard:
 
 
 def _port(settings: Settings, exposition: Callable[[], bytes]) -> MetricsPort:
-    port, tls = settings.prometheus_port or 0, settings.tls
-    context = None if tls is None else server_context(tls)
     # Whoever came first has started this actor, perhaps from another machine, whose address is not to be had here.
     host = os.environ.get("MESH_HOST") or settings.mesh_host
-    return MetricsPort(host, port, exposition, scrapers(settings), context)
+    return guarded_port(settings, host, settings.prometheus_port or 0, exposition)
 
 
 class Reporter:

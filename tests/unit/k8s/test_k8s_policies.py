@@ -182,6 +182,24 @@ def test_an_ingress_leads_to_ports_of_a_service_under_tls():
                 assert service["port"]["name"] in {port["name"] for port in ports}
 
 
+def test_where_all_calls_need_a_token_prometheus_has_one_for_the_mesh_s_own_figures_and_they_can_look_it_up():
+    assert config_map("production", "hyperstream-environment")["MESH_ACCESS"] == "all"
+    for name, part in (("hyperstream-mesh", "head"), ("hyperstream-history", "history")):
+        (endpoint,) = of_kind("production", "PodMonitor")[name]["spec"]["podMetricsEndpoints"]
+        assert endpoint["authorization"]["credentials"] == {"name": "hyperstream-scraper", "key": "token"}
+        (pod,) = [one for one in pods("production") if one.labels["hyperstream.io/part"] == part]
+        known = {one["name"]: one.get("valueFrom") for one in pod.spec["containers"][0]["env"]}
+        assert known["MESH_DATABASE_URL"]["secretKeyRef"]["name"] == "hyperstream-database", name
+        egress = [
+            port["port"]
+            for policy in of_kind("production", "NetworkPolicy").values()
+            if matches(policy["spec"]["podSelector"], pod.labels)
+            for rule in policy["spec"].get("egress", ())
+            for port in rule.get("ports", ())
+        ]
+        assert 5432 in egress, name
+
+
 def ingress(path: str) -> dict:
     return next(
         one
