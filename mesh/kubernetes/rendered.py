@@ -25,8 +25,8 @@ class Project:
     """What is rendered.
 
     `settings` are the texts of `config/` by file name, `rollouts` and `scenarios` those of the folders in it; `ray_variables`
-    what every Ray process needs in its environment; `topics` the Kafka topics that the mesh reads or writes; `alert_rules` the
-    documents of Prometheus' rule files by name.
+    what every Ray process needs in its environment; `topics` the Kafka topics that the mesh reads or writes, `kept_topics` those
+    of them that are kept for ever; `alert_rules` the documents of Prometheus' rule files by name.
     """
 
     serve_document: Mapping[str, Any]
@@ -35,6 +35,7 @@ class Project:
     scenarios: Mapping[str, str]
     ray_variables: Mapping[str, str]
     topics: tuple[str, ...]
+    kept_topics: tuple[str, ...]
     dead_letter_suffix: str
     alert_rules: Mapping[str, Mapping[str, Any]]
 
@@ -51,7 +52,9 @@ def rendered(project: Project) -> Mapping[str, str]:
         "routing.yaml": [_config_map(ROUTING, {ROUTING_FILE: project.settings.get(ROUTING_FILE, "")})],
         "rollouts.yaml": [_config_map(ROLLOUTS, project.rollouts)],
         "scenarios.yaml": [_config_map(SCENARIOS, project.scenarios)],
-        "topics.yaml": list(topics(project.topics, KAFKA_CLUSTER, project.dead_letter_suffix)),
+        "topics.yaml": list(
+            topics(project.topics, KAFKA_CLUSTER, project.dead_letter_suffix, project.kept_topics)
+        ),
     }
     if project.alert_rules:
         resources["alert-rules.yaml"] = [_rules(project.alert_rules)]

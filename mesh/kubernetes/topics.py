@@ -1,6 +1,6 @@
 """Kafka topics as Strimzi's KafkaTopic (kafka.strimzi.io/v1), so that none depends on auto-create."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 PARTITIONS: Final = 12
@@ -10,17 +10,20 @@ _DAY_MS: Final = 86_400_000
 RETENTION_MS: Final = 7 * _DAY_MS
 DEAD_LETTER_RETENTION_MS: Final = 30 * _DAY_MS
 """Somebody has to look at them first."""
+FOR_EVER: Final = -1
 MAX_MESSAGE_BYTES: Final = 5_242_880
 """Above `INGEST_MAX_RECORD_BYTES` (5,000,000): ingest says what is too large, not the broker."""
 
 
-def topics(names: Iterable[str], cluster: str, dead_letter_suffix: str) -> Iterator[Mapping[str, Any]]:
-    """One object for each of `names` and one for its dead letters.
+def topics(
+    names: Iterable[str], cluster: str, dead_letter_suffix: str, kept: Container[str] = ()
+) -> Iterator[Mapping[str, Any]]:
+    """One object for each of `names` and one for its dead letters; those that are `kept` lose nothing with time.
 
     Replicas are left to the broker's `default.replication.factor`: how many brokers there are is the overlay's matter.
     """
     for name in names:
-        yield _topic(name, cluster, PARTITIONS, RETENTION_MS)
+        yield _topic(name, cluster, PARTITIONS, FOR_EVER if name in kept else RETENTION_MS)
         yield _topic(f"{name}{dead_letter_suffix}", cluster, DEAD_LETTER_PARTITIONS, DEAD_LETTER_RETENTION_MS)
 
 

@@ -165,6 +165,18 @@ def test_every_topic_is_there_with_its_dead_letters(overlay):
 
 
 @each_overlay
+def test_heads_of_the_audit_log_are_kept_for_ever_and_nobody_of_the_mesh_may_delete_them(overlay):
+    audit = load_mesh(ROOT / "config", Settings()).topics["audit"]
+    topics = {
+        one["spec"]["topicName"]: one["spec"]["config"] for one in of_kind(overlay, "KafkaTopic").values()
+    }
+    assert [name for name, config in topics.items() if config["retention.ms"] == -1] == [audit]
+    for user in of_kind(overlay, "KafkaUser").values():
+        for acl in user["spec"]["authorization"]["acls"]:
+            assert not {"Delete", "Alter", "All"} & {*acl["operations"]}
+
+
+@each_overlay
 def test_the_mesh_s_user_may_use_every_topic_and_group_of_its(overlay):
     acls = of_kind(overlay, "KafkaUser")["hyperstream-mesh"]["spec"]["authorization"]["acls"]
     topics = {one["spec"]["topicName"] for one in of_kind(overlay, "KafkaTopic").values()}
