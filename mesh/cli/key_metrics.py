@@ -9,7 +9,7 @@ from rich.text import Text
 
 from mesh.cli.figures import milliseconds
 from mesh.costs import Prices, Sample, bill, usage_between
-from mesh.telemetry.summary import Summary
+from mesh.telemetry.summary import ProcessState, Summary
 
 _BY_PEOPLE: Final = "once people's verdicts are kept"
 _BY_TRUTH: Final = "needs the truth: hyperstream evaluate"
@@ -74,7 +74,11 @@ def _costs(since: Summary, now: Summary, prices: Prices | None) -> list[tuple[st
 def _sample(summary: Summary) -> Sample:
     return Sample(
         summary.at,
-        cpu_s={(one.process, one.pid): one.cpu_seconds for one in summary.processes},
-        memory_bytes={(one.process, one.pid): float(one.resident_bytes) for one in summary.processes},
+        cpu_s={_labels(one): one.cpu_seconds for one in summary.processes},
+        memory_bytes={_labels(one): float(one.resident_bytes) for one in summary.processes},
         records={("all",): float(summary.records.total)},
     )
+
+
+def _labels(one: ProcessState) -> tuple[str, str, str]:
+    return one.process, one.pid, one.node

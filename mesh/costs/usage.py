@@ -18,8 +18,8 @@ _NOTHING: Final[Mapping[str, float]] = MappingProxyType({})
 class Sample:
     """The metrics at a moment, `seconds` on any clock that does not go back.
 
-    `cpu_s` and `memory_bytes` by process and pid, `bytes_read` and `records` by topic (totals so far), `alerts` the total of
-    alerts that opened, `replicas` those of each model, `level` the chain's level.
+    `cpu_s` and `memory_bytes` by process, pid and node, `bytes_read` and `records` by topic (totals so far), `alerts` the total
+    of alerts that opened, `replicas` those of each model, `level` the chain's level.
     """
 
     seconds: float

@@ -285,9 +285,10 @@ ACCESS_REFUSED: Final = Counter(
 )
 
 # The processes.
-PROCESS_MEMORY: Final = Gauge("mesh_process_resident_bytes", "Resident memory", ("process", "pid"))
+# By node too: in pods that start alike, processes have the same ids.
+PROCESS_MEMORY: Final = Gauge("mesh_process_resident_bytes", "Resident memory", ("process", "pid", "node"))
 PROCESS_CPU: Final = Gauge(
-    "mesh_process_cpu_seconds", "Processor time used since the process began", ("process", "pid")
+    "mesh_process_cpu_seconds", "Processor time used since the process began", ("process", "pid", "node")
 )
 
 

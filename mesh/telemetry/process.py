@@ -1,6 +1,7 @@
 """What this process uses, read from the operating system."""
 
 import os
+import platform
 
 import psutil
 
@@ -13,7 +14,7 @@ class ProcessMeter:
 
     def __init__(self, process: str) -> None:
         self._process = psutil.Process()
-        self._labels = (process, str(os.getpid()))
+        self._labels = (process, str(os.getpid()), platform.node())
 
     def record(self, recorder: Recorder) -> None:
         """Set both gauges; about 60 µs, so once a second is plenty."""

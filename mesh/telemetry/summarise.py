@@ -174,6 +174,6 @@ def _sum(flows: list[Flow]) -> Flow:
 def _processes(change: Change) -> tuple[ProcessState, ...]:
     cpu = change.gauge(names.PROCESS_CPU)
     return tuple(
-        ProcessState(labels[0], labels[1], int(resident), cpu.get(labels, 0.0))
+        ProcessState(labels[0], labels[1], labels[2], int(resident), cpu.get(labels, 0.0))
         for labels, resident in sorted(change.gauge(names.PROCESS_MEMORY).items())
     )

@@ -51,6 +51,7 @@ class ProcessState:
 
     process: str
     pid: str
+    node: str
     resident_bytes: int
     cpu_seconds: float
 

@@ -39,8 +39,8 @@ class Growing:
 
     def _page(self) -> bytes:
         self._looks += 1
-        self._recorder.set(names.PROCESS_CPU, 2.0 * self._looks, ("telemetry", "12"))
-        self._recorder.set(names.PROCESS_MEMORY, 1e9, ("telemetry", "12"))
+        self._recorder.set(names.PROCESS_CPU, 2.0 * self._looks, ("telemetry", "12", "here"))
+        self._recorder.set(names.PROCESS_MEMORY, 1e9, ("telemetry", "12", "here"))
         self._recorder.count(names.INGEST_RECORDS, 1_000, ("hyperstream.raw",))
         totals = Totals()
         totals.take("1", self._recorder.snapshot(), 0.0)

@@ -13,8 +13,8 @@ from mesh.telemetry.totals import Totals
 
 def page(cpu: float, records: int, opened: int) -> str:
     recorder = Recorder()
-    recorder.set(names.PROCESS_CPU, cpu, ("telemetry", "12"))
-    recorder.set(names.PROCESS_MEMORY, 3e8, ("telemetry", "12"))
+    recorder.set(names.PROCESS_CPU, cpu, ("telemetry", "12", "here"))
+    recorder.set(names.PROCESS_MEMORY, 3e8, ("telemetry", "12", "here"))
     recorder.set(names.TELEMETRY_LEVEL, 2)
     recorder.set(names.MODEL_REPLICAS, 1, ("anomaly", "1"))
     recorder.count(names.INGEST_RECORDS, records, ("hyperstream.raw",))
@@ -27,8 +27,8 @@ def page(cpu: float, records: int, opened: int) -> str:
 
 def test_a_page_of_metrics_is_read_as_it_is_written():
     found = sample_of(page(1.5, 1_000, 2), 7.0)
-    assert found.cpu_s == {("telemetry", "12"): 1.5}
-    assert found.memory_bytes == {("telemetry", "12"): 3e8}
+    assert found.cpu_s == {("telemetry", "12", "here"): 1.5}
+    assert found.memory_bytes == {("telemetry", "12", "here"): 3e8}
     assert (found.records, found.bytes_read) == (
         {("hyperstream.raw",): 1_000},
         {("hyperstream.raw",): 200_000},

@@ -32,8 +32,8 @@ def summaries() -> tuple[Summary, Summary]:
     recorder, totals = Recorder(), Totals()
 
     def take(at: float, cpu: float) -> Summary:
-        recorder.set(names.PROCESS_CPU, cpu, ("router", "1"))
-        recorder.set(names.PROCESS_MEMORY, 2e9, ("router", "1"))
+        recorder.set(names.PROCESS_CPU, cpu, ("router", "1", "here"))
+        recorder.set(names.PROCESS_MEMORY, 2e9, ("router", "1", "here"))
         recorder.set(names.TELEMETRY_LEVEL, 0)
         totals.take("p", recorder.snapshot(), at)
         return totals.summary(at)

@@ -26,7 +26,7 @@ def summary():
     recorder.set(names.MODEL_REPLICAS, 2, ("rules", "1"))
     recorder.set(names.BREAKER_STATE, 2, ("rules",))
     recorder.set(names.INGEST_LAG, 7, ("t", "0"))
-    recorder.set(names.PROCESS_MEMORY, 150e6, ("router", "1"))
+    recorder.set(names.PROCESS_MEMORY, 150e6, ("router", "1", "here"))
     for _ in range(990):
         recorder.observe(names.STREAM_SECONDS, 0.0105, ("t",))
     totals.take("p", recorder.snapshot(), 5.0)

@@ -127,6 +127,22 @@ def test_summary_gives_rates_and_quantiles_of_the_window_only():
     assert summary.lag is None
 
 
+def test_processes_of_two_pods_with_one_pid_are_told_apart_and_one_that_ends_takes_no_time_back():
+    totals = Totals()
+    for pod, seconds in (("edge-1", 300.0), ("edge-2", 500.0)):
+        recorder = Recorder()
+        recorder.set(names.PROCESS_CPU, seconds, ("router", "112", pod))
+        totals.take(f"router-{pod}", recorder.snapshot(), 0.0)
+    series = 'mesh_process_cpu_seconds{node="%s",pid="112",process="router"} %s'
+    page = totals.exposition(0.0).decode()
+    assert series % ("edge-1", 300.0) in page
+    assert series % ("edge-2", 500.0) in page
+    totals.end("router-edge-2")
+    page = totals.exposition(0.0).decode()
+    assert series % ("edge-1", 300.0) in page
+    assert "edge-2" not in page
+
+
 def test_summary_shows_routes_models_and_processes():
     totals, recorder = Totals(), Recorder()
     recorder.count(names.ROWS, 7, ROW)
@@ -134,8 +150,8 @@ def test_summary_shows_routes_models_and_processes():
     recorder.count(names.MODEL_CALLS, 1, ("rules", "raised", "1"))
     recorder.count(names.MODEL_ROWS, 9, ("rules", "1"))
     recorder.set(names.BREAKER_STATE, 2, ("rules",))
-    recorder.set(names.PROCESS_MEMORY, 1000, ("router", "12"))
-    recorder.set(names.PROCESS_CPU, 1.5, ("router", "12"))
+    recorder.set(names.PROCESS_MEMORY, 1000, ("router", "12", "here"))
+    recorder.set(names.PROCESS_CPU, 1.5, ("router", "12", "here"))
     host = Recorder()
     host.set(names.MODEL_REPLICAS, 1, ("rules", "1"))
     totals.take("router", recorder.snapshot(), 0.0)
