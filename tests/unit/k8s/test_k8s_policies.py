@@ -2,12 +2,14 @@
 
 import re
 import tomllib
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import yaml
 from overlays import OVERLAYS, ROOT, built, config_map, matches, of_kind, pods, ray_cluster
 from ray._private import ray_constants
 
+from mesh.records.database import check_url
 from mesh.settings import Settings
 from serve.oip.ports import Limits
 
@@ -249,3 +251,13 @@ def test_every_secret_is_made_by_strimzi_or_described():
     for name in named - by_strimzi:
         assert re.search(rf"create secret (generic|tls) {name} ", page), name
     assert secrets_named(list(built("dev"))) == set()
+
+
+def test_the_database_s_address_in_the_manual_is_one_that_connects():
+    page = (ROOT / "docs" / "kubernetes.md").read_text()
+    (address,) = re.findall(r"secret generic hyperstream-database --from-literal=url='(\S+)'", page)
+    check_url(address)
+    asked = parse_qs(urlsplit(address).query)
+    # libpq trusts no authority of its own accord, and refuses every server where it is to verify one.
+    assert asked["sslmode"] == ["verify-full"]
+    assert asked["sslrootcert"]
