@@ -35,7 +35,7 @@ def examine(
     checks: tuple[Check, ...] = (
         machine.versions,
         machine.disk,
-        machine.memory,
+        lambda: machine.memory(running=running),
         lambda: machine.gpu(read_gpus(), gpus),
         lambda: servers.ports(wanted_ports(settings), running=running),
         lambda: servers.kafka(

@@ -80,22 +80,26 @@ def disk_room(place: Path, free: float, total: float) -> Finding:
     return Finding("disk", "ok", words)
 
 
-def memory() -> Iterator[Finding]:
-    """Memory and processors. A mesh of the shipped models needs about 3 GB."""
-    found, cores = container.memory(), os.cpu_count() or 1
-    words = f"{found.available / _GB:.1f} GB available of {found.total / _GB:.1f}, {cores} cores"
-    if found.available < 2 * _GB:
-        yield Finding(
-            "memory", "problem", words, "end other programs, or host fewer models (config/models.yaml)"
-        )
-    else:
-        yield Finding("memory", "ok", words)
+def memory(*, running: bool) -> Iterator[Finding]:
+    """Memory and processors."""
+    yield memory_room(container.memory(), os.cpu_count() or 1, running=running)
     shm = Path("/dev/shm")  # noqa: S108 - where Ray keeps objects
     if shm.exists() and shutil.disk_usage(shm).total < _GB:
         size = shutil.disk_usage(shm).total / 1e6
         yield Finding(
             "memory", "note", f"{shm} has {size:.0f} MB", "in a container, start it with --shm-size=2g"
         )
+
+
+def memory_room(found: container.Memory, cores: int, *, running: bool) -> Finding:
+    """What so much memory means. A mesh of the shipped models needs about 3 GB to start; one that runs has taken them already."""
+    words = f"{found.available / _GB:.1f} GB available of {found.total / _GB:.1f}, {cores} cores"
+    least = 0.1 * found.total if running else 2 * _GB
+    if found.available >= least:
+        return Finding("memory", "ok", words)
+    return Finding(
+        "memory", "problem", words, "end other programs, or host fewer models (config/models.yaml)"
+    )
 
 
 def gpu(found: Sequence[Gpu], wanted: bool) -> Iterator[Finding]:

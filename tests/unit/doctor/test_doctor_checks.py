@@ -15,6 +15,7 @@ from mesh.doctor.examination import _findings, examine
 from mesh.doctor.finding import Finding
 from mesh.embedded.ports import Port
 from mesh.settings import Settings
+from mesh.telemetry.container import Memory
 from mesh.telemetry.node import Gpu
 
 
@@ -52,6 +53,22 @@ def test_disk(free: float, total: float, level: str):
     found = machine.disk_room(Path("/somewhere"), free, total)
     assert found.level == level
     assert (found.do == "") is (level == "ok")
+
+
+@pytest.mark.parametrize(
+    ("available", "total", "running", "level"),
+    [
+        (2.5, 6, False, "ok"),
+        (1.5, 6, False, "problem"),
+        (1.5, 6, True, "ok"),  # what the shipped mesh leaves of docker-compose.yml's limit
+        (0.5, 6, True, "problem"),  # Ray ends workers at 95 %
+    ],
+)
+def test_a_mesh_that_runs_needs_only_what_ray_wants_left(
+    available: float, total: float, running: bool, level: str
+):
+    there = Memory(int(total * 1e9), int(available * 1e9))
+    assert machine.memory_room(there, 2, running=running).level == level
 
 
 @pytest.mark.parametrize(("wanted", "level"), [(False, "ok"), (True, "problem")])
