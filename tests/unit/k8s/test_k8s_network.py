@@ -45,10 +45,12 @@ def test_the_gateway_of_upgrades_in_steps_reaches_serve_s_port_alone():
     service = of_kind("production", "RayService")["hyperstream-mesh"]
     assert service["spec"]["upgradeStrategy"]["type"] == "NewClusterWithIncrementalUpgrade"
     gateway = {"gateway.networking.k8s.io/gateway-name": f"{service['metadata']['name']}-gateway"}
-    assert reaches(gateway, "edge", 8000, outside=False)
-    assert not reaches(gateway, "edge", 8080, outside=False)
+    for target in ("edge", "cpu", "gpu"):  # KubeRay's Services lead to the workers of all groups
+        assert reaches(gateway, target, 8000, outside=False)
+        assert not reaches(gateway, target, 8080, outside=False)
     assert not reaches(gateway, "head", 8000, outside=False)
-    assert not reaches({"gateway.networking.k8s.io/gateway-name": "another"}, "edge", 8000, outside=False)
+    another = {"gateway.networking.k8s.io/gateway-name": "another"}
+    assert not reaches(another, "edge", 8000, outside=False)
 
 
 @pytest.mark.parametrize("target", ["head", "edge", "cpu", "gpu"])

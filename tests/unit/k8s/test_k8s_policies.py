@@ -141,6 +141,26 @@ def test_kuberay_finds_serve_s_port_on_the_head(overlay):
 
 
 @each_overlay
+def test_a_worker_is_ready_when_it_answers_where_kuberay_leads_clients(overlay):
+    # Every worker is behind KubeRay's Services, whatever its group, and Serve's proxy is on those with a replica alone.
+    for pod in (one for one in pods(overlay) if one.ray is not None and one.name != "head"):
+        (container,) = pod.spec["containers"]
+        asked = container["readinessProbe"]["httpGet"]
+        assert (asked["port"], asked["path"]) in {("mesh-http", "/healthz"), ("serve", "/-/healthz")}, (
+            pod.name
+        )
+        assert pod.ports["serve"] == ports_of_the_mesh(overlay)["serve"]
+        # Alive is another matter: a pod whose router or proxy is being started anew is not to be killed for it.
+        assert container["livenessProbe"]["httpGet"]["path"] == "/api/local_raylet_healthz"
+
+
+def test_a_pod_that_is_not_ready_keeps_no_node_from_being_drained():
+    budgets = of_kind("production", "PodDisruptionBudget")
+    assert budgets
+    assert {one["spec"]["unhealthyPodEvictionPolicy"] for one in budgets.values()} == {"AlwaysAllow"}
+
+
+@each_overlay
 def test_a_pod_that_ends_is_left_by_clients_first_and_has_the_time_to_stop_ray(overlay):
     groups = [pod for pod in pods(overlay) if pod.ray is not None and pod.name != "head"]
     for pod in groups:
