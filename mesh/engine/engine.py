@@ -64,7 +64,7 @@ class Engine:
         return self._pending
 
     def breaker_states(self) -> dict[str, BreakerState]:
-        """Each model's breaker, as this engine would find it now."""
+        """Each model's breaker, as this engine sees it now."""
         now, carriers = time.monotonic(), self._edition.carriers
         return {model: carrier.replicas.breaker.state_at(now) for model, carrier in carriers.items()}
 

@@ -71,9 +71,10 @@ class Breaker:
         return self._state
 
     def state_at(self, now: float) -> BreakerState:
-        """As whoever asked now would find it: open no longer than its wait, also where nothing is called any more."""
-        waited = self._state == "open" and now - self._since >= self._policy.open_s
-        return "half_open" if waited else self._state
+        """For whoever watches. One that nobody asks any more is open while the calls that opened it are in the window."""
+        told_s = max(self._policy.open_s, self._policy.window_s)
+        stale = self._state == "open" and now - self._since >= told_s
+        return "half_open" if stale else self._state
 
     def retry_after_s(self, now: float) -> float:
         """Seconds until it may be asked again; 0 unless it is open."""
