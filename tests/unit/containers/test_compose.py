@@ -62,6 +62,10 @@ def test_who_is_waited_for_can_say_that_it_is_well():
                 assert "healthcheck" in SERVICES[other]
 
 
+def test_a_redis_that_answers_with_an_error_is_not_well():
+    assert SERVICES["redis"]["healthcheck"]["test"] == ["CMD", "redis-cli", "-e", "ping"]
+
+
 def test_images_are_pinned_or_ours():
     for name, service in SERVICES.items():
         image = service["image"]

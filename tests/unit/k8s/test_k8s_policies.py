@@ -78,6 +78,18 @@ def test_every_pod_is_probed_on_ports_that_it_has(overlay):
 
 
 @each_overlay
+def test_a_redis_that_answers_with_an_error_is_not_ready(overlay):
+    # One that still loads its data or knows no such password says so, and redis-cli ends with 0 unless it is told not to.
+    probes = [
+        container["readinessProbe"]["exec"]["command"]
+        for pod in pods(overlay)
+        for container in pod.containers
+        if container["image"].startswith("redis:")
+    ]
+    assert probes == [["redis-cli", "-e", "ping"]]
+
+
+@each_overlay
 def test_every_mount_has_a_volume_and_what_is_written_to_is_bounded(overlay):
     claims = {
         claim["metadata"]["name"]
