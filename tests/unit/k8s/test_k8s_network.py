@@ -47,6 +47,7 @@ def test_the_gateway_of_upgrades_in_steps_reaches_serve_s_port_alone():
     gateway = {"gateway.networking.k8s.io/gateway-name": f"{service['metadata']['name']}-gateway"}
     for target in ("edge", "cpu", "gpu"):  # KubeRay's Services lead to the workers of all groups
         assert reaches(gateway, target, 8000, outside=False)
+        assert reaches(CLIENTS, target, 8000, outside=True)  # a class that runs it in a namespace of its own
         assert not reaches(gateway, target, 8080, outside=False)
     assert not reaches(gateway, "head", 8000, outside=False)
     another = {"gateway.networking.k8s.io/gateway-name": "another"}
