@@ -146,6 +146,10 @@ def test_where_declared_so_an_odd_value_refuses_its_record_alone(bad, kind, reas
 @pytest.mark.parametrize(
     ("bad", "kind"),
     [
+        (b'{"asset": "a", "sensors": {"temp": "hot"', RejectKind.NOT_JSON),
+        (b'{"asset": "a", "value": [', RejectKind.NOT_JSON),
+        (b'{"asset": "a", "value": "\xff"}', RejectKind.NOT_JSON),
+        (b'{"asset": "a", "value": ' + b"[" * 90_000, RejectKind.TOO_DEEP),
         (None, RejectKind.NULL_VALUE),
         (b"", RejectKind.EMPTY_VALUE),
         (b"  ", RejectKind.EMPTY_VALUE),
