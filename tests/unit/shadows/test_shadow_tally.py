@@ -57,6 +57,17 @@ def test_a_score_that_is_no_number_is_left_out():
     assert news.disagreements[KEY][0].primary.score is None
 
 
+def test_one_answer_that_is_infinite_does_not_make_every_mean_so():
+    tally = ShadowTally()
+    tally.compared(told([0.5, np.inf, 0.5, np.inf], [np.inf, -np.inf, 0.75, np.inf]))
+    counts = tally.take().counts[KEY]
+    assert (counts.score_rows, counts.score_sum, counts.score_abs_sum, counts.score_abs_max) == (
+        1, 0.25, 0.25, 0.25,
+    )  # fmt: skip
+    assert (counts.output_values, counts.output_abs_sum, counts.output_abs_max) == (2, 0.25, 0.25)
+    assert counts.incomparable == 2
+
+
 def test_examples_and_pairs_are_told_once_and_bounded():
     tally = ShadowTally()
     for _ in range(3):
