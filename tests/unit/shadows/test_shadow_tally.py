@@ -93,6 +93,20 @@ def test_the_book_adds_processes_and_counts_nothing_twice():
     assert len(report.disagreements) == 2
 
 
+def test_processes_that_come_and_go_take_no_more_room_and_what_they_counted_stays(monkeypatch):
+    monkeypatch.setattr("mesh.shadows.book.PROCESSES", 3)
+    tally, book = ShadowTally(), ShadowBook()
+    tally.compared(told([0.0, 1.0], [1.0, 1.0]))
+    news = tally.take()
+    for number in range(50):
+        book.take("stays", number + 1, news)
+        book.take(f"p{number}", 1, news)
+    (report,) = book.reports()
+    assert report.counts.compared == 51 * 2
+    assert len(book._told) == 3
+    assert len(book._counts[KEY]) == 4
+
+
 async def test_pairs_are_read_on_from_where_a_reader_stood():
     tally, book = ShadowTally(), ShadowBook()
     feed = MemoryShadows(book)
