@@ -111,6 +111,17 @@ def test_what_the_parser_names_otherwise_refuses_its_record_alone(
     assert np.concatenate([block.rows for block in blocks]).tolist() == [[1, 2], [3, 4]]
 
 
+@pytest.mark.parametrize("datatype", ["FP32", "INT8", "UINT64"])
+def test_a_truth_value_beside_numbers_is_none(datatype: str) -> None:
+    for dims, raw in (
+        ((-1, 2), b"[[1,true]]"),
+        ((-1, 2), b"[[0,1],[0,false]]"),
+        ((-1, 2, 1), b"[[[1],[true]]]"),
+    ):
+        _, refused = RowReader(TensorSpec("x", datatype, dims)).read([raw])
+        assert [(at, each.kind) for at, each in refused] == [(0, RejectKind.WRONG_TYPE)]
+
+
 def test_nested_and_flat_rows_fill_a_tensor_of_higher_rank() -> None:
     reader = RowReader(TensorSpec("x", "FP32", (-1, 2, 2)))
     blocks, refused = reader.read([b"[[[1,2],[3,4]]]", b"[[5,6,7,8]]", b"[[[1,2,3,4]]]"])
