@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 
 from ingest.attributes import AttributeReader
+from ingest.envelope import BAD_VALUE
 from ingest.features import Block, RowReader
 from ingest.nested import FeaturesError, Refusal
 from ingest.record import Features, Group, Polled, RecordBatch, Rejected, RejectKind
@@ -54,23 +55,19 @@ class Assembler:
         Raises `Unavailable` while the endpoint's signature is not known.
         """
         form = self._form(group.endpoint)
-        if len(form.readers) == 1 and not any(raw[0] == _BRACE for raw in group.features):
-            (name,) = form.readers
-            blocks, refused = form.readers[name].read(group.features)
-            named: _Named = [(block, {name: block.rows}) for block in blocks]
-        else:
-            named, refused = _read_named(form.readers, group.features)
-        rejected = [
-            Rejected(group.positions[at], error.kind, error.reason, model_id=group.endpoint)
-            for at, error in refused
+        try:
+            return _assembled(form, polled, group)
+        except BAD_VALUE:
+            unreadable = form.attributes.unreadable(group.metadata)
+            if not unreadable:
+                raise
+        bad = [
+            Rejected(group.positions[at], RejectKind.WRONG_TYPE, reason, model_id=group.endpoint)
+            for at, reason in unreadable.items()
         ]
-        batches = []
-        for block, tensors in named:
-            chosen = group if block.chosen is None else group.take(block.chosen)
-            ids = _ids(polled, chosen, block.rows_of)
-            columns = form.attributes.columns(chosen.metadata, block.rows_of)
-            batches.append(RecordBatch(chosen, Batch(tensors, ids, None, columns), block.rows_of))
-        return batches, rejected
+        kept = group.take([at for at in range(len(group)) if at not in unreadable])
+        batches, rejected = _assembled(form, polled, kept) if len(kept) else ([], [])
+        return batches, [*bad, *rejected]
 
     def _form(self, endpoint: str) -> _Form:
         signature = self._endpoints.signature(endpoint)
@@ -82,6 +79,26 @@ class Assembler:
             readers = {spec.name: RowReader(spec) for spec in signature.inputs}
             form = self._forms[endpoint] = _Form(signature, names, readers, AttributeReader(names))
         return form
+
+
+def _assembled(form: _Form, polled: Polled, group: Group) -> tuple[list[RecordBatch], list[Rejected]]:
+    if len(form.readers) == 1 and not any(raw[0] == _BRACE for raw in group.features):
+        (name,) = form.readers
+        blocks, refused = form.readers[name].read(group.features)
+        named: _Named = [(block, {name: block.rows}) for block in blocks]
+    else:
+        named, refused = _read_named(form.readers, group.features)
+    rejected = [
+        Rejected(group.positions[at], error.kind, error.reason, model_id=group.endpoint)
+        for at, error in refused
+    ]
+    batches = []
+    for block, tensors in named:
+        chosen = group if block.chosen is None else group.take(block.chosen)
+        ids = _ids(polled, chosen, block.rows_of)
+        columns = form.attributes.columns(chosen.metadata, block.rows_of)
+        batches.append(RecordBatch(chosen, Batch(tensors, ids, None, columns), block.rows_of))
+    return batches, rejected
 
 
 _named_rows = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -120,7 +137,10 @@ def _named_arrays(readers: Mapping[str, RowReader], raw: bytes) -> list[np.ndarr
         raise FeaturesError(
             RejectKind.WRONG_INPUT, f"features: expected {{name: rows}} for {', '.join(readers)}"
         )
-    named = _named_rows.decode(raw)
+    try:
+        named = _named_rows.decode(raw)
+    except BAD_VALUE as error:
+        raise FeaturesError(RejectKind.NOT_JSON, f"features: {error}") from error
     if named.keys() != readers.keys():
         shown = ", ".join(sorted(name[:60] for name in named)[:8])
         raise FeaturesError(

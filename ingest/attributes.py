@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 import numpy as np
 
+from ingest.envelope import BAD_VALUE
 from mesh.routing.types import MISSING
 
 
@@ -26,7 +27,7 @@ class AttributeReader:
     def columns(
         self, metadata: Sequence[bytes], rows_of: np.ndarray | None
     ) -> Mapping[str, Sequence[object]]:
-        """One value a row under each dotted name; `MISSING` where a record has none."""
+        """One value a row under each dotted name; `MISSING` where a record has none. Raises `BAD_VALUE` as `unreadable` says."""
         if not self._paths:
             return {}
         records = [self._decode(raw) for raw in metadata]
@@ -40,6 +41,19 @@ class AttributeReader:
                 ]
             columns[name] = column if rows_of is None else _repeated(column, rows_of)
         return columns
+
+    def unreadable(self, metadata: Sequence[bytes]) -> Mapping[int, str]:
+        """The places of metadata whose fields that rules read cannot be decoded, and why.
+
+        Opening a record only walks over them: a number that no float holds is seen here first.
+        """
+        found = {}
+        for place, raw in enumerate(metadata):
+            try:
+                self._decode(raw)
+            except BAD_VALUE as error:
+                found[place] = f"metadata: {error}"
+        return found
 
 
 def _repeated(column: list[object], rows_of: np.ndarray) -> list[object]:

@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 import simdjson
 
+from ingest.envelope import BAD_VALUE
 from ingest.nested import FeaturesError, Refusal, nested_rows
 from ingest.record import Features, RejectKind
 from mesh.routing.datatypes import NUMPY_OF
@@ -157,6 +158,8 @@ class RowReader:
         except ValueError as error:
             raise self._unreadable(raw) from error
         except RuntimeError as error:
+            if str(error).startswith("BIGINT"):
+                raise self._unreadable(raw) from error
             if not str(error).startswith("DEPTH"):
                 raise
             raise FeaturesError(RejectKind.TOO_DEEP, f"{self._name}: nested too deeply") from error
@@ -210,7 +213,7 @@ class RowReader:
         """Simdjson names a number out of range and a syntax error alike."""
         try:
             _decode(raw)
-        except msgspec.MsgspecError as error:
+        except BAD_VALUE as error:
             if "out of range" not in str(error):
                 return FeaturesError(RejectKind.NOT_JSON, f"{self._name}: {error}")
         return FeaturesError(self._out_of_range(), f"{self._name}: a number is out of range")

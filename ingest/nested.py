@@ -46,7 +46,9 @@ def nested_rows(name: str, datatype: str, raw: bytes) -> np.ndarray:
         raise FeaturesError(RejectKind.NO_FEATURES, f"{name}: no rows")
     if datatype == "BYTES":
         return _texts(name, rows)
-    if rows.dtype.kind not in _KINDS[NUMPY_OF[datatype].kind]:
+    # Numpy makes numbers of truth values that stand beside numbers.
+    truths = datatype != "BOOL" and (b"true" in raw or b"false" in raw)
+    if truths or rows.dtype.kind not in _KINDS[NUMPY_OF[datatype].kind]:
         raise FeaturesError(RejectKind.WRONG_TYPE, f"{name}: expected {datatype} values only")
     return rows
 

@@ -47,14 +47,15 @@ def observations_of(plan: Plan, said: Mapping[str, Heard]) -> Observations:
     """What was said of the models, by arm."""
     arms: tuple[tuple[Arm, str], ...] = (("primary", plan.primary), ("candidate", plan.candidate))
     heard = {arm: said[model] for arm, model in arms if model in said}
-    fpr = {arm: Counted(one.false_alerts, one.healthy) for arm, one in heard.items() if one.healthy}
-    overrides = {arm: Counted(one.overridden, one.decided) for arm, one in heard.items() if one.decided}
-    counted: dict[MetricKind, Mapping[Arm, Counted]] = {}
-    if fpr:
-        counted["reviewed_fpr"] = fpr
-    if overrides:
-        counted["override_rate"] = overrides
-    return Observations(counted=counted)
+    counts: dict[MetricKind, dict[Arm, Counted]] = {
+        "reviewed_fpr": {arm: Counted(one.false_alerts, one.healthy) for arm, one in heard.items()},
+        "override_rate": {arm: Counted(one.overridden, one.decided) for arm, one in heard.items()},
+    }
+    # Whoever takes an override back and confirms instead leaves one hit less in as many trials: that counts too.
+    told = {
+        kind: {arm: one for arm, one in arms.items() if one != Counted()} for kind, arms in counts.items()
+    }
+    return Observations(counted={kind: arms for kind, arms in told.items() if arms})
 
 
 def _read(cursor: str) -> tuple[int, int]:

@@ -107,9 +107,9 @@ class Decode:
             raise RefusedRecord(RejectKind.TOO_LARGE, f"{len(value)} bytes, the limit is {self._max_bytes}")
         record: _Strict | _Loose
         try:
-            record = self._strict.decode(value)
-        except msgspec.ValidationError:
-            record = self._loosely(value)
+            record = self._decoded(value)
+        except msgspec.ValidationError as error:
+            raise RefusedRecord(RejectKind.WRONG_TYPE, str(error)) from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             kind = RejectKind.NOT_JSON if value.strip() else RejectKind.EMPTY_VALUE
             raise RefusedRecord(kind, str(error)) from None
@@ -125,13 +125,12 @@ class Decode:
             )
         return record
 
-    def _loosely(self, value: bytes) -> _Loose:
+    def _decoded(self, value: bytes) -> _Strict | _Loose:
+        """Both read up to what is wrong: where a type does not fit, the rest may be no JSON at all."""
         try:
+            return self._strict.decode(value)
+        except msgspec.ValidationError:
             return self._loose.decode(value)
-        except msgspec.ValidationError as error:
-            raise RefusedRecord(RejectKind.WRONG_TYPE, str(error)) from None
-        except RecursionError:
-            raise RefusedRecord(RejectKind.TOO_DEEP, "nested too deeply") from None
 
     def _time(self, ts: float | datetime, polled: Polled, position: int) -> int:
         """Milliseconds since 1970. Judged by when Kafka got the record, so that reading it again judges it alike."""

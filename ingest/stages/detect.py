@@ -77,11 +77,19 @@ class Detect:
         )
 
     def _follow(self, slot: np.ndarray, values: np.ndarray) -> np.ndarray:
-        """One window of each of these assets [n, S, K]: its deviations, alike, then the windows count as seen."""
+        """One window of each of these assets [n, S, K]: its deviations, alike, then the windows count as seen.
+
+        What is no number says nothing. An asset of which something usual is none begins anew: nothing would mend it.
+        """
         state = self._state
-        seen, level, spread = state["seen"][slot], state["level"][slot], state["spread"][slot]
+        level, spread = state["level"][slot], state["spread"][slot]
+        whole = (np.isfinite(level) & np.isfinite(spread)).all(axis=(1, 2))
+        seen = np.where(whole, state["seen"][slot], 0)
         first = (seen == 0)[:, None, None]
+        spread = np.where(first, 0.0, spread)
+        values = np.where(np.isfinite(values), values, np.nan)
         level = np.where(first, values, level)
+        values = np.where(np.isnan(values), level, values)
         distance = values - level
         usual = np.maximum(spread, _LEAST * np.abs(level) + self._least + 1e-12)
         deviations = np.abs(distance) / usual

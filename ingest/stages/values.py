@@ -1,5 +1,6 @@
 """A record's values in the order of the sensors: in the declared unit, within range, and what is odd counted or refused."""
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
@@ -15,6 +16,8 @@ from mesh.signals.sensors import OddValue, RecordRules, Sensor
 Row = Sequence[float | None]
 Units = str | Mapping[str, str] | None
 
+LARGEST: Final = 1e36
+"""What is beyond it is out of every range: the fourth powers of a window's values must stay numbers, and models take float32."""
 _NAN: Final = float("nan")
 
 
@@ -47,8 +50,8 @@ class Values:
         self._rules = rules
         self._place = {sensor.name: at for at, sensor in enumerate(sensors)}
         self._all = _getter([sensor.name for sensor in sensors])
-        self._low = np.array([sensor.low for sensor in sensors])
-        self._high = np.array([sensor.high for sensor in sensors])
+        self._low = np.array([max(sensor.low, -LARGEST) for sensor in sensors])
+        self._high = np.array([min(sensor.high, LARGEST) for sensor in sensors])
 
     def plain(self, given: Mapping[str, float | None]) -> Row | None:
         """The row of a record that gives a number or null for exactly the declared sensors; None for another."""
@@ -78,13 +81,13 @@ class Values:
     def outside(self, values: np.ndarray) -> np.ndarray:
         """Which of the values [N, S] are out of their sensor's range: bool [N, S]."""
         with np.errstate(invalid="ignore"):
-            return np.asarray((values < self._low) | (values > self._high) | np.isinf(values))
+            return np.asarray((values < self._low) | (values > self._high))
 
     def why_outside(self, row: np.ndarray, outside: np.ndarray) -> str:
         """The first value [S] of a row that is out of range, in words."""
         at = int(np.argmax(outside))
         sensor = self._sensors[at]
-        return f"sensor '{sensor.name}' is {row[at]:g}, its range is {sensor.low:g} to {sensor.high:g}"
+        return f"sensor '{sensor.name}' is {row[at]:g}, its range is {self._low[at]:g} to {self._high[at]:g}"
 
     def _number(self, sensor: Sensor, value: object, unit: str | None, odd: Oddities) -> float:
         if value is None:
@@ -93,15 +96,24 @@ class Values:
             reason = f"is {value!r:.60}, expected a number"
             _judge(self._rules.not_a_number, Odd.NOT_A_NUMBER, sensor.name, reason, odd)
             return _NAN
+        number = _float(value)
         if unit is None:
-            return float(value)
+            return number
         way = conversion(unit, sensor.unit)
         if way is None:
             reason = f"is in '{unit[:40]}', which does not convert to '{sensor.unit}'"
             _judge(self._rules.wrong_unit, Odd.WRONG_UNIT, sensor.name, reason, odd)
             return _NAN
         scale, offset = way
-        return value * scale + offset
+        return number * scale + offset
+
+
+def _float(value: float) -> float:
+    """JSON has whole numbers of any length: one that no float holds is out of every range."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def _judge(

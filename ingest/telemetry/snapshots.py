@@ -160,7 +160,7 @@ class Snapshots:
                 else:
                     self._changed_again(left[:1])
                 del left[0]
-        except StoreAway:
+        except Exception:  # whatever it is: what is not written must be in the next cut, or a crash loses it
             self._changed_again(left)
             raise
 
@@ -193,6 +193,8 @@ class Snapshots:
             await self.write(cuts)
         except StoreAway as error:
             logger.warning("the state could not be written, and is written again later: %s", error)
+        except Exception:  # nobody waits for this task
+            logger.exception("the state could not be written, and is written again later")
 
     async def _write_one(self, cut: Cut) -> None:
         await self._store.write(cut.partition, cut.upto, cut.states)

@@ -15,7 +15,8 @@ class Condition:
 
     `since`, `first`, `rows`: the condition holds since then, began with this record, and held for so many rows. `opened`: an
     alert is open since then, last told at `told`. `clearing`: what clears it holds since then. `quiet_until`: no other opens
-    before; `held_off` says that one would have. `last`: the time of the latest row.
+    before; `held_off` says that one would have. `last`: the time of the latest row. `again`: alerts that opened before and began
+    with the record `first` too.
     """
 
     since: int | None = None
@@ -27,6 +28,7 @@ class Condition:
     quiet_until: int | None = None
     held_off: bool = False
     last: int = 0
+    again: int = 0
 
     @property
     def idle(self) -> bool:
@@ -82,7 +84,7 @@ class Condition:
 
     def _end(self) -> None:
         self.since = self.first = None
-        self.rows = 0
+        self.rows = self.again = 0
         self.held_off = False
 
     def _set_back(self, rule: Rule, time: int) -> None:

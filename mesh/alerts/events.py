@@ -49,6 +49,10 @@ class AlertEvent:
     record: Place
 
 
-def alert_id(rule: str, key: str, first: Place) -> str:
-    """The id of an alert: 20 hexadecimal digits from its rule, its key and the record that it began with."""
-    return blake2b("\0".join((rule, key, str(first))).encode("utf-8", "replace"), digest_size=10).hexdigest()
+def alert_id(rule: str, key: str, first: Place, again: int = 0) -> str:
+    """The id of an alert: 20 hexadecimal digits from its rule, its key and the record that it began with.
+
+    `again` counts the alerts before it that began with the same record, which may close several rows.
+    """
+    words = (rule, key, str(first), *([str(again)] if again else []))
+    return blake2b("\0".join(words).encode("utf-8", "replace"), digest_size=10).hexdigest()

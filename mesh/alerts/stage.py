@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from mesh.alerts.condition import Change, Condition
-from mesh.alerts.events import AlertEvent, EventKind, Values, alert_id
+from mesh.alerts.events import AlertEvent, EventKind, Place, Values, alert_id
 from mesh.alerts.rows import ScoredRows
 from mesh.alerts.rules import Rule
 from mesh.alerts.watchlist import Watchlist
@@ -108,6 +108,7 @@ class _Judge:
         keys = self._keys(rows)
         at = np.array(chosen)
         judged = zip(chosen, rows.time[at].tolist(), holds[at].tolist(), clears[at].tolist(), strict=True)
+        cleared: dict[tuple[str, str], tuple[Place | None, int]] = {}  # the rows of a record are all here
         for row, time, held, clear in judged:
             asset = rows.assets[row]
             key = asset if keys is None else _key(asset, keys[row])
@@ -119,6 +120,10 @@ class _Judge:
             change = condition.see(rule, time, holds=held, clears=clear)
             if held and condition.first is None:
                 condition.first = rows.place(row)
+                first, again = cleared.get((asset, key), (None, 0))
+                condition.again = again + 1 if first == condition.first else 0
+            if change == "cleared":
+                cleared[asset, key] = condition.first, condition.again
             if change is not None:
                 self._tell(change, condition, rows, row, key, tally)
             tally.forgotten_keys += watch.put(rule.name, asset, key, condition)
@@ -149,7 +154,7 @@ class _Judge:
         values = {**_origin(rows, row), **_values(rows, row, self._shows)}
         return AlertEvent(
             kind=kind,
-            id=alert_id(rule.name, key, first),
+            id=alert_id(rule.name, key, first, condition.again),
             rule=rule.name,
             severity=rule.severity,
             asset=rows.assets[row],

@@ -94,8 +94,14 @@ class Watchlist:
 
 
 def _encoded(rules: Mapping[str, Keys]) -> bytes:
-    told = {rule: {key: astuple(one) for key, one in keys.items()} for rule, keys in rules.items()}
+    told = {rule: {key: _told(one) for key, one in keys.items()} for rule, keys in rules.items()}
     return json.dumps({"version": _VERSION, "rules": told}, separators=(",", ":")).encode()
+
+
+def _told(one: Condition) -> tuple[Any, ...]:
+    """Its fields in their order; the last, which hardly ever says anything, only where it does: readers of before had none."""
+    told = astuple(one)
+    return told if one.again else told[:-1]
 
 
 def _decoded(asset: str, state: bytes) -> dict[str, Keys]:

@@ -102,7 +102,7 @@ def _outputs(signature: Signature, scored: Scored, rows: int) -> Mapping[str, pa
         for at, name in enumerate(_names(spec.name, flat.shape[1])):
             found[name] = _column(flat[:, at], scored)
     if scored.confidence is not None:
-        found["confidence"] = pa.array(scored.confidence.astype(np.float64))
+        found["confidence"] = _column(scored.confidence, scored)
     return found
 
 

@@ -48,6 +48,8 @@ class Settings:
             raise ValueError("lags, memory, warmup, refit, components and apart are at least 1")
         if not self.components < self.width < self.refit <= self.lags:
             raise ValueError("components < width < refit <= lags must hold")
+        if self.apart > self.lags:
+            raise ValueError("apart is at most lags: no shape would be compared")
         if min(self.quiet, self.overlap) < 0 or not (0 < self.forget < 1 and 0 < self.smoothing <= 1):
             raise ValueError("quiet and overlap are at least 0, forget is in (0, 1) and smoothing in (0, 1]")
         if self.half_life <= 0 or self.power <= 0 or min(self.weights) < 0 or sum(self.weights) <= 0:

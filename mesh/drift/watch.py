@@ -7,7 +7,7 @@ begins, so time comes from the rows alone and a replay gives the same alarms.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from mesh.drift.adwin import Adwin
 from mesh.drift.page_hinkley import PageHinkley
 
 Detector = Literal["adwin", "page-hinkley"]
+
+LARGEST: Final = 1e100
+"""What is beyond it says nothing: squares and sums of what is tested must stay finite, or a detector is deaf from then on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,7 @@ class DriftWatch:
         return {name: one.mean for name, one in self._streams.items()}
 
     def observe(self, values: Mapping[str, np.ndarray], time_ms: np.ndarray) -> list[Alarm]:
-        """N rows: float [N] by stream, and int64 [N] their times. Values that are not finite say nothing.
+        """N rows: float [N] by stream, and int64 [N] their times. Values that are not finite, or beyond `LARGEST`, say nothing.
 
         Rows of a stretch that is over are counted with the running one. A stream past `most_streams` is not followed, and
         counted in `refused`.
@@ -100,7 +103,7 @@ class DriftWatch:
 
     def _take(self, name: str, stream: _Stream, values: np.ndarray, stretches: np.ndarray) -> list[Alarm]:
         alarms: list[Alarm] = []
-        known = np.isfinite(values)
+        known = np.abs(values) <= LARGEST
         values, stretches = values[known], stretches[known]
         if not len(values):
             return alarms

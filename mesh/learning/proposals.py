@@ -34,9 +34,9 @@ async def alerted(book: AlertBook, since_ms: int) -> list[Proposal]:
 def overridden(labels: Sequence[AdjudicatedLabel], policy: DriftPolicy) -> list[Proposal]:
     """Where the share of alerts that people called normal changed. Labels in the order of their settling.
 
-    The random audit is left out: it holds windows without an alert, which say nothing of false ones.
+    The random audit is left out, and whatever the mesh had not flagged: windows without an alert say nothing of false ones.
     """
-    judged = [one for one in labels if not one.audit]
+    judged = [one for one in labels if one.flagged and not one.audit]
     if not judged:
         return []
     values = np.array([one.verdict == "normal" for one in judged], np.float64)

@@ -146,39 +146,45 @@ class ReviewFollower:
         """What became of alerts that people, or the mesh, have acted on."""
         while self._touched:
             some = list(self._touched)[:TOGETHER]
-            times = []
             for alert in some:
-                with suppress(NotFound):
-                    times.append(times_of(await self._book.get(alert)))
-            await self._write(lambda session, times=times: self._intake.alerts(session, times))  # type: ignore[misc]
-            for alert in some:
-                self._touched.pop(alert, None)
+                del self._touched[alert]  # before it is read: what is told of it from here on is news
+            try:
+                times = []
+                for alert in some:
+                    with suppress(NotFound):
+                        times.append(times_of(await self._book.get(alert)))
+                await self._write(lambda session, times=times: self._intake.alerts(session, times))  # type: ignore[misc]
+            except MeshError:
+                self._touched |= dict.fromkeys(some)
+                raise
 
     async def _take(self) -> None:
         found = await self._source.take(TOGETHER, LOOK_S / 2)
-        candidates = [one for _, one in found]
-        try:
-            await self._keep(candidates)
-        except MeshError:
-            raise
-        except Exception:  # noqa: BLE001 - whichever of them it is, it is named one by one
-            await self._keep_each(candidates)
+        await self._keep([one for _, one in found])
         await self._source.done([ticket for ticket, _ in found])
+
+    async def _keep(self, candidates: Sequence[Candidate]) -> None:
+        for at in range(0, len(candidates), TOGETHER):
+            some = candidates[at : at + TOGETHER]
+            try:
+                await self._add_items(some)
+            except MeshError:
+                raise
+            except Exception:  # noqa: BLE001 - whichever of them it is, it is named one by one
+                await self._keep_each(some)
 
     async def _keep_each(self, candidates: Sequence[Candidate]) -> None:
         """One that the database refuses for what it is keeps none of the others waiting."""
         for one in candidates:
             try:
-                await self._keep([one])
+                await self._add_items([one])
             except MeshError:
                 raise
             except Exception:
                 logger.exception("a row of '%s' cannot be kept, and nobody is asked about it", one.asset)
 
-    async def _keep(self, candidates: Sequence[Candidate]) -> None:
-        for at in range(0, len(candidates), TOGETHER):
-            some = candidates[at : at + TOGETHER]
-            await self._write(lambda session, some=some: self._intake.add(session, some, now_ms()))  # type: ignore[misc]
+    async def _add_items(self, candidates: Sequence[Candidate]) -> None:
+        await self._write(lambda session: self._intake.add(session, candidates, now_ms()))
 
     async def _write(self, work: Callable[[Session], Result]) -> Result:
         return await self._transactions.write(work)

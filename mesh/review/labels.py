@@ -91,4 +91,5 @@ def _label(row: LabelRow, item: ItemRow) -> AdjudicatedLabel:
         predicted="anomaly" if item.flagged else "normal",
         model=item.model,
         version=item.version,
+        audit=item.source == "audit",
     )

@@ -106,7 +106,10 @@ class Offering:
                     _join(held, rows.index(row), voices)
 
     async def flush(self, *, whole: bool = False) -> None:
-        """Offer those that have waited long enough; all of them with `whole`. Raises `StoreAway`, and keeps them."""
+        """Offer those that have waited long enough; all of them with `whole`. Raises `StoreAway`, and keeps them.
+
+        It keeps them where it is cancelled too: what is offered twice counts once.
+        """
         if self._dropped:
             logger.warning("%d rows were not offered for review: too many waited", self._dropped)
             self._dropped = 0
@@ -119,7 +122,7 @@ class Offering:
         try:
             if wanted:
                 await self._sink.offer([held.candidate for held in wanted])
-        except MeshError:
+        except (MeshError, asyncio.CancelledError):
             room = WAITING - len(self._waiting)
             for held in reversed(ready[max(0, len(ready) - room) :]):
                 self._waiting.appendleft(held)

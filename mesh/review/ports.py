@@ -33,7 +33,8 @@ class AdjudicatedLabel:
     """A label that training may use: of the row of `asset` whose window ended at `row_time` (epoch milliseconds).
 
     `weight` is 1/inclusion for an item that chance drew, else 1. `place` is the record that the row came from, as far as is
-    known. `excluded` says that it stood once and does not any more: a reader that has it must drop it.
+    known. `excluded` says that it stood once and does not any more: a reader that has it must drop it. `audit` says that chance
+    drew the item, be it with a probability of 1.
     """
 
     id: str
@@ -51,6 +52,7 @@ class AdjudicatedLabel:
     predicted: Label = "normal"
     model: str = ""
     version: str = ""
+    audit: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,6 +101,8 @@ class Controller:
                 await self._work(rollout)
             except (MeshError, TimeoutError) as error:
                 logger.warning("rollout '%s': %s", rollout.name, error or "a store took too long")
+            except Exception:  # whatever is wrong with one, another may have to be rolled back
+                logger.exception("a look at rollout '%s' failed", rollout.name)
         return True
 
     async def _let_go(self) -> None:

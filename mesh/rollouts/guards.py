@@ -1,6 +1,7 @@
 """Guards of several sources as one: what nobody can see now speaks against going on, and never against going back."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ ASK_S: Final = 2.0
 """The longest that one source is waited for; all are asked at once."""
 PATIENCE_S: Final = 10.0
 """How long a source's last answer stands while it gives no other: a store that is away for a moment pauses nothing."""
+
+
+logger = logging.getLogger("ray.serve")
 
 
 class NoGuards:
@@ -73,7 +77,11 @@ class EveryGuard:
         now, place = self._clock(), (at, plan.digest)
         try:
             said = await within(ASK_S, one.source.holding(plan))
-        except (MeshError, TimeoutError) as error:
+        except Exception as error:
+            if not isinstance(error, MeshError | TimeoutError):
+                logger.exception(
+                    "a source of guards failed"
+                )  # which must not keep a candidate from its rollback
             last = self._said.get(place)
             if last is not None and now - last.at < self._patience_s:
                 return last.holding

@@ -127,8 +127,10 @@ def _changed(route: Route, plan: Plan, stage: Stage) -> list[Route]:
     if plan.exclude is None:
         return [after]
     # A rule outranks the split: rows that it names never come to the route that draws lots.
-    veto = {**route, "name": route["name"] + EXCLUDED, "when": _both(route["when"], plan.exclude)}
-    return [{**after, "when": _both(route["when"], f"!({plan.exclude})")}, veto]
+    when = route["when"]
+    veto = plan.exclude if when == "always" else _both(when, f"({plan.exclude})")
+    excluded = {**route, "name": route["name"] + EXCLUDED, "when": veto}
+    return [{**after, "when": _both(when, f"!({plan.exclude})")}, excluded]
 
 
 def _shadowing(route: Route, model: str, percent: float) -> Route:
@@ -160,14 +162,16 @@ def _is_veto(route: Route, before: Route, plan: Plan) -> bool:
 
 
 def _joined_when(route: Route, plan: Plan) -> str:
-    """The condition that `_both` was given."""
-    end = f" && !({plan.exclude})"
-    when = str(route["when"])
-    return when[1 : -len(end) - 1] if when.startswith("(") and when.endswith(")" + end) else "always"
+    """The condition that `_both` was given; another, which people have written since, stays theirs."""
+    alone = f"!({plan.exclude})"
+    end, when = f" && {alone}", str(route["when"])
+    if when == alone:
+        return "always"
+    return when[1 : -len(end) - 1] if when.startswith("(") and when.endswith(")" + end) else when
 
 
 def _both(when: str, other: str) -> str:
-    return other if when == "always" else f"({when}) && {other if other.startswith('!') else f'({other})'}"
+    return other if when == "always" else f"({when}) && {other}"
 
 
 def _refuse_company(route: Route, plan: Plan) -> None:

@@ -141,10 +141,15 @@ def _arm_of(plan: Plan, model: str) -> Arm | None:
 
 
 def _note_pairs(seen: _Seen, rows: ComparedRows, window: int) -> None:
-    mine = alerts_of(seen.plan.alert, rows.labels[0], rows.scores[0])
-    theirs = alerts_of(seen.plan.alert, rows.labels[1], rows.scores[1])
-    for key, primary, candidate in zip(rows.keys, mine.tolist(), theirs.tolist(), strict=True):
-        place = (window, key)
+    rule, (mine, theirs) = seen.plan.alert, zip(rows.labels, rows.scores, strict=True)
+    primaries, candidates = alerts_of(rule, *mine), alerts_of(rule, *theirs)
+    spoken = _said(rule, *mine) & _said(rule, *theirs)
+    if rule.score_at_least is None:  # names may be given to the labels alone that alert
+        spoken |= primaries | candidates
+    seen.lost += int(np.count_nonzero(~spoken))
+    for row in np.flatnonzero(spoken).tolist():
+        primary, candidate = bool(primaries[row]), bool(candidates[row])
+        place = (window, rows.keys[row])
         known = seen.pairs.get(place)
         if known is None and len(seen.pairs) >= MAX_PAIRS:
             seen.lost += 1
@@ -159,6 +164,13 @@ def alerts_of(rule: AlertRule, labels: Sequence[object], scores: np.ndarray) -> 
         with np.errstate(invalid="ignore"):
             return np.asarray(scores >= rule.score_at_least)
     return np.array([str(label) in rule.labels and label is not None for label in labels], np.bool_)
+
+
+def _said(rule: AlertRule, labels: Sequence[object], scores: np.ndarray) -> np.ndarray:
+    """Bool [n]: the rows of which it is known whether they alert. One that says nothing is no evidence that all is quiet."""
+    if rule.score_at_least is not None:
+        return np.asarray(~np.isnan(scores))
+    return np.array([label is not None for label in labels], np.bool_)
 
 
 def _observations(seen: _Seen) -> Observations:

@@ -14,8 +14,8 @@ class Comparison:
 
     `label_disagreements`: rows whose labels differ. `max_abs_difference` and `mean_abs_difference` are over
     `values` pairs of numbers in the floating-point outputs that both have, both 0.0 where there are none.
-    `incomparable` counts pairs of which exactly one is NaN, and every pair of an output whose shapes differ
-    or that only one of them has.
+    `incomparable` counts pairs whose difference is no finite number, and every pair of an output whose shapes
+    differ or that only one of them has.
     """
 
     rows: int
@@ -47,8 +47,9 @@ def compare(primary: Tensors, shadow: Tensors, label: LabelRule | None = None) -
             disagree |= _differ(mine, theirs)
         if mine.dtype.kind == "f" and theirs.dtype.kind == "f":
             apart = _apart(mine, theirs)
-            incomparable += int(np.count_nonzero(np.isnan(apart)))
-            apart = apart[~np.isnan(apart)]
+            known = np.isfinite(apart)
+            incomparable += int(np.count_nonzero(~known))
+            apart = apart[known]
             values += apart.size
             total += float(apart.sum())
             worst = max(worst, float(apart.max(initial=0.0)))
@@ -59,9 +60,9 @@ def compare(primary: Tensors, shadow: Tensors, label: LabelRule | None = None) -
 
 
 def _apart(mine: np.ndarray, theirs: np.ndarray) -> np.ndarray:
-    """Distances in float64: 0 for equal values, infinities and two NaN among them; NaN where one is NaN."""
+    """Distances in float64: 0 for equal values, infinities and two NaN among them; NaN or infinite where there is none."""
     one, other = mine.astype(np.float64), theirs.astype(np.float64)
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         apart = np.abs(one - other)
     apart[(one == other) | (np.isnan(one) & np.isnan(other))] = 0.0
     return apart

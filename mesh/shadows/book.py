@@ -12,6 +12,10 @@ PAIRS_KEPT: Final = 20_000
 """Paired rows that are kept of a comparison for readers."""
 KEYS: Final = 256
 """Comparisons that are kept; the one that was told of longest ago makes room."""
+PROCESSES: Final = 1_000
+"""Processes that are told apart, far more than tell at a time; what the longest silent one counted is kept as one sum."""
+_GONE: Final = ""
+"""Stands for every process that is told apart no more."""
 
 
 class ShadowFeed(Protocol):
@@ -41,9 +45,12 @@ class ShadowBook:
         """What `process` tells for the `number`th time; told again, nothing counts twice."""
         for key, counts in news.counts.items():
             self._newest(key)[process] = counts
-        if number <= self._told.get(process, 0):
+        told = self._told.pop(process, 0)
+        self._told[process] = max(told, number)  # from the longest silent to the latest
+        if len(self._told) > PROCESSES:
+            self._join(next(iter(self._told)))
+        if number <= told:
             return
-        self._told[process] = number
         for key, examples in news.disagreements.items():
             self._disagreements.setdefault(key, deque(maxlen=KEPT)).extend(examples)
         for key, rows in news.pairs.items():
@@ -64,6 +71,14 @@ class ShadowBook:
         start = max(0, after - first)
         rows = tuple(kept)[start:]
         return Pairs(rows, upto, max(0, first - after))
+
+    def _join(self, process: str) -> None:
+        """A process that has long been gone: its counts become part of one sum."""
+        del self._told[process]
+        for by_process in self._counts.values():
+            counts = by_process.pop(process, None)
+            if counts is not None:
+                by_process[_GONE] = by_process.get(_GONE, ShadowCounts()).plus(counts)
 
     def _report(self, key: ShadowKey) -> ShadowReport:
         total = ShadowCounts()

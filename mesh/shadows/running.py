@@ -26,8 +26,9 @@ class Running:
     def compared(self, what: Compared) -> None:
         """Rows that were."""
         found = what.comparison
-        apart = what.scores[1] - what.scores[0]
-        apart = apart[~np.isnan(apart)]
+        with np.errstate(invalid="ignore", over="ignore"):
+            apart = what.scores[1] - what.scores[0]
+        apart = apart[np.isfinite(apart)]  # sums that grow would never be finite again
         size = np.abs(apart)
         self._add("compared", found.rows)
         self._add("disagreed", found.label_disagreements)

@@ -18,8 +18,9 @@ _RANK_BITS: Final = 21
 _RANK_MASK: Final = (1 << _RANK_BITS) - 1
 MAX_TIME_MS: Final = 1 << 42
 """Times must lie in [0, MAX_TIME_MS), until the year 2109: a time and a row share 63 bits."""
-_CARRY: Final = -1
-"""The step of a row that holds what was known before the batch's first open step."""
+_CARRY: Final = -MAX_TIME_MS
+"""The step of a row that holds what was known before the batch's first open step; before every step that can be closed, also of a
+clock that began in 1970."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,7 @@
 """What people settled is what is learned from, over SQLite and PostgreSQL alike."""
 
+from dataclasses import replace
+
 import pytest
 
 from mesh.alerts import Place
@@ -49,6 +51,18 @@ def test_the_random_audit_carries_its_weight_and_an_undone_label_is_gone(desk):
     assert (one.verdict, one.weight, one.audit) == ("anomalous", 50.0, True)
     desk.undo(key(1, "audit"), OLU)
     assert ReviewedLabels(desk.database).decided(0, 1 << 62) == []
+
+
+def test_an_item_that_chance_was_sure_to_draw_and_a_row_without_an_alert_are_no_alerts(desk):
+    quiet = replace(candidate(2).prediction, flagged=False)
+    desk.add(candidate(1, "audit", inclusion=1.0), candidate(2, "unsure", prediction=quiet), candidate(3))
+    desk.take_and_decide(key(1, "audit"), OLU, action="judge", label="normal")
+    desk.take_and_decide(key(2, "unsure"), OLU)
+    desk.take_and_decide(key(3), OLU)
+    found = {one.item: (one.audit, one.flagged) for one in ReviewedLabels(desk.database).decided(0, 1 << 62)}
+    assert found == {
+        key(1, "audit"): (True, True), key(2, "unsure"): (False, False), key(3): (False, True),
+    }  # fmt: skip
 
 
 def test_labels_are_read_by_the_time_of_their_settling_over_pages(desk, monkeypatch):

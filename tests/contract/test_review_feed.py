@@ -157,6 +157,24 @@ async def test_one_that_the_database_refuses_keeps_no_other_waiting(database):
         await transactions.close()
 
 
+async def test_an_alert_that_the_database_refuses_keeps_no_other_waiting(database):
+    desk, alerts, transactions = Desk(database), MemoryAlerts(), Transactions(database)
+    reading = AlertReading({}, Origin("m", "7", "5f1c"), {}, VIEW.columns)
+    intake = Picky(desk.intake)
+    follower = ReviewFollower(transactions, intake, alerts, alerts, reading, MemoryCandidates())
+    await alerts.write([opened(n, "critical") for n in (1, 2, 3, 4)])
+    follower.start()
+    try:
+        items = await waited(lambda: len(found := desk.view.page(QueueQuery()).items) == 3 and found)
+        assert {item.alert for item in items} == {opened(n).id for n in (1, 2, 4)}
+        await alerts.act(opened(1).id, "acknowledge", "ann", BEGAN + 5_000)
+        (mine,) = [item.id for item in items if item.alert == opened(1).id]
+        await waited(lambda: desk.cases.get(mine, ANN).item.acknowledged_at)
+    finally:
+        await follower.stop()
+        await transactions.close()
+
+
 @pytest.mark.redis
 async def test_two_that_begin_at_once_are_both_heard(server):
     server.client.flushall()

@@ -23,8 +23,8 @@ record = st.tuples(
 
 @st.composite
 def streams(draw):
-    """Records of three assets whose clocks mostly go forward."""
-    clocks, made = [START] * 3, []
+    """Records of three assets whose clocks mostly go forward, from 1970 on where a device has lost the time."""
+    clocks, made = draw(st.lists(st.sampled_from([START, 0]), min_size=3, max_size=3)), []
     for slot, jump, values in draw(st.lists(record, min_size=1, max_size=60)):
         clocks[slot] = max(0, clocks[slot] + jump)
         made.append((slot, clocks[slot], values))

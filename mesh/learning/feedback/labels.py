@@ -19,11 +19,12 @@ class Vote:
 class AdjudicatedLabel:
     """What was settled about the window of `asset` that ended at `end_ms`.
 
-    `id` names the label, `item` what was shown (an alert's or a window's id). `weight` is one over the probability with which
-    the item was chosen to be shown (1 for alerts, which all are; D. Horvitz, D. Thompson, JASA 1952); `audit` marks those of
-    the random audit. `votes` are what each person said. `topic`, `partition` and `offset` are the record that closed the
-    window. The features that were known at `shown_ms` are those that were judged; `decided_ms` is when it was settled. All
-    times are milliseconds since 1970. Votes may contradict the verdict: who settled it may have overruled others.
+    `id` names the label, `item` what was shown (an alert's or a window's id). `weight` is one over the probability with
+    which the item was chosen to be shown (1 for alerts, which all are; D. Horvitz, D. Thompson, JASA 1952); `audit` marks
+    those of the random audit, `flagged` those of which the mesh said "anomalous". `votes` are what each person said.
+    `topic`, `partition` and `offset` are the record that closed the window. The features that were known at `shown_ms` are
+    those that were judged; `decided_ms` is when it was settled. All times are milliseconds since 1970. Votes may contradict
+    the verdict: who settled it may have overruled others.
     """
 
     id: str
@@ -39,6 +40,7 @@ class AdjudicatedLabel:
     shown_ms: int
     decided_ms: int
     audit: bool = False
+    flagged: bool = True
 
     @property
     def actors(self) -> tuple[str, ...]:

@@ -91,7 +91,8 @@ def _learned(label: reviews.AdjudicatedLabel, said: Sequence[_Decision]) -> Adju
         offset=place.offset,
         shown_ms=min(shown, default=label.at),
         decided_ms=label.at,
-        audit=label.weight > 1,
+        audit=label.audit,
+        flagged=label.predicted == "anomaly",
     )
 
 

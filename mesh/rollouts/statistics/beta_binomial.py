@@ -59,7 +59,7 @@ def _edge(successes: int, trials: int, alpha: float, outside: float) -> float:
 def log_mixture(successes: int, trials: int, prior: tuple[float, float]) -> float:
     """The logarithm of the likelihood, averaged over the prior."""
     a, b = prior
-    return _log_beta(a + successes, b + trials - successes) - _log_beta(a, b)
+    return _log_beta(a + successes, b + (trials - successes)) - _log_beta(a, b)
 
 
 def log_likelihood(successes: int, trials: int, q: float) -> float:

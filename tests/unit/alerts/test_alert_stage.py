@@ -1,12 +1,15 @@
 """One rule at a time: when an alert opens, what it says, and when it clears. Times are seconds of the rows."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from mesh.alerts import ORIGIN, AlertStage, Place, Rule
+from mesh.alerts.events import alert_id
 from mesh.alerts.summary import read_summary
 from mesh.routing.when import compile_when
-from tests.fakes.scored_rows import rows
+from tests.fakes.scored_rows import part, rows
 
 NAN = float("nan")
 
@@ -124,6 +127,27 @@ def test_ids_are_of_rule_key_and_first_record_alone():
     assert (
         len({known, id_of(rule(name="dry"), [1]), id_of(rule(), [1], 1), id_of(rule(), [1], asset="b")}) == 4
     )
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_alerts_that_begin_with_the_same_record_are_told_apart(restarted):
+    """A record after a silence closes several rows at once."""
+    scores = np.array([0, 1, 0, 1, 0, 1, 1, 0])
+    whole = replace(rows(["a"] * 8, range(8), {"score": scores}), offset=np.array([4, 5, 5, 5, 5, 5, 6, 7]))
+    stage, events = AlertStage([rule(dedup=99)]), []
+    for begin, end in ((0, 1), (1, 6), (6, 7), (7, 8)):
+        if restarted:
+            kept = stage.dump(["a"])
+            stage = AlertStage([rule(dedup=99)])
+            stage.load(kept)
+        events += stage.take(part(whole, begin, end)).events
+    assert [(one.kind, one.at // 1_000) for one in events] == [
+        ("opened", 1), ("cleared", 2), ("opened", 3), ("cleared", 4), ("opened", 5), ("cleared", 7),
+    ]  # fmt: skip
+    ids = [one.id for one in events]
+    assert ids[0::2] == ids[1::2]
+    assert len(set(ids)) == 3
+    assert ids[0] == alert_id("hot", "a", Place("raw", 0, 5))
 
 
 def test_an_opened_an_updated_and_a_cleared_event_have_one_id():

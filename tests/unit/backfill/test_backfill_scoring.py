@@ -79,6 +79,15 @@ def test_what_an_input_does_not_hold_fails_its_row_and_no_other(datatype: str, v
     assert reasons[1] == (None if held else f"InvalidInput: a value is missing or does not fit {datatype}")
 
 
+def test_a_row_that_the_model_never_saw_has_no_confidence():
+    pair = (TensorSpec("x", "INT32", (-1, 2)),)
+    sure = Artifact(
+        "sure", "identity", signature=Signature(pair, pair), confidence=ConfidenceRule("max_probability", "x")
+    )
+    table = RowScorer(sure, [0, 0]).score(a_batch([("p", 0, 1.0), ("q", 1, np.nan)]))
+    assert table["confidence"].to_pylist() == [1.0, None]
+
+
 def test_no_rows_are_no_answers_with_the_same_columns():
     scorer = RowScorer(RULES, [0, 1])
     full, empty = scorer.score(a_batch([("p", 0)])), scorer.score(a_batch([]))

@@ -141,6 +141,7 @@ def test_a_block_of_another_shape_is_refused(shape: tuple[int, ...]) -> None:
         {"lags": 0},
         {"width": 4},
         {"refit": 5000},
+        {"apart": 2001},
         {"quiet": -1},
         {"forget": 1.0},
         {"smoothing": 0.0},
@@ -149,7 +150,7 @@ def test_a_block_of_another_shape_is_refused(shape: tuple[int, ...]) -> None:
     ],
 )
 def test_settings_that_make_no_sense_are_refused(wrong: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match=r"must hold|at least|above"):
+    with pytest.raises(ValueError, match=r"must hold|at least|at most|above"):
         Settings(**wrong)  # type: ignore[arg-type]
 
 

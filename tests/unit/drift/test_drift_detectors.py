@@ -114,6 +114,15 @@ def test_how_rows_are_cut_into_batches_changes_no_alarm() -> None:
     assert [(one.at, one.detectors) for one in cut] == [(one.at, one.detectors) for one in whole]
 
 
+def test_values_that_no_sum_bears_are_not_heard_and_do_not_deafen() -> None:
+    watch = DriftWatch(DriftPolicy(period_ms=1))
+    values = np.r_[np.full(200, 0.2), [1.7e308, 1.7e308, -1e200, np.inf], np.full(200, 0.8)]
+    times = np.r_[np.arange(200), np.full(4, 200), np.arange(201, 401)]
+    alarms = watch.observe({"score": values}, times)
+    assert alarms
+    assert 0.2 <= watch.means["score"] <= 0.8
+
+
 def test_unknown_values_say_nothing_and_streams_are_bounded() -> None:
     watch = DriftWatch(DriftPolicy(most_streams=1))
     times = np.arange(3) * 60_000

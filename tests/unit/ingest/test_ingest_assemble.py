@@ -51,6 +51,33 @@ def test_only_columns_that_rules_read_are_decoded_and_absent_ones_are_missing() 
     }
 
 
+@pytest.mark.parametrize("bad", [b"1e999", b"9" * 5_000, b"[" * 3_000 + b"]" * 3_000])
+def test_metadata_that_rules_cannot_read_refuses_its_record_alone(bad: bytes) -> None:
+    values = [
+        record(features=[[1, 2, 3]], metadata={"line": 1}),
+        b'{"features": [[4, 5, 6]], "metadata": {"line": %s}}' % bad,
+        record(features=[[7, 8, 9]], metadata={"line": 3}),
+    ]
+    poll = polled(values)
+    groups, refused = Opener("m", 10_000).open(poll, ["m"])
+    for group in groups:
+        batches, more = Assembler(Facts(signature(), frozenset({"line"}))).assemble(poll, group)
+        refused += more
+        (batch,) = batches
+        assert batch.batch.tensors["x"].tolist() == [[1, 2, 3], [7, 8, 9]]
+        assert list(batch.batch.attributes["line"]) == [1, 3]
+    assert [each.position for each in refused] == [1]
+
+
+def test_named_inputs_whose_names_are_no_text_refuse_their_record_alone() -> None:
+    poll, group = opened(
+        [record(features={"a": [[1, 2]], "b": [["x"]]}), b'{"features": {"a": [[1, 2]], "\xff": [["x"]]}}']
+    )
+    (records,), rejected = Assembler(Facts(TWO)).assemble(poll, group)
+    assert [(each.position, each.kind) for each in rejected] == [(1, RejectKind.NOT_JSON)]
+    assert len(records.batch) == 1
+
+
 def test_named_inputs_fill_their_tensors() -> None:
     values = [
         record(features={"a": [[1, 2]], "b": [["x"]]}),

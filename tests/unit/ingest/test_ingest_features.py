@@ -92,6 +92,36 @@ def test_every_datatype_is_read_and_checked(datatype: str, good: list[object], b
     assert rows.tolist() == (np.array(expected, rows.dtype).tolist())
 
 
+@pytest.mark.parametrize("datatype", ["FP32", "FP64", "INT64", "UINT64"])
+@pytest.mark.parametrize(
+    ("raw", "kinds"),
+    [
+        (b"[[1," + b"9" * 21 + b"]]", {RejectKind.NON_FINITE, RejectKind.WRONG_TYPE}),
+        (b"[[1,-" + b"9" * 400 + b"]]", {RejectKind.NON_FINITE, RejectKind.WRONG_TYPE}),
+        (b'[["\xff",1]]', {RejectKind.NOT_JSON}),
+    ],
+)
+def test_what_the_parser_names_otherwise_refuses_its_record_alone(
+    datatype: str, raw: bytes, kinds: set[RejectKind]
+) -> None:
+    """Whole numbers of more than 64 bits are a RuntimeError of simdjson, a byte that is no UTF-8 none of msgspec's own."""
+    blocks, refused = RowReader(TensorSpec("x", datatype, (-1, 2))).read([b"[[1,2]]", raw, b"[[3,4]]"])
+    assert [at for at, _ in refused] == [1]
+    assert refused[0][1].kind in kinds
+    assert np.concatenate([block.rows for block in blocks]).tolist() == [[1, 2], [3, 4]]
+
+
+@pytest.mark.parametrize("datatype", ["FP32", "INT8", "UINT64"])
+def test_a_truth_value_beside_numbers_is_none(datatype: str) -> None:
+    for dims, raw in (
+        ((-1, 2), b"[[1,true]]"),
+        ((-1, 2), b"[[0,1],[0,false]]"),
+        ((-1, 2, 1), b"[[[1],[true]]]"),
+    ):
+        _, refused = RowReader(TensorSpec("x", datatype, dims)).read([raw])
+        assert [(at, each.kind) for at, each in refused] == [(0, RejectKind.WRONG_TYPE)]
+
+
 def test_nested_and_flat_rows_fill_a_tensor_of_higher_rank() -> None:
     reader = RowReader(TensorSpec("x", "FP32", (-1, 2, 2)))
     blocks, refused = reader.read([b"[[[1,2],[3,4]]]", b"[[5,6,7,8]]", b"[[[1,2,3,4]]]"])

@@ -9,6 +9,7 @@ from polls import polled
 
 from ingest.record import RejectKind
 from ingest.stages.decode import Decode
+from ingest.stages.units import REMEMBERED, conversion
 from ingest.stages.values import Odd
 from mesh.signals import Grid, Sensor
 from mesh.signals.sensors import RecordRules, Telemetry
@@ -71,6 +72,33 @@ def test_units_are_converted_for_one_or_for_each():
     np.testing.assert_allclose(decoded.values, [[100.0, np.nan], [100.0, 1.0]])
 
 
+@pytest.mark.parametrize(
+    "unit",
+    ["(", "'", "m**-", "\0", "9**9**9**9", "degC**9**9**9", "9⁹⁹⁹⁹⁹⁹⁹⁹⁹", "9*,*9*,*9*,*9", "sq square cubic degC**99", "m" * 70],
+)  # fmt: skip
+def test_a_unit_that_makes_no_sense_refuses_its_record_alone(unit):
+    """Pint raises other errors than its own for some, and would compute others for ever."""
+    decoded = opened(record(sensors={"temp": 1.0}, unit=unit), record(sensors={"temp": 2.0}))
+    assert decoded.values[:, 0].tolist() == [2.0]
+    (rejected,) = decoded.rejected
+    assert (rejected.position, rejected.kind) == (0, RejectKind.WRONG_UNIT)
+
+
+@pytest.mark.parametrize(
+    ("given", "declared"),
+    [("degF", "degC"), ("m/s**2", "mm/s^2"), ("kg*m²/s³", "W"), ("m s⁻¹", "km/h"), ("1/min", "Hz"), ("(m/s)**2", "m**2/s**2"),
+     ("cubic meter per hour", "l/s"), ("kW·h", "J"), ("%", "dimensionless")],
+)  # fmt: skip
+def test_units_in_every_form_convert(given, declared):
+    assert conversion(given, declared) is not None
+
+
+def test_what_is_known_of_units_is_bounded():
+    for number in range(2 * REMEMBERED):
+        conversion(f"{number}!", "m")
+    assert conversion.cache_info().currsize <= REMEMBERED
+
+
 def test_odd_values_are_counted_and_taken_for_missing():
     decoded = opened(
         record(sensors={"temp": 500.0, "flow": 1.0}),
@@ -118,6 +146,10 @@ def test_where_declared_so_an_odd_value_refuses_its_record_alone(bad, kind, reas
 @pytest.mark.parametrize(
     ("bad", "kind"),
     [
+        (b'{"asset": "a", "sensors": {"temp": "hot"', RejectKind.NOT_JSON),
+        (b'{"asset": "a", "value": [', RejectKind.NOT_JSON),
+        (b'{"asset": "a", "value": "\xff"}', RejectKind.NOT_JSON),
+        (b'{"asset": "a", "value": ' + b"[" * 90_000, RejectKind.TOO_DEEP),
         (None, RejectKind.NULL_VALUE),
         (b"", RejectKind.EMPTY_VALUE),
         (b"  ", RejectKind.EMPTY_VALUE),
@@ -154,6 +186,26 @@ def test_an_asset_that_is_not_declared_is_refused_where_they_are():
 def test_numbers_too_large_for_a_float_are_out_of_range():
     decoded = opened(b'{"asset": "a", "ts": %d, "sensors": {"temp": 1, "flow": 1e999}}' % NOW)
     assert len(decoded.rejected) + decoded.odd.get((Odd.OUT_OF_RANGE, "flow"), 0) == 1
+
+
+@pytest.mark.parametrize("unit", [None, "degF"])
+@pytest.mark.parametrize("sign", ["", "-"])
+def test_whole_numbers_that_no_float_holds_are_out_of_range(sign, unit):
+    huge = f"{sign}1{'0' * 400}"
+    record = b'{"asset": "a", "ts": %d, "sensors": {"temp": %s, "flow": 2}, "unit": %s}'
+    units = json.dumps(unit and {"temp": unit}).encode()
+    decoded = opened(record % (NOW, huge.encode(), units))
+    np.testing.assert_array_equal(decoded.values, [[np.nan, 2.0]])
+    assert decoded.odd == {(Odd.OUT_OF_RANGE, "temp"): 1}
+
+
+def test_what_no_window_can_be_computed_with_is_out_of_every_range():
+    """The largest doubles and floats are what broken drivers say; their fourth powers are no numbers any more."""
+    free = (Sensor("temp"), Sensor("flow"))
+    said = [record(sensors={"temp": value, "flow": 1.0}) for value in (1.7e308, -3.4028235e38, 9e35)]
+    decoded = opened(*said, sensors=free)
+    np.testing.assert_array_equal(decoded.values[:, 0], [np.nan, np.nan, 9e35])
+    assert decoded.odd == {(Odd.OUT_OF_RANGE, "temp"): 2}
 
 
 def test_no_record_gives_no_row():

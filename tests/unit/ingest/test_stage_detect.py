@@ -102,6 +102,28 @@ def test_what_stays_elsewhere_becomes_usual_in_the_end():
     assert detect.step(rows(elsewhere)).columns["z"][-50:].max() < 8
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("at", [0, WARM_UP // 2, 60])
+def test_what_is_no_number_is_not_remembered_for_ever(at, bad):
+    windows = usual(100)
+    windows[at, 1, MEAN] = bad
+    detect = Detect(TELEMETRY)
+    said = detect.step(rows(windows)).columns["z"]
+    assert np.isfinite(said).all()
+    far = usual(1, seed=9)
+    far[0, 1, MEAN] += 40.0
+    assert detect.step(rows(far)).columns["z"][0] > 20
+
+
+def test_a_state_that_holds_no_number_begins_anew():
+    detect = learnt()
+    (state,) = detect.states
+    state["level"][0, 1, 0] = np.nan
+    said = detect.step(rows(usual(WARM_UP + 5, seed=4))).columns["z"]
+    assert said[:WARM_UP].tolist() == [0.0] * WARM_UP
+    assert (said[WARM_UP:] > 0).all()
+
+
 def test_several_windows_of_an_asset_in_a_batch_are_as_one_by_one():
     windows = usual(60)
     windows[30:, 0, MEAN] += 7.0

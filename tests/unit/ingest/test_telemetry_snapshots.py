@@ -21,6 +21,7 @@ class AwayStates(MemoryStates):
     def __init__(self) -> None:
         super().__init__()
         self.away: int | bool = False
+        self.mistaken = False
 
     async def read(self, partition: int) -> Kept:
         self._asked(partition)
@@ -35,6 +36,8 @@ class AwayStates(MemoryStates):
         await super().clear(partition)
 
     def _asked(self, partition: int) -> None:
+        if self.mistaken:
+            raise RuntimeError("a mistake of the client's own")
         if self.away is True or (self.away is not False and self.away == partition):
             raise StoreAway(f"partition {partition} is away")
 
@@ -122,6 +125,20 @@ async def test_what_a_store_that_was_away_did_not_take_is_written_with_the_next_
     await stream.done(last)
     assert await stream.kept(0) == {"a": 3}
     assert await stream.kept(1) == {"b": 6, "c": 6}, "partition 1 was not asked for while 0 was away"
+
+
+async def test_whatever_keeps_a_cut_from_being_written_its_assets_are_in_the_next(caplog) -> None:
+    stream = Stream()
+    made = stream.take("a", 0)
+    stream.snapshots.write_later(stream.snapshots.cut(stream.chain.dump))
+    stream.store.mistaken = True
+    await stream.done(made)
+    assert "a mistake of the client's own" in caplog.text
+    stream.store.mistaken = False
+    last = stream.take("c", 0)
+    stream.snapshots.write_later(stream.snapshots.cut(stream.chain.dump))
+    await stream.done(last)
+    assert await stream.kept(0) == {"a": 6, "c": 6}
 
 
 async def test_a_partition_that_moves_away_takes_its_cut_with_it_and_holds_up_no_other() -> None:

@@ -162,6 +162,8 @@ def test_every_topic_is_there_with_its_dead_letters(overlay):
         assert topic["metadata"]["labels"]["strimzi.io/cluster"] in clusters
         assert topic["spec"]["partitions"] >= readers or name.endswith(suffix)
         assert topic["spec"]["config"]["max.message.bytes"] >= IngestConfig().max_record_bytes
+        stamped = topic["spec"]["config"].get("message.timestamp.type")
+        assert stamped == (None if name.endswith(suffix) else "LogAppendTime")
 
 
 @each_overlay

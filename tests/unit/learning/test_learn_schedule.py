@@ -73,4 +73,5 @@ def test_a_change_of_the_override_rate_is_a_proposal():
     assert found.at > 300 * 60_000
     assert "100% are overridden" in found.summary
     assert overridden([replace(one, audit=True) for one in told], policy) == []
+    assert overridden([replace(one, flagged=False) for one in told], policy) == []
     assert overridden([], policy) == []

@@ -94,6 +94,31 @@ async def test_nothing_is_lost_while_redis_is_away_and_the_oldest_make_room():
     assert recorder.snapshot().counters[names.REVIEW_OFFERED.name][("audit", "dropped")] == 6
 
 
+class Slow(MemoryCandidates):
+    """The first call does not come back."""
+
+    asked = False
+
+    async def offer(self, candidates):
+        if not self.asked:
+            self.asked = True
+            await asyncio.Event().wait()
+        await super().offer(candidates)
+
+
+async def test_what_is_on_its_way_at_the_end_is_offered_once_more(monkeypatch):
+    monkeypatch.setattr("mesh.review.offering.FLUSH_S", 0.0)
+    sink = Slow()
+    offering = Offering(sink, held_s=0.0)
+    offering.start()
+    offering.put(candidate(1, "audit"), "a")
+    async with asyncio.timeout(5):
+        while not sink.asked:  # noqa: ASYNC110 - an event would have to be in the sink
+            await asyncio.sleep(0)
+    await offering.stop()
+    assert [one.subject for one in await taken(sink)] == ["audit-1"]
+
+
 async def test_it_ticks_while_it_runs(monkeypatch):
     monkeypatch.setattr("mesh.review.offering.FLUSH_S", 0.01)
     sink, ticks = MemoryCandidates(), []

@@ -224,6 +224,28 @@ async def test_a_rollback_is_tried_until_it_is_done() -> None:
     assert (await stage.routes.current()).document == RULES
 
 
+class Broken(MemoryFeed):
+    """Has a mistake of its own in what it says of the newer rollout."""
+
+    async def read(self, plan: Plan, cursor: str) -> tuple[Observations, str]:
+        if plan.name == "newer":
+            raise KeyError("seen")
+        return await super().read(plan, cursor)
+
+
+async def test_a_mistake_in_one_rollout_does_not_keep_another_from_its_rollback() -> None:
+    stage = Stage(MemoryRoutes({"endpoints": {"default": RULES, "other": RULES}}))
+    stage.feed = Broken()
+    stage.controller = stage.another("one")
+    await stage.desk.start(FULL, "ann")
+    stage.clock.ms += 1
+    await stage.desk.start(replace(FULL, name="newer", endpoint="other"), "ann")
+    await stage.looks(2)
+    stage.see(200, flipped=True)
+    await stage.looks(3)
+    assert await stage.state() == "RolledBack"
+
+
 async def test_what_people_change_in_the_rules_meanwhile_stays() -> None:
     stage = Stage()
     await stage.desk.start(FULL, "ann")

@@ -70,6 +70,18 @@ async def test_a_source_that_is_away_for_a_moment_changes_nothing_and_for_long_h
     assert await one.holding("degraded", "breaker") == {}
 
 
+async def test_a_source_with_a_mistake_of_its_own_holds_and_raises_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Mistaken(MemoryGuards):
+        async def holding(self, plan: Plan) -> Mapping[Guard, str]:
+            raise KeyError("data")
+
+    every = EveryGuard([Watched(frozenset[Guard]({"alerts"}), Mistaken())])
+    assert await every.holding(plan(freeze_when=("alerts",))) == {"alerts": "not known: 'data'"}
+    assert "a source of guards failed" in caplog.text
+
+
 async def test_a_source_that_never_answered_holds_at_once() -> None:
     one = Set()
     one.drift.away = True

@@ -1,8 +1,10 @@
+import numpy as np
 import pytest
 from rollout_cases import plan
 
 from mesh.errors import InvalidInput
 from mesh.rollouts.staging import Document, Stage, refuse_known, staged, without
+from mesh.routing.when import compile_when
 
 BARE: Document = {
     "routes": [
@@ -32,6 +34,32 @@ def test_lifting_the_rollout_off_gives_the_rules_back_exactly(
     there = staged(document, made, stage)
     assert without(there, made) == document
     assert staged(there, made, stage) == there  # putting it on twice changes nothing
+
+
+@pytest.mark.parametrize("exclude", ["!(a == 1) || b == 1", "b == 1 || a == 1", "!(b == 1)"])
+def test_rows_that_never_go_to_the_canary_are_still_those_of_its_route(exclude: str) -> None:
+    document = {"routes": [{"name": "main", "when": "c == 1 || c == 2", "send": ["old"]}]}
+    drawn, vetoed = (
+        compile_when(route["when"]) for route in staged(document, plan(exclude=exclude), STAGES[2])["routes"]
+    )
+    values = {
+        name: np.array(column)
+        for name, column in zip("abc", np.indices((2, 2, 4)).reshape(3, -1), strict=True)
+    }
+    mine = compile_when("c == 1 || c == 2").mask(16, values.get)
+    never = compile_when(exclude).mask(16, values.get)
+    assert vetoed.mask(16, values.get).tolist() == (mine & never).tolist()
+    assert drawn.mask(16, values.get).tolist() == (mine & ~never).tolist()
+
+
+def test_a_condition_that_people_write_meanwhile_stays_theirs() -> None:
+    made = plan(exclude="criticality >= 3")
+    there = staged(BARE, made, STAGES[2])
+    routes = [{**one, "when": "urgent == true"} if one["name"] == "main" else one for one in there["routes"]]
+    lifted = without({**there, "routes": routes}, made)
+    assert [(one["name"], one["when"]) for one in lifted["routes"]] == [
+        ("base", "always"), ("main", "urgent == true"), ("trial", "rollout == true"),
+    ]  # fmt: skip
 
 
 def test_a_shadow_is_compared_and_a_canary_answers_its_share_while_it_is_compared() -> None:

@@ -92,6 +92,11 @@ def test_a_quantile_lies_in_its_interval_which_narrows() -> None:
     assert many[1] / many[0] < few[1] / few[0] < 2
 
 
+def test_the_last_quantiles_of_many_values_are_numbers() -> None:
+    low, high = quantile_interval(Histogram({0: 1 << 21}), 1 - 1e-12, 0.05)
+    assert 0.0 <= low <= high
+
+
 def test_nothing_is_known_of_a_quantile_without_values() -> None:
     assert quantile_interval(Histogram(), 0.95, 0.05) == (0.0, math.inf)
     assert Histogram().quantile(0.5) is None

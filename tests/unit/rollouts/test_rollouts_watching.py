@@ -81,6 +81,20 @@ def test_what_waits_is_bounded_and_what_is_lost_is_counted() -> None:
     assert (len(seen.pairs), seen.lost) == (MAX_PAIRS, 7)
 
 
+def test_a_candidate_that_says_nothing_is_not_taken_for_one_that_finds_nothing() -> None:
+    watch = watching()
+    watch.compared(rows([0.1, 0.9, np.nan], [np.nan, np.nan, 0.9], ["a", "b", "c"]), 0)
+    seen = watch.take()["try"]
+    assert (seen.pairs, seen.lost) == ((), 3)
+    by_label = Watch()
+    by_label.follow([plan(alert=AlertRule(labels=("hot",)))])
+    none = np.full(4, np.nan)
+    labels: tuple[list[object], list[object]] = (["hot", "cold", "cold", None], [None, "cold", None, None])
+    by_label.compared(Rows(["a", "b", "c", "d"], (none, none), labels=labels), 0)
+    seen = by_label.take()["try"]
+    assert (seen.pairs, seen.lost) == ((PairSeen("a", 0, True, False), PairSeen("b", 0, False, False)), 2)
+
+
 def test_what_was_seen_of_a_rollout_outlives_a_look_at_the_book_and_not_its_end() -> None:
     watch = watching()
     watch.called("new", True, 0.001)

@@ -57,6 +57,17 @@ def test_a_score_that_is_no_number_is_left_out():
     assert news.disagreements[KEY][0].primary.score is None
 
 
+def test_one_answer_that_is_infinite_does_not_make_every_mean_so():
+    tally = ShadowTally()
+    tally.compared(told([0.5, np.inf, 0.5, np.inf], [np.inf, -np.inf, 0.75, np.inf]))
+    counts = tally.take().counts[KEY]
+    assert (counts.score_rows, counts.score_sum, counts.score_abs_sum, counts.score_abs_max) == (
+        1, 0.25, 0.25, 0.25,
+    )  # fmt: skip
+    assert (counts.output_values, counts.output_abs_sum, counts.output_abs_max) == (2, 0.25, 0.25)
+    assert counts.incomparable == 2
+
+
 def test_examples_and_pairs_are_told_once_and_bounded():
     tally = ShadowTally()
     for _ in range(3):
@@ -80,6 +91,20 @@ def test_the_book_adds_processes_and_counts_nothing_twice():
     (report,) = book.reports()
     assert report.counts.compared == 2
     assert len(report.disagreements) == 2
+
+
+def test_processes_that_come_and_go_take_no_more_room_and_what_they_counted_stays(monkeypatch):
+    monkeypatch.setattr("mesh.shadows.book.PROCESSES", 3)
+    tally, book = ShadowTally(), ShadowBook()
+    tally.compared(told([0.0, 1.0], [1.0, 1.0]))
+    news = tally.take()
+    for number in range(50):
+        book.take("stays", number + 1, news)
+        book.take(f"p{number}", 1, news)
+    (report,) = book.reports()
+    assert report.counts.compared == 51 * 2
+    assert len(book._told) == 3
+    assert len(book._counts[KEY]) == 4
 
 
 async def test_pairs_are_read_on_from_where_a_reader_stood():
