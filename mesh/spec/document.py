@@ -61,6 +61,16 @@ def parse_document(file: str, text: str) -> Document:
         raise InvalidConfig(file, line, "", reason) from error
     except RecursionError as error:
         raise InvalidConfig(file, 0, "", "is nested too deeply") from error
+    except (
+        ValueError,
+        OverflowError,
+    ) as error:  # such as "\UFFFFFFFF": PyYAML's scanner does not look after itself
+        raise InvalidConfig(file, _line_reached(loader), "", f"not valid YAML: {error}") from error
+
+
+def _line_reached(loader: yaml.SafeLoader) -> int:
+    """The line, from 1, up to which the text was read."""
+    return int(loader.get_mark().line) + 1  # type: ignore[no-untyped-call]
 
 
 class _Loader(yaml.SafeLoader):
@@ -99,6 +109,12 @@ class _Reader:
             scalar: object = self._loader.construct_object(node)
         except ValueError as error:  # a date such as 2024-99-99
             raise yaml.MarkedYAMLError(problem=f"{error}", problem_mark=node.start_mark) from error
+        except (LookupError, AttributeError) as error:  # `!!bool maybe`: PyYAML takes the tag at its word
+            kind = node.tag.rpartition(":")[2]
+            problem = f"'{node.value[:60]}' is no !!{kind}"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from error
+        if isinstance(scalar, str):
+            _check_text(scalar, node)
         return scalar
 
     def _mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, object]:
@@ -113,6 +129,7 @@ class _Reader:
                     self._file, line, dotted(path), f"{shown} is not text; a key in quotes is"
                 )
             key = key_node.value
+            _check_text(key, key_node)
             here = (*path, key)
             if key in mapping:
                 reason = f"is given twice (first on line {self._lines[here]})"
@@ -128,6 +145,13 @@ class _Reader:
             self._lines[here] = item.start_mark.line + 1
             items.append(self.value(item, here))
         return items
+
+
+def _check_text(text: str, node: yaml.ScalarNode) -> None:
+    """Half of a character, an escape from D800 to DFFF, can be written to no file and sent to nobody."""
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        problem = "\\uD800 to \\uDFFF are halves of characters: write the character itself"
+        raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
 
 
 def dotted(path: KeyPath) -> str:

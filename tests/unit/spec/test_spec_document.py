@@ -68,3 +68,26 @@ def test_dotted() -> None:
         == "endpoints.a.b.routes[2].canary.percent"
     )
     assert dotted(()) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("a: 1\nb: !!bool maybe\n", 2),
+        ("a: 1\nb: !!timestamp soon\n", 2),
+        ('b: !!int ""\n', 1),
+        ('b: !!float "-"\n', 1),
+        ('a: 1\nb: "\\UFFFFFFFF"\n', 2),
+        ('a: 1\nb: "\\U00110000"\n', 2),
+        ("%YAML 1." + "9" * 5_000 + "\n---\na: 1\n", 1),
+    ],
+)
+def test_what_pyyaml_itself_stumbles_over_is_a_mistake_in_the_file(text: str, line: int) -> None:
+    error = refused(text)
+    assert error.line == line
+    assert "not valid YAML" in error.reason
+
+
+@pytest.mark.parametrize("text", ['a: "\\uD800"\n', '"\\uDFFF": 1\n', 'a: ["\\uD83D\\uDE00"]\n'])
+def test_half_a_character_is_refused_where_it_stands(text: str) -> None:
+    assert "halves of characters" in refused(text).reason
