@@ -205,7 +205,9 @@ class KafkaSource:
         if not self._paused.issuperset(self._ledger.partitions):
             self._pause(consumer)
         # Paused partitions bring nothing, yet polling serves rebalances; a straggler is kept for later.
-        self._held += consumer.consume(1, 0.05)
+        # Polled first: a rebalance within it takes from what is held, and must not be undone.
+        stragglers = consumer.consume(1, 0.05)
+        self._held += stragglers
 
     def _pause(self, consumer: Consumer) -> None:
         """Pause what is not paused yet: everything, or what a rebalance has brought meanwhile."""

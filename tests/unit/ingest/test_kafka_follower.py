@@ -173,3 +173,34 @@ def test_while_kafka_is_away_there_is_nothing_to_replace() -> None:
     reach.heard(0.0)
     assert reach.replacement(lost, SILENT_S) is None
     assert made.closed
+
+
+class HeldMessage:
+    """A record that came while its partition was paused."""
+
+    def __init__(self, partition: int) -> None:
+        self._partition = partition
+
+    def partition(self) -> int:
+        return self._partition
+
+
+def test_what_was_held_of_a_partition_goes_with_it_also_while_polling_for_more() -> None:
+    """Else it would be worked on after the partition came back, ahead of what is read again from its committed offset."""
+    ledger = Ledger(8)
+
+    class Rebalancing(HandConsumer):
+        def pause(self, places: Sequence[TopicPartition]) -> None:
+            self.calls.append("pause")
+
+        def consume(self, most: int, timeout: float) -> list[HeldMessage]:
+            made._on_revoke(self, places(3))  # type: ignore[arg-type] # callbacks run within the poll
+            return [HeldMessage(4)]
+
+    consumer = Rebalancing()
+    made = source(Told(), consumer, ledger)
+    made._held = [HeldMessage(3), HeldMessage(4)]  # type: ignore[list-item]
+    made._blocked(consumer, 0.0)  # type: ignore[arg-type]
+    made._paused = {3, 4}
+    made._blocked(consumer, 99.0)  # type: ignore[arg-type]
+    assert [message.partition() for message in made._held] == [4, 4]
