@@ -1,5 +1,6 @@
 """How the stream is read, from the environment. Every setting has a default that suits one machine."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
@@ -9,6 +10,9 @@ from mesh.errors import InvalidConfig
 GroupProtocol = Literal["classic", "consumer"]
 
 _CLIENT_PREFIX: Final = "KAFKA_CLIENT_"
+
+_MOST: Final = 1_000_000_000
+"""Of any setting: waits stay bounded, and what is larger overflows the clocks that they are handed to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +100,13 @@ def _value(name: str, text: str, kind: object) -> object:
         if text not in ("classic", "consumer"):
             raise InvalidConfig("environment", 0, variable, f"'{text}' is not one of classic, consumer")
         return text
+    if name == "dead_letter_suffix" and not re.fullmatch(r"[A-Za-z0-9._-]{1,100}", text):
+        raise InvalidConfig(
+            "environment",
+            0,
+            variable,
+            f"'{text}' may hold letters, digits, '.', '_' and '-' only, as topics do",
+        )
     if kind not in (int, float):
         return text
     least = (
@@ -111,4 +122,6 @@ def _value(name: str, text: str, kind: object) -> object:
         raise InvalidConfig(
             "environment", 0, variable, f"{text} must be {'0 or more' if not least else 'above 0'}"
         )
+    if number > _MOST:
+        raise InvalidConfig("environment", 0, variable, f"{text} must be at most {_MOST}")
     return number

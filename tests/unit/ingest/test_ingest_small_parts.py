@@ -9,7 +9,7 @@ import pytest
 
 from ingest.backoff import Backoff
 from ingest.config import IngestConfig
-from ingest.deadletter import error_headers
+from ingest.deadletter import Produced, error_headers
 from ingest.kafka_client import consumer_settings
 from ingest.kafka_polls import runs
 from ingest.redis_link import RedisAddress
@@ -50,6 +50,11 @@ def test_settings_come_from_the_environment() -> None:
         ("INGEST_BACKOFF_S", "-1"),
         ("INGEST_BACKOFF_S", "nan"),
         ("INGEST_GROUP_PROTOCOL", "eager"),
+        ("INGEST_REVOKE_TIMEOUT_S", "inf"),
+        ("INGEST_DRAIN_TIMEOUT_S", "1e300"),
+        ("INGEST_BATCH_BYTES", "9" * 20),
+        ("INGEST_DEAD_LETTER_SUFFIX", " dlq"),
+        ("INGEST_DEAD_LETTER_SUFFIX", "/dead"),
     ],
 )
 def test_a_wrong_setting_is_named(name: str, value: str) -> None:
@@ -147,7 +152,7 @@ def test_redis_addresses_are_read_from_urls() -> None:
 
 def test_dead_letters_carry_both_header_families_and_their_own_headers() -> None:
     letter = DeadLetter("t", 3, 42, b"k", b"v", [("trace", b"1")], "VALUE_CONVERTER", "NotJson", "malformed")
-    headers = dict(error_headers(letter))
+    headers = dict(Produced.of(letter).headers)
     assert headers["trace"] == b"1"
     for family in ("__connect.errors", "__streams.errors"):
         assert headers[f"{family}.topic"] == b"t"
@@ -158,6 +163,31 @@ def test_dead_letters_carry_both_header_families_and_their_own_headers() -> None
     assert headers["__connect.errors.stage"] == b"VALUE_CONVERTER"
     assert headers["__streams.errors.exception"] == b"NotJson"
     assert headers["__streams.errors.message"] == b"malformed"
+
+
+def test_a_letter_that_is_too_large_loses_its_value_then_its_headers_then_its_key() -> None:
+    letter = DeadLetter(
+        "t", 3, 42, b"key", b"value", [("trace", b"12"), ("none", None)], "S", "TooLarge", "m"
+    )
+    sent = Produced.of(letter)
+    shown = []
+    while (smaller := sent.smaller()) is not None:
+        sent = smaller
+        shown.append((sent.value, len(sent.own), sent.key, sent.headers[-1]))
+    assert shown == [
+        (None, 2, b"key", ("__hyperstream.errors.value.omitted.bytes", b"5")),
+        (None, 0, b"key", ("__hyperstream.errors.headers.omitted.bytes", b"11")),
+        (None, 0, None, ("__hyperstream.errors.key.omitted.bytes", b"3")),
+    ]
+    assert dict(sent.headers)["__connect.errors.offset"] == b"42"
+
+
+def test_a_models_message_keeps_no_letter_back() -> None:
+    """A path may hold what is no UTF-8, and some errors print the whole of their input."""
+    letter = DeadLetter("t", 3, 42, None, b"v", [], "S", "OSError", "no file \udcff" + "x" * 1_000_000)
+    headers = dict(error_headers(letter))
+    assert (headers["__connect.errors.exception.message"] or b"").startswith(b"no file \\udcffx")
+    assert sum(len(value or b"") for value in headers.values()) < 10_000
 
 
 def test_offsets_are_gathered_by_partition() -> None:
