@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Final, Literal, cast
+from urllib.parse import urlsplit
 
 from mesh.errors import InvalidConfig
 from mesh.security.exposure import Guards
 from mesh.security.tls import TlsFiles, tls_files
+
+_MOST_DIGITS: Final = 9
 
 DataPath = Literal["direct", "handle"]
 Access = Literal["local", "changes", "all"]
@@ -81,7 +84,7 @@ class Settings:
             kafka_inference_topic=environ.get("KAFKA_INFERENCE_TOPIC")
             or cls_default("kafka_inference_topic"),
             kafka_consumer_group=environ.get("KAFKA_CONSUMER_GROUP") or cls_default("kafka_consumer_group"),
-            redis_url=environ.get("REDIS_URL") or cls_default("redis_url"),
+            redis_url=_redis_url(environ) or cls_default("redis_url"),
             redis_channel=environ.get("ML_STREAM_REDIS_CHANNEL") or cls_default("redis_channel"),
             model_framework=framework,
             model_path=environ.get("ML_MODEL_PATH") or None,
@@ -113,6 +116,22 @@ def cls_default(name: str) -> str:
     return str(Settings.__dataclass_fields__[name].default)
 
 
+def _redis_url(environ: Mapping[str, str]) -> str | None:
+    """A URL that redis-py and the stream's sink both take. It is not repeated in errors: it can hold a password."""
+    url = environ.get("REDIS_URL")
+    if not url:
+        return None
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in ("redis", "rediss", "unix") and (parts.port is None or parts.port > 0)
+    except ValueError:  # a port that is no number, or an unfinished [IPv6] address
+        good = False
+    if not good:
+        reason = "is no address such as redis://HOST:PORT/0, rediss://HOST:PORT/0 or unix:///PATH"
+        raise InvalidConfig("environment", 0, "REDIS_URL", reason)
+    return url
+
+
 def _port(environ: Mapping[str, str], name: str, default: int | None) -> int | None:
     """A port number; unset takes the default, empty means off."""
     text = environ.get(name)
@@ -120,7 +139,7 @@ def _port(environ: Mapping[str, str], name: str, default: int | None) -> int | N
         return default
     if not text.strip():
         return None
-    if not text.isdigit() or not 0 < int(text) < 65536:
+    if not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS and 0 < int(text) < 65536):
         raise InvalidConfig("environment", 0, name, f"'{text}' is not a port (1-65535; empty turns it off)")
     return int(text)
 
@@ -130,7 +149,7 @@ def _count(environ: Mapping[str, str], name: str, default: int) -> int:
     text = environ.get(name, "").strip()
     if not text:
         return default
-    if not (text.isascii() and text.isdigit()) or not 0 < int(text) < 1000:
+    if not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS and 0 < int(text) < 1000):
         raise InvalidConfig("environment", 0, name, f"'{text}' is not a number of replicas (1-999)")
     return int(text)
 

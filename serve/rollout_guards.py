@@ -1,6 +1,7 @@
 """What speaks against a rollout's going on: its candidate's gates, drift, the chain's level, breakers, alerts of Prometheus."""
 
 import asyncio
+import http.client
 import urllib.request
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
@@ -164,7 +165,7 @@ class PrometheusGuards:
         try:
             with urllib.request.urlopen(self._url, timeout=_ANSWER_S) as reply:  # noqa: S310 - http or https alone: the settings see to it
                 return msgspec.json.decode(reply.read(_MOST_BYTES), type=_Reply).data.alerts
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, http.client.HTTPException, msgspec.DecodeError) as error:
             raise StoreAway("Prometheus", f"{self._url} (MESH_PROMETHEUS_URL): {error}") from error
 
 

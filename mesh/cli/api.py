@@ -1,6 +1,7 @@
 """Asking the mesh's HTTP API from the command line."""
 
 import getpass
+import http.client
 import os
 import ssl
 import urllib.error
@@ -36,7 +37,7 @@ class Api:
 
     def __init__(self, url: str, timeout_s: float = TIMEOUT_S, token: str | None = None) -> None:
         """With `token`, as whoever it names. Raises `InvalidInput` for a URL that is not HTTP."""
-        if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
+        if not is_address(url):
             raise InvalidInput("--url", f"'{url}' is no address; write http://HOST:PORT")
         self._url, self._timeout_s = url.rstrip("/"), timeout_s
         self._headers = asking_headers(token)
@@ -57,6 +58,17 @@ class Api:
         except OSError as error:
             reason = getattr(error, "reason", error)
             raise ApiFailed(f"nothing answers at {self._url} (--url says where): {reason}") from None
+        except http.client.HTTPException as error:  # such as a port where Redis listens, or a reply cut short
+            raise ApiFailed(f"what answers at {self._url} is no HTTP (--url says where): {error!r}") from None
+
+
+def is_address(url: str) -> bool:
+    """Whether this is an address of HTTP."""
+    try:
+        parts = urllib.parse.urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, or an unfinished [IPv6] address
+        return False
 
 
 def api_at(url: str | None, timeout_s: float = TIMEOUT_S) -> Api:

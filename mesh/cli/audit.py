@@ -24,6 +24,7 @@ app = typer.Typer(
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document a line, as export writes it.")]
 _MIN_KNOWN = 12
+_LAST = 2**63 - 1  # the largest number that a database keeps
 
 
 class LogBroken(MeshError):
@@ -68,7 +69,9 @@ def search(
     target: Annotated[str | None, typer.Option(help="Only of this, such as alert:5f1c or 'token:*'.")] = None,
     since: Annotated[str | None, typer.Option(help="At or after this time, RFC 3339.")] = None,
     until: Annotated[str | None, typer.Option(help="Before this time.")] = None,
-    before: Annotated[int | None, typer.Option(help="Only entries before this number.")] = None,
+    before: Annotated[
+        int | None, typer.Option(min=1, max=_LAST, help="Only entries before this number.")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, max=500, help="So many of the newest.")] = 50,
     json: Json = False,
 ) -> None:
@@ -86,7 +89,7 @@ def search(
 def export(
     *,
     output: Annotated[Path | None, typer.Option(help="A new file [default: standard output]")] = None,
-    after: Annotated[int, typer.Option(min=0, help="Only entries after this number.")] = 0,
+    after: Annotated[int, typer.Option(min=0, max=_LAST, help="Only entries after this number.")] = 0,
 ) -> None:
     """Write the whole log as lines that can be checked without the database, oldest first."""
     from mesh.cli.records import local_records  # noqa: PLC0415

@@ -35,7 +35,11 @@ from mesh.stores.views import FeatureStore
 def check(
     config: Annotated[
         Path | None,
-        typer.Option(help="The folder with models.yaml, routing.yaml and the like [default: config]"),
+        typer.Option(
+            help="The folder with models.yaml, routing.yaml and the like [default: config]",
+            exists=True,
+            file_okay=False,
+        ),
     ] = None,
 ) -> None:
     """Validate the configuration: every mistake with file, line, key and what to write instead.

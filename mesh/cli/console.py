@@ -1,7 +1,7 @@
 """`hyperstream console`, and the console that `hyperstream up` starts: a process of its own, which ends with ours."""
 
+import http.client
 import importlib.util
-import urllib.error
 import urllib.request
 from contextlib import ExitStack
 from pathlib import Path
@@ -48,7 +48,7 @@ def answers(url: str) -> bool:
     try:
         with urllib.request.urlopen(f"{url}/_stcore/health", timeout=1.0) as reply:  # noqa: S310 - made above
             return bool(reply.status == 200)
-    except (OSError, urllib.error.URLError):
+    except (OSError, http.client.HTTPException):  # it may be ending, or something else listens there
         return False
 
 

@@ -25,7 +25,7 @@ from mesh.doctor import bundle
 from mesh.doctor.examination import examine
 from mesh.doctor.finding import Finding
 from mesh.embedded.ports import Port
-from mesh.errors import InvalidConfig, MeshError
+from mesh.errors import InvalidConfig, InvalidInput, MeshError
 from mesh.redaction import redact
 from mesh.settings import Settings
 
@@ -72,7 +72,10 @@ def support_bundle(
     For example: `hyperstream support-bundle --output /tmp/help.tar.gz`
     """
     path = output or Path(f"hyperstream-support-{time.strftime('%Y%m%d-%H%M%S')}.tar.gz")
-    names = bundle.write_bundle(path, _entries(serve_config))
+    try:
+        names = bundle.write_bundle(path, _entries(serve_config))
+    except OSError as error:
+        raise InvalidInput("--output", f"{path}: {error.strerror or error}") from None
     for name in names:
         sys.stdout.write(f"  {name}\n")
     sys.stdout.write(f"written to {path}: look at it before you send it\n")

@@ -48,7 +48,10 @@ def explain(
     variant: Annotated[
         str | None, typer.Option(help="canary or primary, as x-mesh-variant would ask.")
     ] = None,
-    config: Annotated[Path | None, typer.Option(help="The configuration's folder [default: config]")] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="The configuration's folder [default: config]", exists=True, file_okay=False),
+    ] = None,
 ) -> None:
     """Say which routes a row takes, and why: what each condition read, who was asked, who answers.
 

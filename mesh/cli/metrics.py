@@ -1,5 +1,6 @@
 """The metrics of a running mesh, as a look at what it uses."""
 
+import http.client
 import time
 import urllib.error
 import urllib.request
@@ -10,7 +11,7 @@ from typing import Final
 from prometheus_client.parser import text_string_to_metric_families
 
 from mesh.cli.addresses import PROMETHEUS_PORT
-from mesh.cli.api import asking_headers, asking_tls
+from mesh.cli.api import asking_headers, asking_tls, is_address
 from mesh.costs import Sample
 from mesh.errors import InvalidInput, MeshError
 from mesh.settings import Settings
@@ -40,13 +41,13 @@ def own_metrics(settings: Settings) -> str:
 
 def scrape(url: str, timeout_s: float = TIMEOUT_S) -> str:
     """The page at `url`. Raises `MetricsAway`, and `InvalidInput` for a URL that is not HTTP."""
-    if not url.startswith(("http://", "https://")):
+    if not is_address(url):
         raise InvalidInput("--url", f"'{url}' is no address; write http://HOST:PORT/metrics")
     try:
         request = urllib.request.Request(url, headers=asking_headers())  # noqa: S310 - the scheme was checked
         with urllib.request.urlopen(request, timeout=timeout_s, context=asking_tls(url)) as reply:  # noqa: S310
             return bytes(reply.read(MAX_BYTES)).decode()
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, http.client.HTTPException, UnicodeDecodeError) as error:
         reason = getattr(error, "reason", error)
         raise MetricsAway(
             f"no metrics at {url}: {reason}; is the mesh running, with ML_PROMETHEUS_PORT set?",

@@ -21,7 +21,10 @@ def _group() -> None:
 def show(
     *,
     config: Annotated[
-        Path | None, typer.Option(help="The folder with pipeline.yaml and the like [default: config]")
+        Path | None,
+        typer.Option(
+            help="The folder with pipeline.yaml and the like [default: config]", exists=True, file_okay=False
+        ),
     ] = None,
     mermaid: Annotated[bool, typer.Option("--mermaid", help="A Mermaid flowchart in place of text.")] = False,
 ) -> None:

@@ -11,6 +11,7 @@ from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisSlow
 
 from mesh.errors import InvalidInput, MeshError
+from mesh.redaction import redact
 from mesh.settings import Settings
 from mesh.spec.durations import read_duration
 
@@ -41,7 +42,7 @@ class Log:
     def __init__(self, settings: Settings, since: str | None = None) -> None:
         """Read on after the entry `since`; without it, after what is there now."""
         self._key = f"{settings.redis_channel}:log"
-        self._where = f"{settings.redis_url} (REDIS_URL sets the address)"
+        self._where = f"{redact(settings.redis_url)} (REDIS_URL sets the address)"
         self._redis: Any = redis.Redis.from_url(settings.redis_url, socket_timeout=BLOCK_MS / 1000 + 5)
         self.last = since or self._newest()
 
