@@ -85,7 +85,11 @@ class IngestConfig:
             for name, value in environ.items()
             if name.startswith(_CLIENT_PREFIX)
         }
-        return cls(**found, client=client)
+        config = cls(**found, client=client)
+        if config.min_readers > config.max_readers:
+            reason = f"{config.max_readers} must be at least INGEST_MIN_READERS, {config.min_readers}"
+            raise InvalidConfig("environment", 0, "INGEST_MAX_READERS", reason)
+        return config
 
     def of_replica(self, rank: int) -> "IngestConfig":
         """The settings of one replica of the pool: two members of a group may not share an instance id."""

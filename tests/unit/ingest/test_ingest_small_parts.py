@@ -62,6 +62,11 @@ def test_a_wrong_setting_is_named(name: str, value: str) -> None:
         IngestConfig.from_environ({name: value})
 
 
+def test_most_readers_are_no_fewer_than_the_fewest() -> None:
+    with pytest.raises(InvalidConfig, match="INGEST_MAX_READERS: 2 must be at least INGEST_MIN_READERS, 4"):
+        IngestConfig.from_environ({"INGEST_MIN_READERS": "4"})
+
+
 def test_replicas_do_not_share_an_instance_id() -> None:
     config = IngestConfig.from_environ({"INGEST_GROUP_INSTANCE_ID": "reader"})
     assert [config.of_replica(rank).group_instance_id for rank in (0, 1)] == ["reader-0", "reader-1"]
