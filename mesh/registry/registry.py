@@ -10,7 +10,7 @@ import hashlib
 import re
 import time
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -21,7 +21,10 @@ from mesh.registry.version import ALIASES, Aliases, AliasName, Draft, ModelVersi
 
 MODEL_FILE: Final = "model.onnx"
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_VERSION: Final = re.compile(r"([0-9]{6,18})\.json")
 _TRIES: Final = 20
+
+Kind = TypeVar("Kind")
 
 
 class NotPassed(MeshError):
@@ -69,11 +72,12 @@ class Registry:
         raise StorageFailed(f"no number could be had for a version of '{draft.name}' in {_TRIES} attempts")
 
     def numbers(self, name: str) -> list[int]:
-        """The numbers of a model's versions, ascending; none where there is no such model."""
-        return [
-            int(key.rpartition("/")[2].removesuffix(".json"))
-            for key in self._objects.keys(f"{name}/versions/")
-        ]
+        """The numbers of a model's versions, ascending; none where there is no such model. Raises `InvalidInput`."""
+        _check_name(name)
+        found = (
+            _VERSION.fullmatch(key.rpartition("/")[2]) for key in self._objects.keys(f"{name}/versions/")
+        )
+        return [int(one[1]) for one in found if one]  # what else lies there is not ours
 
     def get(self, name: str, version: int | str) -> ModelVersion:
         """A version by its number or alias. Raises `NotFound` telling what there is."""
@@ -83,7 +87,7 @@ class Registry:
         if found is None:
             there = ", ".join(map(str, self.numbers(name))) or "none"
             raise NotFound(f"'{name}' has no version {number}; there are: {there}")
-        return msgspec.json.decode(found.data, type=ModelVersion)
+        return _decoded(found.data, ModelVersion, _version_key(name, number))
 
     def file(self, version: ModelVersion, name: str = MODEL_FILE) -> bytes:
         """A file of a version. Raises `NotFound`, and `StorageFailed` where its bytes are not what they were."""
@@ -169,14 +173,14 @@ class Registry:
         found = self._objects.get(f"{name}/tries.json")
         if found is None:
             return {}, None
-        return msgspec.json.decode(found.data, type=dict[str, int]), found.tag
+        return _decoded(found.data, dict[str, int], f"{name}/tries.json"), found.tag
 
     def _aliases(self, name: str) -> tuple[Aliases, str | None]:
         _check_name(name)
         found = self._objects.get(f"{name}/aliases.json")
         if found is None:
             return Aliases(), None
-        return msgspec.json.decode(found.data, type=Aliases), found.tag
+        return _decoded(found.data, Aliases, f"{name}/aliases.json"), found.tag
 
     def _number(self, name: str, version: int | str) -> int:
         text = str(version)
@@ -217,6 +221,13 @@ def _moved(present: Aliases, move: Move) -> Aliases:
         moves.append(Move("challenger", move.after, None, move.actor, move.at, "is champion"))
         del points["challenger"]
     return Aliases(points, tuple(moves))
+
+
+def _decoded(data: bytes, kind: type[Kind], key: str) -> Kind:
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except msgspec.DecodeError as error:
+        raise StorageFailed(f"{key} in the registry is damaged: {error}; restore it from a copy") from error
 
 
 def _version_key(name: str, number: int) -> str:

@@ -181,3 +181,24 @@ def test_tries_are_noted_beside_each_other_and_the_newest_stays(registry):
     assert registry.numbers("pumps") == []
     with pytest.raises(InvalidInput, match="name"):
         registry.tried("../pumps", "retrain", 1)
+
+
+def test_what_others_leave_among_versions_is_no_version(registry, tmp_path):
+    registry.add(draft())
+    for name in ("notes.txt", "000002.json~", "latest.json"):
+        (tmp_path / "pumps/versions" / name).write_text("mine")
+    assert registry.numbers("pumps") == [1]
+    assert registry.add(draft()).number == 2
+
+
+@pytest.mark.parametrize("name", ["aliases.json", "tries.json", "versions/000001.json"])
+def test_a_damaged_file_is_named(registry, tmp_path, name):
+    registry.add(draft())
+    (tmp_path / "pumps" / name).write_text('{"points": {"champ')
+    with pytest.raises(StorageFailed, match=f"pumps/{name} in the registry is damaged"):
+        registry.aliases("pumps"), registry.tries("pumps"), registry.get("pumps", 1)
+
+
+def test_a_name_leads_out_of_no_folder(registry):
+    with pytest.raises(InvalidInput, match="name"):
+        registry.numbers("../../etc")
