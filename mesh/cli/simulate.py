@@ -123,6 +123,8 @@ def simulate(
         )
         return
     to = STDOUT if dry_run else output
+    if truth is not None and to is not None and truth.resolve() == Path(to).resolve():
+        raise InvalidInput("--truth", f"{truth} is what --output writes; name another file")
     factor = factor_of(speed or ("1x" if to is None else "max"))
     console = Console(stderr=True)
     spared = _sampling(telemetry, sampling, watch, console)

@@ -4,6 +4,7 @@ import csv
 import difflib
 import gzip
 import math
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -229,5 +230,7 @@ def opened(path: Path) -> Iterator[TextIO]:
             yield file
     except (OSError, EOFError) as error:
         raise InvalidInput(str(path), getattr(error, "strerror", None) or str(error)) from None
+    except (csv.Error, zlib.error) as error:  # a cell without end, or a packed file with a fault in it
+        raise InvalidInput(str(path), f"cannot be read: {error}") from None
     except UnicodeDecodeError:
         raise InvalidInput(str(path), "is not UTF-8 text; a packed file must end in .gz") from None

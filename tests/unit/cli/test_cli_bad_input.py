@@ -90,3 +90,11 @@ def test_a_bundle_that_cannot_be_written_names_the_option(tmp_path, monkeypatch)
     done = CliRunner().invoke(app, ["support-bundle", "--output", str(tmp_path / "none" / "x.tar.gz")])
     assert isinstance(done.exception, InvalidInput)
     assert "--output" in str(done.exception)
+
+
+def test_truth_and_records_do_not_share_a_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, ["simulate", "-o", "run.jsonl", "--truth", "./run.jsonl"])
+    assert isinstance(done.exception, InvalidInput)
+    assert "--truth" in str(done.exception)
+    assert not (tmp_path / "run.jsonl").exists()

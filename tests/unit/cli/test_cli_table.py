@@ -87,6 +87,18 @@ def test_files_that_cannot_be_read_say_why(tmp_path):
         list(Table(broken, Columns(features=("value",))).records())
 
 
+def test_a_cell_without_end_and_a_packed_file_with_a_fault_are_told(tmp_path):
+    wide = table(tmp_path, 'a,b\n1,2\n"' + "x" * 200_000, Columns(features=("a",)))
+    with pytest.raises(InvalidInput, match="field larger than field limit"):
+        list(wide.records())
+    packed = bytearray(gzip.compress(NAB.encode()))
+    packed[10] = 0x07  # a block of a type that there is not, right after the header
+    broken = tmp_path / "fault.csv.gz"
+    broken.write_bytes(packed)
+    with pytest.raises(InvalidInput, match="cannot be read: .*invalid block type"):
+        list(Table(broken, Columns(features=("a",))).records())
+
+
 def test_looping_goes_on_counting(tmp_path):
     one = table(tmp_path, "a\n1\nx\n2\n", Columns(features=("a",)))
     ids = [json.loads(record.value)["input_id"] for record in rows_of(one, loop=True, limit=5)]
