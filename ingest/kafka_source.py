@@ -254,11 +254,13 @@ class KafkaSource:
         while places and not self._stopping.is_set():
             try:
                 found: list[TopicPartition] = consumer.committed(places, timeout=_KAFKA_TIMEOUT_S)
+                refused = next((place.error for place in found if place.error), None)
             except KafkaException as error:
-                self._complaints.tell(error.args[0])
-                self._stopping.wait(_IDLE_S)
-            else:
+                refused = error.args[0]
+            if refused is None:
                 return found
+            self._complaints.tell(refused)
+            self._stopping.wait(_IDLE_S)
         return []
 
     def _begin(self, consumer: Consumer, found: list[TopicPartition]) -> None:

@@ -70,7 +70,7 @@ def parse_document(file: str, text: str) -> Document:
 
 def _line_reached(loader: yaml.SafeLoader) -> int:
     """The line, from 1, up to which the text was read."""
-    return int(loader.get_mark().line) + 1  # type: ignore[no-untyped-call]
+    return int(loader.get_mark().line) + 1
 
 
 class _Loader(yaml.SafeLoader):

@@ -95,7 +95,7 @@ def test_a_cell_without_end_and_a_packed_file_with_a_fault_are_told(tmp_path):
     packed[10] = 0x07  # a block of a type that there is not, right after the header
     broken = tmp_path / "fault.csv.gz"
     broken.write_bytes(packed)
-    with pytest.raises(InvalidInput, match="cannot be read: .*invalid block type"):
+    with pytest.raises(InvalidInput, match=r"cannot be read: .*invalid block type"):
         list(Table(broken, Columns(features=("a",))).records())
 
 

@@ -204,3 +204,24 @@ def test_what_was_held_of_a_partition_goes_with_it_also_while_polling_for_more()
     made._paused = {3, 4}
     made._blocked(consumer, 99.0)  # type: ignore[arg-type]
     assert [message.partition() for message in made._held] == [4, 4]
+
+
+class RefusedPlace:
+    """A partition whose committed offset Kafka does not tell yet, as `committed` brings it back beside good ones."""
+
+    def __init__(self, partition: int) -> None:
+        self.partition, self.offset, self.metadata = partition, -1001, None
+        self.error = KafkaError(KafkaError.UNSTABLE_OFFSET_COMMIT)
+
+
+def test_an_offset_that_kafka_does_not_tell_yet_is_not_taken_for_none() -> None:
+    class Unstable(HandConsumer):
+        def committed(self, places: Sequence[TopicPartition], timeout: float) -> list[TopicPartition]:
+            self.calls.append("asked")
+            if len(self.calls) < 3:
+                return [RefusedPlace(place.partition) for place in places]  # type: ignore[misc]
+            return super().committed(places, timeout)
+
+    follower, consumer = Told(), Unstable({3: (40, "kept")})
+    source(follower, consumer, Ledger(8))._on_assign(consumer, places(3))  # type: ignore[arg-type]
+    assert follower.heard == [("begin", 3, 40, "kept")]
