@@ -14,6 +14,7 @@ from mesh.errors import InvalidInput
 
 MAX_ROWS: Final = 5_000_000
 """Held in memory: 16 sensors of so many rows are 640 MB."""
+_LAST_S: Final = 253_402_300_800
 HEALTHY: Final = frozenset({"", "0", "0.0", "false", "normal", "healthy"})
 """What a label says where nothing is wrong, in small letters."""
 
@@ -99,13 +100,20 @@ def _readings(
                     raise ValueError(f"{len(cells)} cells where the header has {len(header)}")
                 name = cells[at[columns.asset]].strip() if columns.asset in at else alone
                 said = cells[at[columns.label]].strip() if columns.label in at else ""
-                time = round(seconds(cells[at[columns.time]]) * 1e3)
+                time = _milliseconds(cells[at[columns.time]])
                 row = [
                     math.nan if place is None else _number(header[place], cells[place]) for place in places
                 ]
             except ValueError as error:
                 raise InvalidInput(str(path), f"line {reader.line_num}: {error}") from None
             yield name or alone, time, "" if said.lower() in HEALTHY else said, row
+
+
+def _milliseconds(cell: str) -> int:
+    moment = seconds(cell)
+    if abs(moment) > _LAST_S:
+        raise ValueError(f"time '{cell}' is beyond the year 10,000: write seconds since 1970, or ISO 8601")
+    return round(moment * 1e3)
 
 
 def _number(name: str, cell: str) -> float:

@@ -1,12 +1,15 @@
 """Records into Kafka, and how far its readers are."""
 
 import time
+from collections.abc import Callable
 from typing import Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from mesh.errors import MeshError
-from mesh.security.kafka import kafka_security
+from mesh.security.kafka_client import secured
+
+_Told = Callable[[KafkaError | None, Message], None]
 
 ANSWER_S: Final = 5.0
 _DELIVER_S: Final = 30.0
@@ -31,7 +34,8 @@ class Outbox:
         self._bootstrap, self._topic = bootstrap, topic
         self._failed: KafkaError | None = None
         self.delivered = 0
-        self._producer = Producer(
+        self._producer: Producer = secured(
+            Producer,
             {
                 "bootstrap.servers": bootstrap,
                 "enable.idempotence": True,  # a send that is tried again keeps its place: telemetry has an order
@@ -39,15 +43,14 @@ class Outbox:
                 "message.timeout.ms": int(_DELIVER_S * 1e3),
                 "queue.buffering.max.kbytes": 65_536,
                 "log_level": 0,
-                **kafka_security(),
-            }
+            },
         )
 
     def send(self, value: bytes, key: bytes | None = None) -> None:
         """Queue one record; waits while the queue is full. `KafkaAway` where an earlier one was refused."""
         while True:
             try:
-                self._producer.produce(self._topic, value, key, on_delivery=self._done)
+                self._produce(value, key, self._done)
             except BufferError:
                 self._poll(0.1)
             else:
@@ -63,7 +66,7 @@ class Outbox:
             if error is None:
                 places.append((message.partition(), message.offset()))
 
-        self._producer.produce(self._topic, value, key, on_delivery=note)
+        self._produce(value, key, note)
         self.flush(_DELIVER_ONE_S)
         return places[0]
 
@@ -83,6 +86,14 @@ class Outbox:
         # librdkafka's mock cluster names itself so.
         demo = str(found.cluster_id).startswith("mockCluster")
         return sorted(found.topics[self._topic].partitions), demo
+
+    def _produce(self, value: bytes, key: bytes | None, told: _Told) -> None:
+        """Queue a record; `BufferError` where the queue is full, `KafkaAway` where the record is too large for any topic."""
+        try:
+            self._producer.produce(self._topic, value, key, on_delivery=told)
+        except KafkaException as error:
+            reason = f"a record of {len(value):,} bytes is not taken{self._where()}: {error.args[0].str()}"
+            raise KafkaAway(reason) from None
 
     def _poll(self, timeout_s: float) -> None:
         self._producer.poll(timeout_s)
@@ -106,14 +117,14 @@ class Readers:
     """What a consumer group has not yet committed of a topic. Asks without joining the group."""
 
     def __init__(self, bootstrap: str, group: str, topic: str, partitions: list[int]) -> None:
-        self._consumer = Consumer(
+        self._consumer: Consumer = secured(
+            Consumer,
             {
                 "bootstrap.servers": bootstrap,
                 "group.id": group,
                 "enable.auto.commit": False,
                 "log_level": 0,
-                **kafka_security(),
-            }
+            },
         )
         self._topics = [TopicPartition(topic, partition) for partition in partitions]
 

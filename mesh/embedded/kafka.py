@@ -14,7 +14,7 @@ from confluent_kafka.admin import AdminClient
 
 from mesh.embedded.child import Child, ServerFailed
 from mesh.embedded.ports import Port, check_free
-from mesh.security.kafka import kafka_security
+from mesh.security.kafka_client import secured
 
 DEMO_LIMITS: Final = (
     "the demo broker keeps everything in memory, at most about 5 MiB a partition: the oldest records "
@@ -29,8 +29,8 @@ _HEAP: Final = "512m"
 
 def answers(bootstrap: str, timeout_s: float = 2.0) -> bool:
     """True where a Kafka broker answers at `bootstrap`."""
-    client = AdminClient(
-        {"bootstrap.servers": bootstrap, "log_level": 0, "broker.address.family": "v4", **kafka_security()}
+    client: AdminClient = secured(
+        AdminClient, {"bootstrap.servers": bootstrap, "log_level": 0, "broker.address.family": "v4"}
     )
     try:
         return bool(client.list_topics(timeout=timeout_s).brokers)

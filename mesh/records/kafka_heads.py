@@ -8,6 +8,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from mesh.errors import StoreAway
 from mesh.records.heads import PublishedHead, head_json, head_of_json
 from mesh.security.kafka import kafka_security
+from mesh.security.kafka_client import secured
 
 SEND_S: Final = 3.0
 READ_S: Final = 30.0
@@ -63,15 +64,15 @@ class KafkaHeads:
 
 def published_heads(bootstrap: str, topic: str) -> list[PublishedHead]:
     """Every head that the topic holds, in the order of each partition. Raises `StoreAway`."""
-    consumer = Consumer(
+    consumer: Consumer = secured(
+        Consumer,
         {
             "bootstrap.servers": bootstrap,
             "group.id": "hyperstream-audit-verify",
             "enable.auto.commit": False,
             "enable.partition.eof": True,
             "log_level": 0,
-            **kafka_security(),
-        }
+        },
     )
     try:
         return _read(consumer, bootstrap, topic)

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from mesh.security.kafka import kafka_security
+from mesh.security.kafka_client import secured
 from mesh.stores.errors import StreamAway
 from mesh.stores.materialize import Kept, KeptOf
 from mesh.stores.records import FeatureRecord
@@ -31,7 +31,8 @@ class KafkaFeatures:
         self._at_end: set[int] = set()
         self._anew: set[int] = set()
         self._since = 0.0
-        self._consumer = Consumer(
+        self._consumer: Consumer = secured(
+            Consumer,
             {
                 "bootstrap.servers": bootstrap,
                 "group.id": group,
@@ -45,8 +46,7 @@ class KafkaFeatures:
                 "session.timeout.ms": 10_000,
                 "topic.metadata.refresh.interval.ms": 5_000,
                 "log_level": 2,
-                **kafka_security(),
-            }
+            },
         )
         self._check_topic()
         self._consumer.subscribe([topic], on_assign=self._assigned, on_revoke=self._revoked)

@@ -9,7 +9,9 @@ from typer.testing import CliRunner
 
 from mesh.cli.api import Api, ApiFailed
 from mesh.cli.app import app
+from mesh.cli.labelled import LabelledColumns, read_labelled
 from mesh.cli.metrics import MetricsAway, scrape
+from mesh.cli.outbox import KafkaAway, Outbox, Readers
 from mesh.cli.predictions import Log, RedisFailed
 from mesh.errors import InvalidConfig, InvalidInput
 from mesh.settings import Settings
@@ -98,3 +100,24 @@ def test_truth_and_records_do_not_share_a_file(tmp_path, monkeypatch):
     assert isinstance(done.exception, InvalidInput)
     assert "--truth" in str(done.exception)
     assert not (tmp_path / "run.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: Outbox("nowhere:1", "t"), lambda: Readers("nowhere:1", "g", "t", [0])]
+)
+def test_settings_that_librdkafka_refuses_name_the_variables(make, monkeypatch):
+    monkeypatch.setenv("KAFKA_CLIENT_SECURITY_PROTOCOL", "tls")
+    with pytest.raises(InvalidConfig, match=r"KAFKA_CLIENT_\*: .*security\.protocol"):
+        make()
+
+
+def test_a_record_larger_than_any_topic_takes_is_told():
+    with pytest.raises(KafkaAway, match=r"2,000,000 bytes is not taken .*too large"):
+        Outbox("", "t").send(b"x" * 2_000_000)
+
+
+def test_a_time_of_another_unit_is_told_with_its_line(tmp_path):
+    path = tmp_path / "far.csv"
+    path.write_text("time,flow\n1764000000,1\n1764000000000000,2\n")
+    with pytest.raises(InvalidInput, match="line 3: time '1764000000000000' is beyond the year 10,000"):
+        read_labelled([path], LabelledColumns(), ["flow"])
