@@ -3,8 +3,9 @@
 import asyncio
 import ssl
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Any, cast
 
 import hiredis
 from redis.connection import SSLConnection, UnixDomainSocketConnection, parse_url
@@ -49,13 +50,11 @@ class RedisAddress:
             raise InvalidConfig("environment", 0, "REDIS_URL", str(error)) from None
         kind = parts.get("connection_class")
         unix = cast("str | None", parts.get("path")) if kind is UnixDomainSocketConnection else None
-        tls = None
-        if kind is SSLConnection:
-            tls = ssl.create_default_context(cafile=parts.get("ssl_ca_certs"))
-            if parts.get("ssl_certfile"):
-                tls.load_cert_chain(parts["ssl_certfile"], parts.get("ssl_keyfile"))
-            if parts.get("ssl_cert_reqs") in ("none", "CERT_NONE"):
-                tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
+        try:
+            tls = _tls(parts) if kind is SSLConnection else None
+        except OSError as error:
+            reason = f"a certificate or key of it cannot be read: {error}"
+            raise InvalidConfig("environment", 0, "REDIS_URL", reason) from None
         return cls(
             str(parts.get("host") or "localhost"),
             int(parts.get("port") or 6379),
@@ -65,6 +64,15 @@ class RedisAddress:
             parts.get("password"),
             tls,
         )
+
+
+def _tls(parts: Mapping[str, Any]) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=parts.get("ssl_ca_certs"))
+    if parts.get("ssl_certfile"):
+        context.load_cert_chain(parts["ssl_certfile"], parts.get("ssl_keyfile"))
+    if parts.get("ssl_cert_reqs") in ("none", "CERT_NONE"):
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
 
 
 class RedisLink(asyncio.Protocol):

@@ -151,8 +151,13 @@ def test_redis_addresses_are_read_from_urls() -> None:
     assert "p@ss" not in repr(plain)
     assert RedisAddress.from_url("unix:///run/redis.sock?db=2").unix_path == "/run/redis.sock"
     assert RedisAddress.from_url("rediss://host").tls is not None
-    with pytest.raises(InvalidConfig, match="REDIS_URL"):
-        RedisAddress.from_url("http://host")
+    for wrong in (
+        "http://host",
+        "rediss://host?ssl_ca_certs=/no/such/file",
+        "rediss://host?ssl_certfile=/no/such/file",
+    ):
+        with pytest.raises(InvalidConfig, match="REDIS_URL"):
+            RedisAddress.from_url(wrong)
 
 
 def test_dead_letters_carry_both_header_families_and_their_own_headers() -> None:
