@@ -58,7 +58,7 @@ def test_a_port_is_no_password(text: str):
 )
 @pytest.mark.parametrize("between", ["/", "?", "#"])
 def test_an_address_that_cannot_be_read_is_refused_without_its_password(client, between: str):
-    with pytest.raises(InvalidConfig, match="REDIS_URL.*%2F") as told:
+    with pytest.raises(InvalidConfig, match=r"REDIS_URL.*%2F") as told:
         client(f"redis://mesh:{FIRST}{between}{SECOND}@redis.example:6379/0")
     assert FIRST not in str(told.value)
     assert SECOND not in str(told.value)
