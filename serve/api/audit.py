@@ -17,6 +17,7 @@ from mesh.records.transactions import Transactions
 from serve.access.needs import REFUSALS, needs
 from serve.access.views import ApiError
 from serve.api.alert_views import milliseconds, moment
+from serve.api.times import Time
 
 _AWAY: Final[dict[int | str, dict[str, Any]]] = {
     503: {"model": ApiError, "description": "The database does not answer; see Retry-After"},
@@ -73,8 +74,8 @@ def audit_router(book: AuditBook, transactions: Transactions) -> APIRouter:
         actor: _Text = None,
         action: Annotated[_Text, Query(description="ROOM.VERB; an ending * stands for anything")] = None,
         target: Annotated[_Text, Query(description="KIND:ID; an ending * stands for anything")] = None,
-        since: Annotated[datetime | None, Query(description="At or after this time, RFC 3339")] = None,
-        until: Annotated[datetime | None, Query(description="Before this time, RFC 3339")] = None,
+        since: Annotated[Time | None, Query(description="At or after this time, RFC 3339")] = None,
+        until: Annotated[Time | None, Query(description="Before this time, RFC 3339")] = None,
         limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50,
         cursor: Annotated[str | None, Query(description="The cursor of the page before")] = None,
     ) -> AuditPage:

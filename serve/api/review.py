@@ -37,14 +37,16 @@ from serve.api.review_views import (
     queue_view,
     rules_view,
 )
+from serve.api.times import Time
 
 Responses = dict[int | str, dict[str, Any]]
 Reader = Annotated[Actor, Depends(needs("viewer"))]
 Analyst = Annotated[Actor, Depends(needs("analyst"))]
 ItemId = Annotated[str, Path(max_length=64)]
-Time = Annotated[datetime | None, Query(description="RFC 3339")]
+When = Annotated[Time | None, Query(description="RFC 3339")]
 
 _WEEK_MS: Final = 7 * 86_400_000
+_FIRST: Final = milliseconds(datetime.min)
 _READ: Final[Responses] = {
     503: {"model": ApiError, "description": "The database does not answer; see Retry-After"},
     400: {"model": ApiError, "description": "A field is wrong; the message names it"},
@@ -179,11 +181,11 @@ class ReviewRoutes:
         )
         return self._bulk(done, self._now())
 
-    async def quality(self, _: Reader, since: Time = None, until: Time = None) -> QualityView:
+    async def quality(self, _: Reader, since: When = None, until: When = None) -> QualityView:
         """Rates from the random audit with intervals, agreement, override rates, delays; of the last 7 days by default."""
         now = self._now()
         end = now + 1 if until is None else milliseconds(until)
-        begin = end - _WEEK_MS if since is None else milliseconds(since)
+        begin = max(end - _WEEK_MS, _FIRST) if since is None else milliseconds(since)
         if begin >= end:
             raise InvalidInput("since", "is not before until")
         parts = self._parts
@@ -195,7 +197,7 @@ class ReviewRoutes:
     async def labels(
         self,
         _: Reader,
-        since: Time = None,
+        since: When = None,
         excluded: Annotated[bool, Query(description="Also those that were taken back")] = False,
         limit: Annotated[int, Query(ge=1, le=MAX_LABELS)] = 500,
         cursor: Annotated[

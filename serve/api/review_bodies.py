@@ -1,7 +1,6 @@
 """What people send to `/review`."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -9,6 +8,7 @@ from pydantic import Field
 from mesh.review.interpret import MAX_NOTE, MAX_TAG, MAX_TAGS
 from mesh.review.values import Label, Said
 from serve.api.alert_views import milliseconds
+from serve.api.times import Time
 
 Name = Annotated[
     str | None, Field(min_length=1, max_length=128, description="Who acts, where no token says so")
@@ -47,7 +47,7 @@ class Decide:
     reason: Reason | None = None
     note: Note = ""
     tags: Annotated[list[Tag], Field(max_length=MAX_TAGS)] = field(default_factory=list)
-    onset: Annotated[datetime | None, Field(description="When the trouble began, RFC 3339")] = None
+    onset: Annotated[Time | None, Field(description="When the trouble began, RFC 3339")] = None
     evidence: Evidence = field(default_factory=Evidence)
     actor: Name = None
 

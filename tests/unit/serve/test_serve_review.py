@@ -190,6 +190,9 @@ def test_labels_and_figures(api):
     assert figures["rates"]["tpr"]["value"] is None
     refused = client.get("/review/quality", params={"since": "2030-01-01T00:00:00Z"})
     assert (refused.status_code, refused.json()["error"]) == (400, "since: is not before until")
+    for until in ("0001-01-02T00:00:00Z", "9999-12-31T23:59:59.9999Z"):
+        assert client.get("/review/quality", params={"until": until}).status_code == 200
+    assert client.get("/labels", params={"since": "1764000000"}).status_code == 400
     assert client.get("/labels", params={"cursor": "x"}).status_code == 400
 
 
