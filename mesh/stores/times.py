@@ -1,14 +1,19 @@
 """Times as people write them, and back: ISO 8601 or milliseconds since 1970, always UTC where no zone is given."""
 
+import re
 from datetime import UTC, datetime
+from typing import Final
 
 from mesh.errors import InvalidInput
+
+_MILLISECONDS: Final = re.compile(r"-?[0-9]{1,18}")
+"""As many as 64 bits hold."""
 
 
 def parse_time(field: str, text: str) -> int:
     """Milliseconds since 1970. `InvalidInput` names `field` where `text` is no time."""
     text = text.strip()
-    if text.lstrip("-").isdecimal():
+    if _MILLISECONDS.fullmatch(text):
         return int(text)
     try:
         found = datetime.fromisoformat(text)

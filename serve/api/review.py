@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -46,7 +46,7 @@ ItemId = Annotated[str, Path(max_length=64)]
 When = Annotated[Time | None, Query(description="RFC 3339")]
 
 _WEEK_MS: Final = 7 * 86_400_000
-_FIRST: Final = milliseconds(datetime.min)
+_FIRST: Final = milliseconds(datetime.min.replace(tzinfo=UTC))
 _READ: Final[Responses] = {
     503: {"model": ApiError, "description": "The database does not answer; see Retry-After"},
     400: {"model": ApiError, "description": "A field is wrong; the message names it"},

@@ -105,6 +105,18 @@ async def test_it_resumes_from_an_inference_too_and_from_the_first_of_two(log, f
     await stream.aclose()
 
 
+async def test_an_inference_that_metadata_names_is_not_the_one_to_resume_from(log, feed):
+    told = {"inference_id": "t-0-9", "model_id": "a", "metadata": {"inference_id": "t-0-2"}}
+    log.add(orjson.dumps(told))
+    with pytest.raises(LogTrimmed):
+        await asyncio.wait_for(anext(feed.follow("a", "t-0-2")), 5)
+    for number in (1, 2, 3):
+        add(log, "a", number)
+    stream = feed.follow("a", "t-0-2")
+    assert await take(stream, 1) == ["t-0-3"]
+    await stream.aclose()
+
+
 async def test_what_cannot_be_resumed_from_is_said(feed, log):
     cursor = add(log, "a", 1)
     for after, error in (
