@@ -35,10 +35,17 @@ def test_what_is_no_time_is_named():
         parse_time("--as-of", "noon")
 
 
-@pytest.mark.parametrize("text", ["--5", "9" * 19, "9" * 5_000, "1e3", "²", "", "-"])
+@pytest.mark.parametrize("text", ["--5", "9" * 15, "-" + "9" * 15, "9" * 5_000, "1e3", "²", "", "-"])
 def test_a_number_that_is_no_time_is_named(text):
     with pytest.raises(InvalidInput, match=r"--as-of: .* is no time"):
         parse_time("--as-of", text)
+
+
+@pytest.mark.parametrize(
+    "text", ["0001-01-01", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59.9999", "-62135596800000", "0"]
+)
+def test_every_time_of_the_calendar_can_be_shown(text):
+    assert parse_time("x", show_time(parse_time("x", text))) == parse_time("x", text)
 
 
 async def test_nothing_is_asked_of_redis_for_what_is_before_the_beginning():
