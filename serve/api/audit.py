@@ -17,13 +17,14 @@ from mesh.records.transactions import Transactions
 from serve.access.needs import REFUSALS, needs
 from serve.access.views import ApiError
 from serve.api.alert_views import milliseconds, moment
+from serve.api.texts import Text
 from serve.api.times import Time
 
 _AWAY: Final[dict[int | str, dict[str, Any]]] = {
     503: {"model": ApiError, "description": "The database does not answer; see Retry-After"},
     **REFUSALS,
 }
-_Text = Annotated[str | None, Query(min_length=1, max_length=512)]
+_Text = Annotated[Text | None, Query(min_length=1, max_length=512)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,12 +37,13 @@ from serve.api.review_views import (
     queue_view,
     rules_view,
 )
+from serve.api.texts import Text
 from serve.api.times import Time
 
 Responses = dict[int | str, dict[str, Any]]
 Reader = Annotated[Actor, Depends(needs("viewer"))]
 Analyst = Annotated[Actor, Depends(needs("analyst"))]
-ItemId = Annotated[str, Path(max_length=64)]
+ItemId = Annotated[Text, Path(max_length=64)]
 When = Annotated[Time | None, Query(description="RFC 3339")]
 
 _WEEK_MS: Final = 7 * 86_400_000
@@ -94,10 +95,10 @@ class ReviewRoutes:
         *,
         state: State | None = None,
         source: Source | None = None,
-        asset: Annotated[str | None, Query(max_length=256)] = None,
+        asset: Annotated[Text | None, Query(max_length=256)] = None,
         limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 50,
         cursor: Annotated[
-            str | None, Query(max_length=128, description="The cursor of the page before")
+            Text | None, Query(max_length=128, description="The cursor of the page before")
         ] = None,
     ) -> QueueView:
         """One item an incident, and few of an asset, unless `asset` is given."""
@@ -123,7 +124,7 @@ class ReviewRoutes:
         item: ItemId,
         person: Reader,
         actor: Annotated[
-            str | None, Query(max_length=128, description="Who asks, where no token says so")
+            Text | None, Query(max_length=128, description="Who asks, where no token says so")
         ] = None,
     ) -> Response:
         """An item with all that is needed to decide, as far as whoever asks may see it."""
@@ -171,7 +172,7 @@ class ReviewRoutes:
         return self._bulk(done, self._now())
 
     async def undo_bulk(
-        self, bulk: Annotated[str, Path(max_length=64)], person: Analyst, body: Undo | None = None
+        self, bulk: Annotated[Text, Path(max_length=64)], person: Analyst, body: Undo | None = None
     ) -> BulkView:
         """Take back all that stands of a bulk decision."""
         body = body or Undo()
@@ -201,7 +202,7 @@ class ReviewRoutes:
         excluded: Annotated[bool, Query(description="Also those that were taken back")] = False,
         limit: Annotated[int, Query(ge=1, le=MAX_LABELS)] = 500,
         cursor: Annotated[
-            str | None, Query(max_length=128, description="The cursor of the page before")
+            Text | None, Query(max_length=128, description="The cursor of the page before")
         ] = None,
     ) -> LabelPageView:
         """Adjudicated labels, the only ones that training may read, in the order in which they came to stand."""

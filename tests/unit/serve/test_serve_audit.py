@@ -80,6 +80,8 @@ def test_filters(parts, filters, found):
         ("limit=501", "limit"),
         ("cursor=x", "cursor"),
         ("since=soon", "since"),
+        ("actor=a%00b", "actor"),
+        ("target=%00*", "target"),
         ("since=1764000005", "since"),
         ("until=1764000005000", "until"),
         ("actor=", "actor"),
