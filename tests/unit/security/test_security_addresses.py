@@ -5,6 +5,7 @@ import pytest
 from ingest.redis_link import RedisAddress
 from mesh.cli.predictions import Log
 from mesh.errors import InvalidConfig
+from mesh.records.database import late_database
 from mesh.redaction import redact
 from mesh.rules.stores import RedisRulesStore
 from mesh.security.redacted import shown_url
@@ -45,6 +46,13 @@ def test_an_address_without_a_password_is_shown_as_it_is(url: str, shown: str):
 )
 def test_a_port_is_no_password(text: str):
     assert redact(text) == text
+
+
+@pytest.mark.parametrize("name", ["password", "sslpassword"])
+def test_a_database_that_is_away_is_named_without_its_password(name: str):
+    database = late_database(f"postgresql://db.example/records?user=mesh&{name}={FIRST}&sslmode=require")
+    assert database.shown == "postgresql+psycopg://db.example/records?sslmode=require&user=mesh"
+    database.close()
 
 
 @pytest.mark.parametrize(
