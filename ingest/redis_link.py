@@ -12,6 +12,7 @@ from redis.connection import SSLConnection, UnixDomainSocketConnection, parse_ur
 
 from ingest.resp import command
 from mesh.errors import InvalidConfig
+from mesh.security.redacted import url_reason
 
 CONNECT_TIMEOUT_S = 5.0
 
@@ -47,7 +48,7 @@ class RedisAddress:
         try:
             parts = parse_url(url)  # type: ignore[no-untyped-call]
         except ValueError as error:
-            raise InvalidConfig("environment", 0, "REDIS_URL", str(error)) from None
+            raise InvalidConfig("environment", 0, "REDIS_URL", url_reason(url, error)) from None
         kind = parts.get("connection_class")
         unix = cast("str | None", parts.get("path")) if kind is UnixDomainSocketConnection else None
         try:

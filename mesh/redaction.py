@@ -21,6 +21,14 @@ _QUOTED: Final = r""""(?:[^"\\\n]|\\.)*"|'[^'\n]*'"""
 """A value in quotes ends with its quote; in double ones a quote behind a backslash is part of it."""
 _PATTERNS: Final = (
     (re.compile(r"-----BEGIN [A-Z ]+-----.*?(?:-----END [A-Z ]+-----|\Z)", re.DOTALL), HIDDEN),
+    # scheme://user:password@host, where the password holds what should be percent-encoded; the number of an http port is none
+    (
+        re.compile(
+            r"(?<![a-zA-Z0-9+.\-])(?!https?://[^\s/:@\"']*+:\d{1,5}[/?#])"
+            r"([a-zA-Z][a-zA-Z0-9+.\-]*+://)[^\s/:@\"']*+:(?:(?!://)[^\s\"]){1,512}@"
+        ),
+        rf"\1{HIDDEN}@",
+    ),
     # scheme://user:password@host; a password may hold an @ of its own
     (re.compile(r"(?<![a-zA-Z0-9+.\-])([a-zA-Z][a-zA-Z0-9+.\-]*+://)[^\s/\"']*@"), rf"\1{HIDDEN}@"),
     (re.compile(r"\b(bearer|basic|digest)\s+[A-Za-z0-9._~+/=\-]{4,}", re.IGNORECASE), rf"\1 {HIDDEN}"),

@@ -1,9 +1,9 @@
 """What speaks against a rollout's going on: its candidate's gates, drift, the chain's level, breakers, alerts of Prometheus."""
 
 import asyncio
-import http.client
 import urllib.request
 from collections.abc import Awaitable, Callable, Mapping
+from http.client import HTTPException, InvalidURL
 from typing import Final
 
 import msgspec
@@ -14,6 +14,7 @@ from mesh.registry import ModelVersion, Registry
 from mesh.registry.reference import is_reference, parse_reference
 from mesh.rollouts.guards import EveryGuard, Watched
 from mesh.rollouts.plan import Guard, Plan
+from mesh.security.redacted import shown_url
 from mesh.spec import MeshConfig, ModelSpec
 from mesh.telemetry.summary import Summary
 from serve.drift import DriftNow
@@ -151,6 +152,7 @@ class PrometheusGuards:
     def __init__(self, url: str) -> None:
         """`url` is the server's, such as http://prometheus:9090."""
         self._url = f"{url}/api/v1/alerts"
+        self._shown = shown_url(self._url)
 
     async def holding(self, plan: Plan) -> Mapping[Guard, str]:
         """As `Guards.holding`. Raises `StoreAway`."""
@@ -165,8 +167,10 @@ class PrometheusGuards:
         try:
             with urllib.request.urlopen(self._url, timeout=_ANSWER_S) as reply:  # noqa: S310 - http or https alone: the settings see to it
                 return msgspec.json.decode(reply.read(_MOST_BYTES), type=_Reply).data.alerts
-        except (OSError, http.client.HTTPException, msgspec.DecodeError) as error:
-            raise StoreAway("Prometheus", f"{self._url} (MESH_PROMETHEUS_URL): {error}") from error
+        except InvalidURL as error:  # quotes what it takes for a port, which may be a piece of a password
+            raise StoreAway("Prometheus", f"{self._shown} (MESH_PROMETHEUS_URL) is no address") from error
+        except (OSError, HTTPException, msgspec.DecodeError) as error:
+            raise StoreAway("Prometheus", f"{self._shown} (MESH_PROMETHEUS_URL): {error}") from error
 
 
 def _ours(alert: _Alert) -> bool:

@@ -10,8 +10,8 @@ from redis.exceptions import ConnectionError as RedisAway
 from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisSlow
 
-from mesh.errors import InvalidInput, MeshError
-from mesh.redaction import redact
+from mesh.errors import InvalidConfig, InvalidInput, MeshError
+from mesh.security.redacted import shown_url, url_reason
 from mesh.settings import Settings
 from mesh.spec.durations import read_duration
 
@@ -42,8 +42,12 @@ class Log:
     def __init__(self, settings: Settings, since: str | None = None) -> None:
         """Read on after the entry `since`; without it, after what is there now."""
         self._key = f"{settings.redis_channel}:log"
-        self._where = f"{redact(settings.redis_url)} (REDIS_URL sets the address)"
-        self._redis: Any = redis.Redis.from_url(settings.redis_url, socket_timeout=BLOCK_MS / 1000 + 5)
+        self._where = f"{shown_url(settings.redis_url)} (REDIS_URL sets the address)"
+        try:
+            self._redis: Any = redis.Redis.from_url(settings.redis_url, socket_timeout=BLOCK_MS / 1000 + 5)
+        except ValueError as error:
+            reason = url_reason(settings.redis_url, error)
+            raise InvalidConfig("environment", 0, "REDIS_URL", reason) from None
         self.last = since or self._newest()
 
     def read(self) -> list[tuple[str, bytes]]:

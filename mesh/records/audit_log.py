@@ -5,7 +5,7 @@ from dataclasses import fields
 from operator import attrgetter
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, ColumnElement, Row, Select, String, Text, select
+from sqlalchemy import BigInteger, ColumnElement, Row, Select, String, Text, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Mapped, Session, mapped_column
 
 from mesh.errors import InvalidInput
@@ -123,6 +123,7 @@ def _conditions(query: AuditQuery) -> list[ColumnElement[bool]]:
 
 
 def _fits(column: InstrumentedAttribute[str], value: str) -> ColumnElement[bool]:
+    """Not by LIKE: SQLite's takes `Alerts.*` for `alerts.*`, PostgreSQL's does not."""
     if value.endswith("*"):
-        return column.startswith(value[:-1], autoescape=True)
+        return func.substr(column, 1, len(value) - 1) == value[:-1]
     return column == value

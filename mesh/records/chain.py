@@ -1,6 +1,6 @@
 """Whether a chain of entries is whole. Pure: entries in, a verdict out."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from mesh.errors import InvalidInput
@@ -26,9 +26,12 @@ def verify(entries: Iterable[Entry], after: Head | None = None, known: Iterable[
     """Follow the chain from `after` (else its beginning) in the order given, to its first fault.
 
     `known` are heads that were published earlier: a chain that was rewritten whole has others at their places, one that
-    was cut is shorter than they say. A known hash may be the beginning of one.
+    was cut is shorter than they say. A known hash may be the beginning of one. Two of one number that differ cannot both be
+    in the chain: whoever rewrites the last entry has its new hash published beside the old one.
     """
-    published = {head.seq: head.hash for head in known}
+    published: dict[int, set[str]] = {}
+    for each in known:
+        published.setdefault(each.seq, set()).add(each.hash)
     head, count = after or Head(), 0
     for entry in entries:
         fault = _fault(entry, head) or _rewritten(entry, published)
@@ -58,8 +61,10 @@ def _fault(entry: Entry, head: Head) -> str | None:
     return None
 
 
-def _rewritten(entry: Entry, published: dict[int, str]) -> str | None:
-    known = published.get(entry.seq)
-    if known is None or entry.hash.startswith(known):
-        return None
-    return f"entry {entry.seq} is not the one that was published ({known[:12]}…): the log was rewritten"
+def _rewritten(entry: Entry, published: Mapping[int, set[str]]) -> str | None:
+    for known in sorted(published.get(entry.seq, ())):
+        if not entry.hash.startswith(known):
+            return (
+                f"entry {entry.seq} is not the one that was published ({known[:12]}…): the log was rewritten"
+            )
+    return None

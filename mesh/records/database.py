@@ -79,8 +79,9 @@ class Database:
 
     @property
     def shown(self) -> str:
-        """Its URL, without the password."""
-        return self.engine.url.render_as_string(hide_password=True)
+        """Its URL, without the password, and without those that libpq takes behind the `?`."""
+        secret = [name for name in self.engine.url.query if "password" in name.lower()]
+        return self.engine.url.difference_update_query(secret).render_as_string(hide_password=True)
 
     @contextmanager
     def read(self) -> Iterator[Session]:

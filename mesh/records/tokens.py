@@ -13,6 +13,7 @@ from typing import Final
 
 from mesh.errors import InvalidInput, Unauthenticated
 from mesh.records.roles import ROLES, Role
+from mesh.records.times import LAST_MS
 
 _FORM: Final = re.compile(r"hsm_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
@@ -59,6 +60,8 @@ def mint(actor: str, role: Role, created_by: str, now: int, expires_at: int | No
         raise InvalidInput("role", f"'{role}' is not one of {', '.join(ROLES)}")
     if expires_at is not None and expires_at <= now:
         raise InvalidInput("expires", "is in the past")
+    if expires_at is not None and expires_at > LAST_MS:
+        raise InvalidInput("expires", "is past the year 9999; leave it out for a token that never expires")
     identifier, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
     token = Token(identifier, actor, role, hashed(secret), now, created_by, expires_at)
     return Minted(token, f"hsm_{identifier}_{secret}")

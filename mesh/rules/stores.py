@@ -6,10 +6,11 @@ from typing import Final
 
 import redis
 
-from mesh.errors import StoreAway
+from mesh.errors import InvalidConfig, StoreAway
 from mesh.rules.kept_codec import decode, encode
 from mesh.rules.ports import RulesStore
 from mesh.rules.values import Kept
+from mesh.security.redacted import url_reason
 from mesh.settings import Settings
 
 REDIS: Final = "redis"
@@ -68,8 +69,13 @@ class RedisRulesStore:
     """One key of a Redis, for a mesh over several machines. It lasts as long as that Redis keeps its data."""
 
     def __init__(self, url: str, key: str = KEY) -> None:
-        """Connects when it is first asked."""
-        self._client = redis.Redis.from_url(url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S)
+        """Connects when it is first asked. `InvalidConfig` for a URL that is none."""
+        try:
+            self._client = redis.Redis.from_url(
+                url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S
+            )
+        except ValueError as error:
+            raise InvalidConfig("environment", 0, "REDIS_URL", url_reason(url, error)) from None
         self._key = key
 
     def load(self) -> Kept | None:

@@ -11,6 +11,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from mesh.errors import InvalidConfig, StoreAway
+from mesh.security.redacted import url_reason
 
 CONNECT_S: Final = 1.0
 
@@ -31,7 +32,7 @@ def bounded_client(url: str, *, answer_s: float, connections: int = 8) -> Any:
             retry=Retry(NoBackoff(), 1),  # a connection that Redis closed while it was idle
         )
     except ValueError as error:
-        raise InvalidConfig("environment", 0, "REDIS_URL", str(error)) from None
+        raise InvalidConfig("environment", 0, "REDIS_URL", url_reason(url, error)) from None
     return Redis.from_pool(pool)
 
 

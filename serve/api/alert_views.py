@@ -9,6 +9,7 @@ from mesh.alerts import Alert, Group, Mark, Severity, State
 from mesh.stores.alerts import AlertPage
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST: Final = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +104,12 @@ def moment(ms: int) -> datetime:
 
 
 def milliseconds(time: datetime) -> int:
-    """The other way round; a time without a zone is in UTC."""
-    return ((time if time.tzinfo else time.replace(tzinfo=UTC)) - _EPOCH) // timedelta(milliseconds=1)
+    """The first whole millisecond at or after a time, so that "at or after" and "before" mean the same of either.
+
+    A time without a zone is in UTC. In the last millisecond of the year 9999 it is that one.
+    """
+    since = (time if time.tzinfo else time.replace(tzinfo=UTC)) - _EPOCH
+    return min(-(-since // timedelta(milliseconds=1)), _LAST)
 
 
 def _mark(mark: Mark | None) -> MarkView | None:

@@ -17,12 +17,14 @@ from mesh.records.transactions import Transactions
 from serve.access.needs import REFUSALS, needs
 from serve.access.views import ApiError
 from serve.api.alert_views import milliseconds, moment
+from serve.api.texts import Text
+from serve.api.times import Time
 
 _AWAY: Final[dict[int | str, dict[str, Any]]] = {
     503: {"model": ApiError, "description": "The database does not answer; see Retry-After"},
     **REFUSALS,
 }
-_Text = Annotated[str | None, Query(min_length=1, max_length=512)]
+_Text = Annotated[Text | None, Query(min_length=1, max_length=512)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +75,8 @@ def audit_router(book: AuditBook, transactions: Transactions) -> APIRouter:
         actor: _Text = None,
         action: Annotated[_Text, Query(description="ROOM.VERB; an ending * stands for anything")] = None,
         target: Annotated[_Text, Query(description="KIND:ID; an ending * stands for anything")] = None,
-        since: Annotated[datetime | None, Query(description="At or after this time, RFC 3339")] = None,
-        until: Annotated[datetime | None, Query(description="Before this time, RFC 3339")] = None,
+        since: Annotated[Time | None, Query(description="At or after this time, RFC 3339")] = None,
+        until: Annotated[Time | None, Query(description="Before this time, RFC 3339")] = None,
         limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50,
         cursor: Annotated[str | None, Query(description="The cursor of the page before")] = None,
     ) -> AuditPage:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -37,14 +37,17 @@ from serve.api.review_views import (
     queue_view,
     rules_view,
 )
+from serve.api.texts import Text
+from serve.api.times import Time
 
 Responses = dict[int | str, dict[str, Any]]
 Reader = Annotated[Actor, Depends(needs("viewer"))]
 Analyst = Annotated[Actor, Depends(needs("analyst"))]
-ItemId = Annotated[str, Path(max_length=64)]
-Time = Annotated[datetime | None, Query(description="RFC 3339")]
+ItemId = Annotated[Text, Path(max_length=64)]
+When = Annotated[Time | None, Query(description="RFC 3339")]
 
 _WEEK_MS: Final = 7 * 86_400_000
+_FIRST: Final = milliseconds(datetime.min.replace(tzinfo=UTC))
 _READ: Final[Responses] = {
     503: {"model": ApiError, "description": "The database does not answer; see Retry-After"},
     400: {"model": ApiError, "description": "A field is wrong; the message names it"},
@@ -92,10 +95,10 @@ class ReviewRoutes:
         *,
         state: State | None = None,
         source: Source | None = None,
-        asset: Annotated[str | None, Query(max_length=256)] = None,
+        asset: Annotated[Text | None, Query(max_length=256)] = None,
         limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 50,
         cursor: Annotated[
-            str | None, Query(max_length=128, description="The cursor of the page before")
+            Text | None, Query(max_length=128, description="The cursor of the page before")
         ] = None,
     ) -> QueueView:
         """One item an incident, and few of an asset, unless `asset` is given."""
@@ -121,7 +124,7 @@ class ReviewRoutes:
         item: ItemId,
         person: Reader,
         actor: Annotated[
-            str | None, Query(max_length=128, description="Who asks, where no token says so")
+            Text | None, Query(max_length=128, description="Who asks, where no token says so")
         ] = None,
     ) -> Response:
         """An item with all that is needed to decide, as far as whoever asks may see it."""
@@ -169,7 +172,7 @@ class ReviewRoutes:
         return self._bulk(done, self._now())
 
     async def undo_bulk(
-        self, bulk: Annotated[str, Path(max_length=64)], person: Analyst, body: Undo | None = None
+        self, bulk: Annotated[Text, Path(max_length=64)], person: Analyst, body: Undo | None = None
     ) -> BulkView:
         """Take back all that stands of a bulk decision."""
         body = body or Undo()
@@ -179,11 +182,11 @@ class ReviewRoutes:
         )
         return self._bulk(done, self._now())
 
-    async def quality(self, _: Reader, since: Time = None, until: Time = None) -> QualityView:
+    async def quality(self, _: Reader, since: When = None, until: When = None) -> QualityView:
         """Rates from the random audit with intervals, agreement, override rates, delays; of the last 7 days by default."""
         now = self._now()
         end = now + 1 if until is None else milliseconds(until)
-        begin = end - _WEEK_MS if since is None else milliseconds(since)
+        begin = max(end - _WEEK_MS, _FIRST) if since is None else milliseconds(since)
         if begin >= end:
             raise InvalidInput("since", "is not before until")
         parts = self._parts
@@ -195,11 +198,11 @@ class ReviewRoutes:
     async def labels(
         self,
         _: Reader,
-        since: Time = None,
+        since: When = None,
         excluded: Annotated[bool, Query(description="Also those that were taken back")] = False,
         limit: Annotated[int, Query(ge=1, le=MAX_LABELS)] = 500,
         cursor: Annotated[
-            str | None, Query(max_length=128, description="The cursor of the page before")
+            Text | None, Query(max_length=128, description="The cursor of the page before")
         ] = None,
     ) -> LabelPageView:
         """Adjudicated labels, the only ones that training may read, in the order in which they came to stand."""

@@ -1,7 +1,6 @@
 """What people send to `/review`."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -9,15 +8,17 @@ from pydantic import Field
 from mesh.review.interpret import MAX_NOTE, MAX_TAG, MAX_TAGS
 from mesh.review.values import Label, Said
 from serve.api.alert_views import milliseconds
+from serve.api.texts import Text
+from serve.api.times import Time
 
 Name = Annotated[
-    str | None, Field(min_length=1, max_length=128, description="Who acts, where no token says so")
+    Text | None, Field(min_length=1, max_length=128, description="Who acts, where no token says so")
 ]
 Reason = Annotated[
     str, Field(min_length=1, max_length=32, description="A code of `reasons` at GET /review/rules")
 ]
-Note = Annotated[str, Field(max_length=MAX_NOTE)]
-Tag = Annotated[str, Field(min_length=1, max_length=MAX_TAG)]
+Note = Annotated[Text, Field(max_length=MAX_NOTE)]
+Tag = Annotated[Text, Field(min_length=1, max_length=MAX_TAG)]
 Chosen = Literal["confirm", "override", "judge", "cannot_say", "skip", "escalate", "tag"]
 
 
@@ -47,7 +48,7 @@ class Decide:
     reason: Reason | None = None
     note: Note = ""
     tags: Annotated[list[Tag], Field(max_length=MAX_TAGS)] = field(default_factory=list)
-    onset: Annotated[datetime | None, Field(description="When the trouble began, RFC 3339")] = None
+    onset: Annotated[Time | None, Field(description="When the trouble began, RFC 3339")] = None
     evidence: Evidence = field(default_factory=Evidence)
     actor: Name = None
 
@@ -56,7 +57,7 @@ class Decide:
 class DecideBulk:
     """What is said of all open items of an incident."""
 
-    incident: Annotated[str, Field(min_length=1, max_length=64)]
+    incident: Annotated[Text, Field(min_length=1, max_length=64)]
     action: Literal["confirm", "override", "judge", "escalate"]
     label: Label | None = None
     reason: Reason | None = None
@@ -70,7 +71,7 @@ class DecideBulk:
 class Undo:
     """Which decision is taken back: one's own last where none is named."""
 
-    decision: Annotated[str | None, Field(max_length=64)] = None
+    decision: Annotated[Text | None, Field(max_length=64)] = None
     note: Note = ""
     actor: Name = None
 

@@ -83,8 +83,10 @@ class PredictionFeed:
             if after is not None:
                 async with self._searching:
                     last = await cursor_of(self._log, after)
-                while place(last) < place(reading.cursor):
+                while place(last) < place(reading.cursor) or self._stopped:
                     # No await between the check above and joining below: the reader cannot move in between.
+                    # One that failed meanwhile has told those who had joined it, and not whoever catches up.
+                    await self._start()
                     target = reading.cursor
                     found = await self._log.after(last, PAGE, target)
                     if found.trimmed:
@@ -115,11 +117,16 @@ class PredictionFeed:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
+    @property
+    def _stopped(self) -> bool:
+        task = self._reading.task
+        return task is None or task.done()
+
     async def _start(self) -> None:
         """See that the reader runs; it begins with what comes now."""
         reading = self._reading
         async with self._starting:
-            if reading.task is None or reading.task.done():
+            if self._stopped:
                 reading.cursor = await self._log.newest()
                 reading.task = asyncio.get_running_loop().create_task(self._read())
 

@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 from mesh.errors import InvalidInput
-from mesh.stores.predictions import BEGINNING, PredictionLog, checked_cursor
+from mesh.stores.predictions import BEGINNING, Entry, PredictionLog, checked_cursor
 from mesh.stores.predictions.entry import place
 from serve.graphql.refusals import LogTrimmed
 
@@ -38,8 +38,14 @@ async def _search(log: PredictionLog, inference_id: str) -> str:
     while True:
         found = (await log.after(cursor, SEARCHED)).entries
         for entry in found:
-            if wanted in entry.document:
+            if wanted in entry.document and _is_of(entry, inference_id):
                 return entry.cursor
         if len(found) < SEARCHED:
             raise LogTrimmed(inference_id)
         cursor = found[-1].cursor
+
+
+def _is_of(entry: Entry, inference_id: str) -> bool:
+    """Metadata may name another inference, as of the mesh that a record came from."""
+    found = entry.prediction()
+    return found is not None and found.inference_id == inference_id

@@ -175,6 +175,8 @@ def test_pages_filter_and_go_on(database):
     assert seqs(action="alerts.resolve") == [6, 4, 2]
     assert seqs(action="alerts.*", target="alert:2") == [3]
     assert seqs(action="al_rts.*") == []
+    assert seqs(action="Alerts.*") == seqs(action="Alerts.resolve") == []
+    assert seqs(action="*", target="alert:*") == seqs()
     assert seqs(since=2_000, until=4_000) == [3, 2]
     for limit in (0, 501):
         with pytest.raises(InvalidInput, match="limit"):

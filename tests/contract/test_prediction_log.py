@@ -62,6 +62,7 @@ async def test_it_is_read_forwards_backwards_and_between(stores):
     backwards = await stores.log.before(cursors[5], cursors[1], 3)
     assert [entry.cursor for entry in backwards] == cursors[4:1:-1]
     assert [entry.cursor for entry in await stores.log.before(None, BEGINNING, 2)] == cursors[:-3:-1]
+    assert list(await stores.log.before(BEGINNING, BEGINNING, 2)) == []
     first = forwards.entries[0]
     assert (first.model_id(), first.prediction().inference_id) == ("m", "t-0-3")
 

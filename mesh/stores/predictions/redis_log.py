@@ -36,7 +36,9 @@ class RedisLog:
         return Slice(_entries(found), _trimmed(cursor, oldest))
 
     async def before(self, cursor: str | None, since: str, limit: int) -> Sequence[Entry]:
-        """As `PredictionLog.before`."""
+        """As `PredictionLog.before`. Redis refuses a range that ends before the beginning, which holds nothing."""
+        if cursor is not None and place(cursor) == place(BEGINNING):
+            return ()
         upper = "+" if cursor is None else f"({cursor}"
         async with guarded():
             found = await self._redis.xrevrange(self._key, max=upper, min=f"({since}", count=limit)

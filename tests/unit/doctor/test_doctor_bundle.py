@@ -81,7 +81,7 @@ def test_ordinary_text_stays(text: str):
 
 
 @pytest.mark.parametrize(
-    "part", ["a.", "-a", "- ", " ", "name:\n", "token", "token.", "a:\n", "x://", "token: |\n"]
+    "part", ["a.", "-a", "- ", " ", "name:\n", "token", "token.", "a:\n", "x://", "x://a:", "token: |\n"]
 )
 def test_a_long_text_takes_no_longer_than_its_length_says(part: str):
     began = time.process_time()

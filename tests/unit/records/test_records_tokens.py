@@ -49,7 +49,8 @@ def test_a_text_that_is_no_token_is_refused_before_any_look_up(text):
 @pytest.mark.parametrize(
     ("name", "role", "expires", "field"),
     [("", "viewer", None, "name"), ("a b", "viewer", None, "name"), ("-a", "viewer", None, "name"),
-     ("a" * 65, "viewer", None, "name"), ("ann", "root", None, "role"), ("ann", "viewer", NOW, "expires")],
+     ("a" * 65, "viewer", None, "name"), ("ann", "root", None, "role"), ("ann", "viewer", NOW, "expires"),
+     ("ann", "viewer", NOW + 9_999_999 * 86_400_000, "expires")],
 )  # fmt: skip
 def test_what_cannot_be_is_named(name, role, expires, field):
     with pytest.raises(InvalidInput, match=f"{field}: "):

@@ -26,10 +26,13 @@ class CountingLog(MemoryLog):
 
     def __init__(self, size=100_000):
         super().__init__(size, wait_s=0.05)
-        self.reads, self.failing, self.gap = 0, 0, False
+        self.reads, self.failing, self.gap, self.broken = 0, 0, False, False
 
     async def read(self, cursor):
         self.reads += 1
+        if self.broken:
+            self.broken = False
+            raise ValueError("what nobody thought of")
         if self.failing:
             self.failing -= 1
             raise StoreAway("the log", "refused")
@@ -102,6 +105,32 @@ async def test_it_resumes_from_an_inference_too_and_from_the_first_of_two(log, f
         add(log, "a", number)
     stream = feed.follow("a", "t-0-1")
     assert await take(stream, 3) == ["t-0-2", "t-0-1", "t-0-3"]
+    await stream.aclose()
+
+
+async def test_an_inference_that_metadata_names_is_not_the_one_to_resume_from(log, feed):
+    told = {"inference_id": "t-0-9", "model_id": "a", "metadata": {"inference_id": "t-0-2"}}
+    log.add(orjson.dumps(told))
+    with pytest.raises(LogTrimmed):
+        await asyncio.wait_for(anext(feed.follow("a", "t-0-2")), 5)
+    for number in (1, 2, 3):
+        add(log, "a", number)
+    stream = feed.follow("a", "t-0-2")
+    assert await take(stream, 1) == ["t-0-3"]
+    await stream.aclose()
+
+
+async def test_who_catches_up_while_the_reader_fails_gets_what_comes_after(log, feed):
+    cursors = [add(log, "a", number) for number in range(700)]
+    stream = feed.follow("a", cursors[0])
+    assert await take(stream, 1) == ["t-0-1"]
+    log.broken = True
+    await asyncio.sleep(0.2)
+    assert await take(stream, 698) == [f"t-0-{number}" for number in range(2, 700)]
+    following = asyncio.ensure_future(anext(stream))
+    await asyncio.sleep(0.1)
+    add(log, "a", 700)
+    assert (await asyncio.wait_for(following, 5)).prediction.inference_id == "t-0-700"
     await stream.aclose()
 
 

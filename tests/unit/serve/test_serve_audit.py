@@ -66,7 +66,8 @@ def test_an_entry_is_shown_whole_and_not_kept_by_caches(parts):
 @pytest.mark.parametrize(
     ("filters", "found"),
     [({"actor": "ann"}, 4), ({"action": "alerts.*"}, 7), ({"action": "rules.*"}, 0), ({"since": "2025-11-24T16:00:05Z"}, 2),
-     ({"until": "2025-11-24T16:00:02Z", "actor": "bob"}, 1)],
+     ({"until": "2025-11-24T16:00:02Z", "actor": "bob"}, 1), ({"since": "2025-11-24T16:00:05.0001Z"}, 1),
+     ({"until": "2025-11-24T16:00:02.0001Z"}, 3), ({"since": "2025-11-24T17:00:05+01:00"}, 2), ({"since": "2025-11-24"}, 7)],
 )  # fmt: skip
 def test_filters(parts, filters, found):
     assert len(api(*parts).get("/audit", params=filters).json()["entries"]) == found
@@ -79,6 +80,10 @@ def test_filters(parts, filters, found):
         ("limit=501", "limit"),
         ("cursor=x", "cursor"),
         ("since=soon", "since"),
+        ("actor=a%00b", "actor"),
+        ("target=%00*", "target"),
+        ("since=1764000005", "since"),
+        ("until=1764000005000", "until"),
         ("actor=", "actor"),
     ],
 )

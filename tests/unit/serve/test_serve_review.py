@@ -190,6 +190,9 @@ def test_labels_and_figures(api):
     assert figures["rates"]["tpr"]["value"] is None
     refused = client.get("/review/quality", params={"since": "2030-01-01T00:00:00Z"})
     assert (refused.status_code, refused.json()["error"]) == (400, "since: is not before until")
+    for until in ("0001-01-02T00:00:00Z", "9999-12-31T23:59:59.9999Z"):
+        assert client.get("/review/quality", params={"until": until}).status_code == 200
+    assert client.get("/labels", params={"since": "1764000000"}).status_code == 400
     assert client.get("/labels", params={"cursor": "x"}).status_code == 400
 
 
@@ -250,3 +253,22 @@ def test_a_decision_says_when_it_was_written_not_when_it_was_asked(api):
 
 def test_decisions_settle_for_longer_than_a_change_may_wait():
     assert SETTLED_MS > WAIT_S * 1_000
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "/review/items/a%00b", None),
+        ("GET", "/review/queue?asset=a%00b", None),
+        ("GET", "/labels?cursor=1:%00", None),
+        ("POST", "/review/items/x/lease", {"actor": "a\0b"}),
+        ("POST", "/review/items/x/decide", {"action": "tag", "tags": ["\0"]}),
+        ("POST", "/review/items/x/decide", {"action": "confirm", "note": "a\0b"}),
+        ("POST", "/review/items/x/undo", {"decision": "\0"}),
+        ("POST", "/review/bulk", {"incident": "\0", "action": "confirm"}),
+        ("POST", "/review/bulk/%00/undo", {}),
+    ],
+)
+def test_what_postgresql_takes_in_no_text_is_refused_by_name(api, method, path, body):
+    refused = api.by().request(method, path, json=body)
+    assert (refused.status_code, "NUL" in refused.json()["error"]) == (400, True)

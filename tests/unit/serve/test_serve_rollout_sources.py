@@ -7,6 +7,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from mesh.alerts import Policy
+from mesh.errors import StoreAway
 from mesh.registry import Draft, FolderObjects, GateResult, Lineage, MemoryAudit, Registry
 from mesh.rollouts.plan import AlertRule, Metric, Plan, Step
 from mesh.settings import Settings
@@ -21,7 +22,7 @@ from serve.drift import DriftNow
 from serve.http.api import build_api
 from serve.oip.inference import Inference
 from serve.oip.ports import ServerFacts
-from serve.rollout_guards import DriftGuard, GateGuard, SummaryGuards
+from serve.rollout_guards import DriftGuard, GateGuard, PrometheusGuards, SummaryGuards
 from tests.fakes.alert_events import BEGAN, opened
 from tests.fakes.callers import AsActor
 from tests.fakes.echo_engine import EchoEngine
@@ -172,3 +173,12 @@ async def test_drift_is_shown_with_all_that_is_watched() -> None:
         {"stream": "input.flow", "mean": 0.5, "alarms": 0},
         {"stream": "score", "mean": 0.25, "alarms": 2},
     ]
+
+
+@pytest.mark.parametrize(
+    "url", ["http://me:hunter2/x@prometheus:9090", "http://me:hunter2#x@prometheus:9090"]
+)
+async def test_an_address_of_prometheus_that_is_none_is_told_without_its_password(url: str) -> None:
+    with pytest.raises(StoreAway, match=r"MESH_PROMETHEUS_URL\) is no address") as told:
+        await PrometheusGuards(url).holding(PLAN)
+    assert "hunter2" not in str(told.value)

@@ -12,6 +12,7 @@ from mesh.errors import InvalidInput
 from mesh.stores import Window
 from mesh.stores.kept_windows import read_kept_windows
 from mesh.stores.online_codec import pack, unpack
+from mesh.stores.predictions import BEGINNING, RedisLog
 from mesh.stores.sampling import inside, last_of_each_period
 from mesh.stores.times import parse_time, show_time
 from tests.fakes.feature_rows import T0, a_batch, a_view
@@ -32,6 +33,23 @@ def test_a_time_is_shown_as_it_is_read():
 def test_what_is_no_time_is_named():
     with pytest.raises(InvalidInput, match=r"--as-of: 'noon' is no time: write 2026-01-02T03:04:05Z"):
         parse_time("--as-of", "noon")
+
+
+@pytest.mark.parametrize("text", ["--5", "9" * 15, "-" + "9" * 15, "9" * 5_000, "1e3", "²", "", "-"])
+def test_a_number_that_is_no_time_is_named(text):
+    with pytest.raises(InvalidInput, match=r"--as-of: .* is no time"):
+        parse_time("--as-of", text)
+
+
+@pytest.mark.parametrize(
+    "text", ["0001-01-01", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59.9999", "-62135596800000", "0"]
+)
+def test_every_time_of_the_calendar_can_be_shown(text):
+    assert parse_time("x", show_time(parse_time("x", text))) == parse_time("x", text)
+
+
+async def test_nothing_is_asked_of_redis_for_what_is_before_the_beginning():
+    assert list(await RedisLog("redis://127.0.0.1:1/0", "c").before("0-0", BEGINNING, 9)) == []
 
 
 def test_kept_windows_are_read(tmp_path):
