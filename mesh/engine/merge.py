@@ -1,16 +1,22 @@
 """Joining the rows of several callers into one call, and taking the answer apart again."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import numpy as np
 
 from mesh.routing.types import Answer, Batch, CallResult, RowFailure, Scored, Tensors, Unreachable
+from mesh.wire.frames import DEFAULT_MAX_FRAME_BYTES
 
 _T = TypeVar("_T")
 
 ShapeKey = tuple[tuple[str, int, tuple[int, ...]], ...]
 """Calls can be joined when their keys are equal: same tensor names, dtypes and shapes beyond the row."""
+
+_JOINED_BYTES: Final = DEFAULT_MAX_FRAME_BYTES // 2
+"""So much is joined: half of what a call may have, as texts may be longer than those that were looked at."""
+
+_LOOKED_AT: Final = 64
 
 
 def shape_key(tensors: Tensors) -> ShapeKey:
@@ -23,6 +29,19 @@ def join_tensors(parts: Sequence[Tensors]) -> Tensors:
     if len(parts) == 1:
         return parts[0]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def joinable_rows(tensors: Tensors, rows: int) -> int:
+    """How many rows like these may go in one call; a call that is too large would be refused to everyone in it."""
+    size = sum([_bytes_of(array) for array in tensors.values()])
+    return max(1, _JOINED_BYTES * rows // max(size, 1))
+
+
+def _bytes_of(array: np.ndarray) -> int:
+    if array.dtype != object:
+        return array.nbytes
+    looked_at = array.reshape(-1)[:_LOOKED_AT].tolist()
+    return (sum(map(len, looked_at)) // max(len(looked_at), 1) + 4) * array.size
 
 
 def take_rows(tensors: Tensors, rows: np.ndarray, total: int) -> Tensors:
