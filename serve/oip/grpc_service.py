@@ -220,6 +220,9 @@ class InferenceService:
                 variant=_text(metadata.get("x-mesh-variant")),
                 time_left_s=_time_left(context),
             )
+            endpoint = (
+                asked.endpoint
+            )  # a version beside others is an endpoint of its own, and counted as such
             request = read_request(message, raw, asked)
             rows = len(request.batch)
             response = write_response(request, await inference.answer(request, journey))
