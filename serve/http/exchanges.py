@@ -56,10 +56,12 @@ class InferExchange:
         if not self._body:
             self._body = data
             return None
+        size = len(data)
         if isinstance(self._body, bytes):
+            size += len(self._body)  # a body that came whole is answered at once, and not counted
             self._body = bytearray(self._body)
         self._body += data
-        refusal = self.hold(len(data))
+        refusal = self.hold(size)
         limits = self._connection.lane.app.limits
         return too_large(limits) if len(self._body) > limits.body_bytes else refusal
 

@@ -160,3 +160,14 @@ async def test_headers_that_the_server_does_not_read_are_not_late():
     await until(lambda: wire.sent.count(b"HTTP/1.1 200 ") == 2)
     connection.data_received(measured()[20:])
     await until(lambda: wire.sent.count(b"HTTP/1.1 200 ") == 3)
+
+
+async def test_an_unfinished_body_is_held_whole():
+    connection, wire, _ = connected()
+    whole = measured()
+    for at in range(0, len(whole) - 1, 40):
+        connection.data_received(whole[at : min(at + 40, len(whole) - 1)])
+    assert connection.lane.held_bytes == len(BODY) - 1
+    connection.data_received(whole[-1:])
+    await until(lambda: wire.sent.startswith(b"HTTP/1.1 200 "))
+    assert connection.lane.held_bytes == 0
