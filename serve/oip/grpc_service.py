@@ -248,7 +248,12 @@ def _with_tensors(message: pb.ModelInferResponse, tensors: Sequence[Buffer]) -> 
 
 def _refuse(context: CallContext, error: MeshError) -> None:
     context.set_code(grpc.StatusCode[status_of(error).grpc])
-    context.set_details(str(error)[:_DETAILS])
+    context.set_details(_told(str(error)[:_DETAILS]))
+
+
+def _told(text: str) -> str:
+    """As much of a message as trailers take: bytes that are not ASCII travel as three characters each."""
+    return text if text.isascii() else text.encode(errors="replace")[: _DETAILS // 3].decode(errors="ignore")
 
 
 def _text(value: str | bytes | None) -> str | None:
