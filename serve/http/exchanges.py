@@ -106,6 +106,10 @@ class InferExchange:
             )
             self.release()
             await connection.write_response(response, close=not self.keep_alive or connection.lane.draining)
+        except BaseException:  # cut off: what follows on this connection would be taken for the answer
+            self.keep_alive = False
+            self.release()
+            raise
         finally:
             self.answered = True
             connection.lane.under_way.discard(self)

@@ -171,3 +171,17 @@ async def test_an_unfinished_body_is_held_whole():
     connection.data_received(whole[-1:])
     await until(lambda: wire.sent.startswith(b"HTTP/1.1 200 "))
     assert connection.lane.held_bytes == 0
+
+
+async def test_a_request_that_is_cut_off_leaves_no_connection_on_which_to_wait_for_it():
+    connection, wire, engine = connected()
+    engine.delay_s = 30.0
+    whole = measured()
+    connection.data_received(whole[:-10])
+    connection.data_received(whole[-10:])
+    await asyncio.sleep(0.01)
+    (exchange,) = connection.lane.under_way
+    exchange.task.cancel()
+    await until(exchange.task.done)
+    assert (wire.sent, wire.closed) == (b"", True)
+    assert connection.lane.held_bytes == 0
