@@ -112,6 +112,8 @@ class Desk:
             return self._scorer.score(request.tensors, deadline)
         except MeshError as error:
             return failure_of(request.id, error)
+        except KeyboardInterrupt:
+            raise
         # A model may raise anything, `SystemExit` or the panic of a library written in Rust, and the replica has to outlive it:
         # a call that never came back would be counted as waiting for ever.
         except BaseException as error:
