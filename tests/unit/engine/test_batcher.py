@@ -232,3 +232,15 @@ async def test_long_texts_are_not_joined_past_what_a_call_may_hold():
         batcher.submit({"x": text}, 1, None)
     await turn()
     assert carrier.rows == [2, 1]
+
+
+async def test_what_no_call_can_carry_is_for_the_call_to_refuse():
+    carrier = HeldCarrier(slots=8)
+    batcher = Batcher("m", carrier, 1000, 1000)
+    odd = {"x": np.array([[None]], object)}
+    calls = [batcher.submit(odd, 1, None) for _ in range(2)]
+    await turn()
+    carrier.finish(0, InvalidInput("x", "holds NoneType"))
+    for call in calls:
+        with pytest.raises(InvalidInput):
+            await call
