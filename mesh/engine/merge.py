@@ -33,13 +33,13 @@ def join_tensors(parts: Sequence[Tensors]) -> Tensors:
 
 def joinable_rows(tensors: Tensors, rows: int) -> int:
     """How many rows like these may go in one call; a call that is too large would be refused to everyone in it."""
-    size = sum([_bytes_of(array) for array in tensors.values()])
-    return max(1, _JOINED_BYTES * rows // max(size, 1))
+    size = 1
+    for array in tensors.values():
+        size += _text_bytes(array) if array.dtype.hasobject else array.nbytes
+    return _JOINED_BYTES * rows // size or 1
 
 
-def _bytes_of(array: np.ndarray) -> int:
-    if array.dtype != object:
-        return array.nbytes
+def _text_bytes(array: np.ndarray) -> int:
     looked_at = array.reshape(-1)[:_LOOKED_AT].tolist()
     known = sum(
         [len(text) for text in looked_at if isinstance(text, bytes)]
