@@ -112,8 +112,11 @@ class Desk:
             return self._scorer.score(request.tensors, deadline)
         except MeshError as error:
             return failure_of(request.id, error)
-        # A model may raise anything, and the replica has to outlive it.
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        # A model may raise anything, `SystemExit` or the panic of a library written in Rust, and the replica has to outlive it:
+        # a call that never came back would be counted as waiting for ever.
+        except BaseException as error:
             logger.exception("model '%s' failed on a call of %d rows", self._model, request.rows)
             return failure_of(request.id, error)
         finally:

@@ -101,11 +101,14 @@ class Router(InferenceService):
         self._parts.push_async_callback(lanes.close, DRAIN_S)
         # From here on inference is answered; what people read and change is imported and opened beside it.
         ground = Ground(folder, settings, live, context.replica_tag, recorder, engine, gate, tokens)
-        open_rooms = await asyncio.to_thread(_rooms)
-        self._app.open(*await open_rooms(ground, beside))
+        await opened_or_closed(self._open_rooms(ground, beside), self._parts)
         gc.collect()
         gc.freeze()
         gc.set_threshold(GC_THRESHOLD, 20, 20)
+
+    async def _open_rooms(self, ground: Ground, beside: AsyncExitStack) -> None:
+        open_rooms = await asyncio.to_thread(_rooms)
+        self._app.open(*await open_rooms(ground, beside))
 
     def __serve_build_asgi_app__(self) -> Through:
         """The app behind Serve's own port, whose clients are all this machine's proxy: its address says who may reach it."""
@@ -118,6 +121,18 @@ class Router(InferenceService):
     async def __del__(self) -> None:
         """Drain: close the lanes' ports, finish what is under way, then the engine."""
         await self._parts.aclose()
+
+
+async def opened_or_closed(opening: Awaitable[None], parts: AsyncExitStack) -> None:
+    """Await `opening`; where it fails or is cancelled, close `parts` before that is told.
+
+    Serve kills a replica that did not begin within a moment: what its ports are answering by then would be cut off.
+    """
+    try:
+        await opening
+    except BaseException:
+        await parts.aclose()
+        raise
 
 
 def _rooms() -> OpenRooms:

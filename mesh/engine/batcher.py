@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
-from mesh.engine.merge import ShapeKey, join_tensors, shape_key, split_result
+from mesh.engine.merge import ShapeKey, join_tensors, joinable_rows, shape_key, split_result
 from mesh.errors import MeshError
 from mesh.routing.types import CallResult, Tensors, Unreachable
 
@@ -109,18 +109,20 @@ class Batcher:
     def _gather(self) -> list[_Waiter]:
         """The oldest waiter and those behind it that can join it; callers that left or ran out of time are dropped."""
         batch: list[_Waiter] = []
-        rows = 0
+        rows, most = 0, self._max_rows
         while self._waiting:
             waiter = self._waiting[0]
             if waiter.future.done():
                 self._drop(self._waiting.popleft())
                 continue
-            if batch and (rows + waiter.rows > self._max_rows or waiter.key != batch[0].key):
+            if batch and (rows + waiter.rows > most or waiter.key != batch[0].key):
                 break
             self._waiting.popleft()
             self.pending_rows -= waiter.rows
             rows += waiter.rows
             batch.append(waiter)
+            if len(batch) == 1 and self._waiting:
+                most = min(most, joinable_rows(waiter.tensors, rows))
         return batch
 
     def _send(self, batch: list[_Waiter]) -> None:

@@ -1,10 +1,10 @@
 """Single rows of many callers that ask the same endpoint in the same turn of the loop go through its routes together."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 
-from mesh.engine.merge import ShapeKey, join_batches, shape_key, split_answer
+from mesh.engine.merge import ShapeKey, join_batches, joinable_rows, shape_key, split_answer
 from mesh.routing.types import Answer, Batch, Variant
 
 Answering = Callable[[Batch, float | None, Variant | None], Awaitable[Answer]]
@@ -47,7 +47,8 @@ class Cohorts:
     def _flush(self) -> None:
         groups, self._gathering = self._gathering, {}
         for key, members in groups.items():
-            self._start(members, None, key[-1])
+            for part in _parts(members):
+                self._start(part, None, key[-1])
 
     def _start(self, members: list[_Member], deadline: float | None, variant: Variant | None) -> None:
         task = self._loop.create_task(self._answer(members, deadline, variant))
@@ -69,3 +70,20 @@ class Cohorts:
         for member, part in zip(members, split_answer(answer, [len(m.batch) for m in members]), strict=True):
             if not member.future.done():
                 member.future.set_result(part)
+
+
+def _parts(members: list[_Member]) -> Iterator[list[_Member]]:
+    """The members in parts whose rows fit into one call."""
+    first = members[0].batch
+    if len(members) == 1 or len(members) * ALONE_ROWS <= (most := joinable_rows(first.tensors, len(first))):
+        yield members
+        return
+    part: list[_Member] = []
+    rows = 0
+    for member in members:
+        if part and rows + len(member.batch) > most:
+            yield part
+            part, rows = [], 0
+        part.append(member)
+        rows += len(member.batch)
+    yield part

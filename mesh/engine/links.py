@@ -142,9 +142,11 @@ class Links:
     async def _retire(self, link: Link) -> None:
         """Calls in flight may finish."""
         give_up = time.monotonic() + self._retire_s
-        while link.calls_in_flight and time.monotonic() < give_up:  # noqa: ASYNC110 - rare, and a link tells no one
-            await asyncio.sleep(0.05)
-        await link.close()
+        try:
+            while link.calls_in_flight and time.monotonic() < give_up:  # noqa: ASYNC110 - rare, and a link tells no one
+                await asyncio.sleep(0.05)
+        finally:
+            await link.close()
 
     def _keep(self, work: Coroutine[None, None, None]) -> None:
         task = self._loop.create_task(work)

@@ -1,16 +1,22 @@
 """Joining the rows of several callers into one call, and taking the answer apart again."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import numpy as np
 
 from mesh.routing.types import Answer, Batch, CallResult, RowFailure, Scored, Tensors, Unreachable
+from mesh.wire.frames import DEFAULT_MAX_FRAME_BYTES
 
 _T = TypeVar("_T")
 
 ShapeKey = tuple[tuple[str, int, tuple[int, ...]], ...]
 """Calls can be joined when their keys are equal: same tensor names, dtypes and shapes beyond the row."""
+
+_JOINED_BYTES: Final = DEFAULT_MAX_FRAME_BYTES // 2
+"""So much is joined: half of what a call may have, as texts may be longer than those that were looked at."""
+
+_LOOKED_AT: Final = 64
 
 
 def shape_key(tensors: Tensors) -> ShapeKey:
@@ -23,6 +29,22 @@ def join_tensors(parts: Sequence[Tensors]) -> Tensors:
     if len(parts) == 1:
         return parts[0]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def joinable_rows(tensors: Tensors, rows: int) -> int:
+    """How many rows like these may go in one call; a call that is too large would be refused to everyone in it."""
+    size = 1
+    for array in tensors.values():
+        size += _text_bytes(array) if array.dtype.hasobject else array.nbytes
+    return _JOINED_BYTES * rows // size or 1
+
+
+def _text_bytes(array: np.ndarray) -> int:
+    looked_at = array.reshape(-1)[:_LOOKED_AT].tolist()
+    known = sum(
+        [len(text) for text in looked_at if isinstance(text, bytes)]
+    )  # what else there is, is refused later
+    return (known // max(len(looked_at), 1) + 4) * array.size
 
 
 def take_rows(tensors: Tensors, rows: np.ndarray, total: int) -> Tensors:

@@ -14,11 +14,11 @@ from mesh.engine.outcomes import kind_of, outcome_of
 from mesh.engine.ports import CallOutcome, HandlePath, ModelPolicy, Observer
 from mesh.engine.replica import Replica
 from mesh.engine.silence import Silence
-from mesh.errors import MeshError
+from mesh.errors import InvalidInput, MeshError
 from mesh.routing.breaker import Breaker
 from mesh.routing.types import Scored, Signature, Tensors, Unreachable
 from mesh.wire import Failure, Reply, Request, pack, unpack
-from mesh.wire.errors import error_of
+from mesh.wire.errors import WireError, error_of
 
 UNKNOWN_VERSION: Final = "unknown"
 HANDLE_CALLS = 4
@@ -177,15 +177,22 @@ class Replicas:
                 self._finish(call, await self._through_handle(self._handle, call))
         except MeshError as error:
             self._finish(call, outcome_of(error))
+        except Exception as error:  # noqa: BLE001 - as of a link's call: whoever waits must hear of it, whatever it is
+            self._finish(call, Unreachable("away", f"{type(error).__name__}: {error}"))
+        except asyncio.CancelledError:
+            self._finish(call, Unreachable("away", f"'{self._model}' was closed"))
+            raise
         finally:
             self._leave_handle(call)
             self.kick()
 
     async def _through_handle(self, handle: HandlePath, call: Call) -> Outcome:
         self._ids += 1
-        frame = unpack(
-            await handle(pack(Request(self._ids, call.tensors, call.rows, call.left_ms, call.queued_rows)))
-        )
+        try:
+            packed = pack(Request(self._ids, call.tensors, call.rows, call.left_ms, call.queued_rows))
+        except WireError as error:
+            return InvalidInput("request", str(error))
+        frame = unpack(await handle(packed))
         if isinstance(frame, Reply):
             return frame.scored
         if isinstance(frame, Failure):

@@ -9,7 +9,7 @@ import numpy as np
 
 from mesh.engine.batcher import Outcome
 from mesh.engine.compared import Offer, compared
-from mesh.engine.merge import join_tensors, shape_key, split_result, take_rows
+from mesh.engine.merge import join_tensors, joinable_rows, shape_key, split_result, take_rows
 from mesh.engine.ports import Observer, ShadowOutcome
 from mesh.engine.replicas import Replicas
 from mesh.routing.shadow import compare
@@ -57,17 +57,18 @@ class ShadowLane:
 
     def _next(self) -> None:
         batch: list[_Waiting] = []
-        rows = 0
+        rows, most = 0, self._max_batch_rows
         while self._queue:
             head = self._queue[0]
             joins = not batch or (
-                rows + head.rows <= self._max_batch_rows
-                and shape_key(head.tensors) == shape_key(batch[0].tensors)
+                rows + head.rows <= most and shape_key(head.tensors) == shape_key(batch[0].tensors)
             )
             if not joins:
                 break
             batch.append(self._queue.popleft())
             rows += head.rows
+            if len(batch) == 1 and self._queue:
+                most = min(most, joinable_rows(head.tensors, rows))
         if not batch:
             self._out = False
             return

@@ -17,7 +17,7 @@ MAX_REASON = 500
 
 
 def score_by_halves(
-    score: ScoreRows, tensors: Tensors, rows: int, error: Exception, deadline: float | None = None
+    score: ScoreRows, tensors: Tensors, rows: int, error: BaseException, deadline: float | None = None
 ) -> tuple[list[Piece], dict[int, str]]:
     """Outputs of the rows that can be scored, in pieces, and row → reason for those that raise alone.
 
@@ -28,7 +28,7 @@ def score_by_halves(
     """
     pieces: list[Piece] = []
     failed: dict[int, str] = {}
-    waiting = [(0, rows, error)]
+    waiting: list[tuple[int, int, BaseException]] = [(0, rows, error)]
     while waiting:
         start, stop, why = waiting.pop()
         if stop - start == 1:
@@ -42,9 +42,9 @@ def score_by_halves(
                 )
             try:
                 outputs = score({name: array[first:last] for name, array in tensors.items()}, last - first)
-            except (MeshError, MemoryError, WrongOutput):
+            except (MeshError, MemoryError, WrongOutput, KeyboardInterrupt):
                 raise
-            except Exception as raised:  # noqa: BLE001 - whatever it is, some row is at fault
+            except BaseException as raised:  # noqa: BLE001 - whatever it is, some row is at fault; a panic of Rust is no Exception
                 waiting.append((first, last, raised))
             else:
                 pieces.append((first, last, outputs))

@@ -68,9 +68,9 @@ class Scorer:
             return self._scored(self._called(tensors, rows), None)
         except WrongOutput as error:
             return self._none_scored(rows, all_failed(rows, error))
-        except (MeshError, MemoryError):
+        except (MeshError, MemoryError, KeyboardInterrupt):
             raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, some row is at fault
+        except BaseException as error:  # noqa: BLE001 - whatever it is, some row is at fault; a panic of Rust is no Exception
             return self._scored_by_halves(tensors, rows, error, deadline)
 
     def warm_up(self, sizes: Sequence[int] = (1, 64)) -> None:
@@ -128,7 +128,7 @@ class Scorer:
         return Scored(outputs, confidence, self._artifact.version, failed)
 
     def _scored_by_halves(
-        self, tensors: Tensors, rows: int, error: Exception, deadline: float | None
+        self, tensors: Tensors, rows: int, error: BaseException, deadline: float | None
     ) -> Scored:
         try:
             pieces, failed = score_by_halves(self._called, tensors, rows, error, deadline)

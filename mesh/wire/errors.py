@@ -20,7 +20,7 @@ class Refused(WireError):
         self.failure = failure
 
 
-def failure_of(call: int, error: Exception) -> Failure:
+def failure_of(call: int, error: BaseException) -> Failure:
     """How an error that ended a call crosses the wire; what is no MeshError is internal, with its class."""
     if isinstance(error, InvalidInput):
         return Failure(call, INVALID_INPUT, str(error))

@@ -26,6 +26,9 @@ _JOIN_BYTES: Final = 131_072
 _LINGER_S: Final = 2.0
 """How long the rest of a refused request is read and dropped, so that the client gets to see why."""
 
+_MIXED: Final = -1
+"""In place of a count of bytes: those that are being parsed hold something else too."""
+
 
 class Connection(asyncio.Protocol):
     """Parses requests into exchanges and keeps their order; `sweep` must be called about once a second."""
@@ -47,6 +50,7 @@ class Connection(asyncio.Protocol):
         self._closing = False
         self._due: HttpRefusal | None = None
         self._upgrade_left = 0
+        self._inviting = False
         self._reading_paused = False
         self._drained: asyncio.Future[None] | None = None
 
@@ -62,7 +66,7 @@ class Connection(asyncio.Protocol):
             self.refuse(HttpRefusal(503, "too many connections", {"retry-after": "1"}))
 
     def data_received(self, data: bytes) -> None:
-        """Feed the parser; headers that do not end are cut off."""
+        """Feed the parser; headers and trailers that do not end are cut off."""
         if self._upgrade_left:
             self._feed_upgraded(data)
             return
@@ -77,10 +81,19 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserError as error:
             self.refuse(HttpRefusal(400, f"not a valid HTTP request: {error}"))
             return
-        if self._in_headers:
-            self._header_bytes += len(data)
-            if self._header_bytes > self.lane.limits.header_bytes:
-                self.refuse(HttpRefusal(431, f"headers: larger than {self.lane.limits.header_bytes} bytes"))
+        if self._in_message:
+            self._measure(len(data))
+
+    def _measure(self, size: int) -> None:
+        """Bytes came after which a request is still incomplete: those that are no body are bounded."""
+        if self._header_bytes == _MIXED:
+            # Most of them may be the request before, or body: what the parser has kept of them is counted.
+            kept = sum([len(name) + len(value) for name, value in self._headers])
+            size = len(self._url) + kept if self._in_headers else 0
+            self._header_bytes = 0
+        self._header_bytes += size
+        if self._header_bytes > self.lane.limits.header_bytes:
+            self.refuse(HttpRefusal(431, f"headers: larger than {self.lane.limits.header_bytes} bytes"))
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         """The client has gone; what it asked for is finished and dropped."""
@@ -109,7 +122,7 @@ class Connection(asyncio.Protocol):
         """A request's first byte."""
         self._url = b""
         self._headers = []
-        self._header_bytes = 0
+        self._header_bytes = _MIXED
         self._in_headers = self._in_message = self._asked = True
         self._since = time.monotonic()
 
@@ -135,7 +148,9 @@ class Connection(asyncio.Protocol):
         if asked is not None:
             exchange = InferExchange(self, asked, self._headers, keep_alive=keep_alive)
         else:
-            scope = http_scope(parser, target, self._headers, self._transport, self.certificate)
+            # A copy: what a chunked body is followed by would else become headers of a request that runs.
+            headers = list(self._headers)
+            scope = http_scope(parser, target, headers, self._transport, self.certificate)
             exchange = AsgiExchange(self, scope, keep_alive=keep_alive)
         upgrade = parser.should_upgrade()
         refusal = exchange.refusal() or (_unmeasured(self._headers) if upgrade else None)
@@ -152,11 +167,20 @@ class Connection(asyncio.Protocol):
             self.pause_reading()
         elif exchange.start_early():
             exchange.start()
-        if (b"expect", b"100-continue") in self._headers and self._transport is not None:
+        if (b"expect", b"100-continue") in self._headers:
+            self._inviting = True
+            if len(self._exchanges) == 1:
+                self._invite()
+
+    def _invite(self) -> None:
+        """Ask for the body, once no earlier reply can be in the middle of its way."""
+        self._inviting = False
+        if self._transport is not None and not self._exchanges[0].complete:
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body."""
+        self._header_bytes = _MIXED
         if not self._exchanges or (self._deaf and (self._closing or not self._upgrade_left)):
             # Of a request that was refused, the parser goes on to its end; the exchanges are of those before it.
             return
@@ -214,6 +238,8 @@ class Connection(asyncio.Protocol):
         self._since = time.monotonic()
         if self._exchanges:
             following = self._exchanges[0]
+            if self._inviting and len(self._exchanges) == 1:
+                self._invite()
             if following.complete or following.start_early():
                 following.start()
         elif self._due is not None:
@@ -283,7 +309,8 @@ class Connection(asyncio.Protocol):
             if waited > limits.write_s:
                 self._transport.abort()
         elif self._in_headers:
-            if waited > limits.header_s:
+            # Where the server itself has stopped reading, the client cannot be blamed.
+            if waited > limits.header_s and not self._reading_paused:
                 self.refuse(HttpRefusal(408, f"headers: incomplete after {limits.header_s:g} s"))
         elif self._exchanges:
             idle = self.lane.app.limits.body_idle_s

@@ -56,10 +56,12 @@ class InferExchange:
         if not self._body:
             self._body = data
             return None
+        size = len(data)
         if isinstance(self._body, bytes):
+            size += len(self._body)  # a body that came whole is answered at once, and not counted
             self._body = bytearray(self._body)
         self._body += data
-        refusal = self.hold(len(data))
+        refusal = self.hold(size)
         limits = self._connection.lane.app.limits
         return too_large(limits) if len(self._body) > limits.body_bytes else refusal
 
@@ -104,6 +106,10 @@ class InferExchange:
             )
             self.release()
             await connection.write_response(response, close=not self.keep_alive or connection.lane.draining)
+        except BaseException:  # cut off: what follows on this connection would be taken for the answer
+            self.keep_alive = False
+            self.release()
+            raise
         finally:
             self.answered = True
             connection.lane.under_way.discard(self)

@@ -220,6 +220,9 @@ class InferenceService:
                 variant=_text(metadata.get("x-mesh-variant")),
                 time_left_s=_time_left(context),
             )
+            endpoint = (
+                asked.endpoint
+            )  # a version beside others is an endpoint of its own, and counted as such
             request = read_request(message, raw, asked)
             rows = len(request.batch)
             response = write_response(request, await inference.answer(request, journey))
@@ -245,7 +248,12 @@ def _with_tensors(message: pb.ModelInferResponse, tensors: Sequence[Buffer]) -> 
 
 def _refuse(context: CallContext, error: MeshError) -> None:
     context.set_code(grpc.StatusCode[status_of(error).grpc])
-    context.set_details(str(error)[:_DETAILS])
+    context.set_details(_told(str(error)[:_DETAILS]))
+
+
+def _told(text: str) -> str:
+    """As much of a message as trailers take: bytes that are not ASCII travel as three characters each."""
+    return text if text.isascii() else text.encode(errors="replace")[: _DETAILS // 3].decode(errors="ignore")
 
 
 def _text(value: str | bytes | None) -> str | None:

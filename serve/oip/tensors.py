@@ -21,6 +21,7 @@ from serve.oip.schema import DECODE_ERRORS, decode, refusal
 Buffer = bytes | bytearray | memoryview
 
 MAX_RANK: Final = 16
+_MAX_ELEMENTS: Final = 2**256
 
 # struct's format characters refuse what does not fit, which numpy's conversions do not all do.
 _FORMAT_OF: Final = {
@@ -42,7 +43,10 @@ def check_shape(datatype: str, shape: Sequence[int], place: str) -> int:
         raise InvalidInput(f"{place}.shape", "holds no rows: an empty batch has no answer")
     if min(shape) < 1:
         raise InvalidInput(f"{place}.shape", f"{min(shape)} is no size: every size is 1 or more")
-    return math.prod(shape)
+    count = math.prod(shape)
+    if count > _MAX_ELEMENTS:  # JSON's numbers have no end, and one of 5000 digits cannot even be told
+        raise InvalidInput(f"{place}.shape", "holds more elements than any body")
+    return count
 
 
 def from_json(data: msgspec.Raw, datatype: str, shape: Sequence[int], place: str) -> np.ndarray:

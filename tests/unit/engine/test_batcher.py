@@ -205,3 +205,42 @@ async def test_calls_that_come_back_while_they_are_sent_are_answered_however_man
     await turn()
     assert all(future.done() for future in futures)
     assert batcher.pending_rows == 0
+
+
+def wide(rows: int, megabytes: int) -> Tensors:
+    return {"x": np.zeros((rows, megabytes << 20), np.uint8)}
+
+
+async def test_rows_that_would_not_fit_into_one_call_go_in_several():
+    carrier = HeldCarrier(slots=8)
+    batcher = Batcher("m", carrier, 1000, 1000)
+    calls = [batcher.submit(wide(1, 12), 1, None) for _ in range(5)]
+    calls.append(batcher.submit(wide(4, 12), 4, None))
+    await turn()
+    assert carrier.rows == [2, 2, 1, 4]
+    for call in range(4):
+        carrier.finish(call)
+    assert [len(result.outputs["y"]) for result in await asyncio.gather(*calls)] == [1, 1, 1, 1, 1, 4]
+
+
+async def test_long_texts_are_not_joined_past_what_a_call_may_hold():
+    carrier = HeldCarrier(slots=8)
+    batcher = Batcher("m", carrier, 1000, 1000)
+    text = np.empty((1, 1), object)
+    text[0, 0] = b"a" * (12 << 20)
+    for _ in range(3):
+        batcher.submit({"x": text}, 1, None)
+    await turn()
+    assert carrier.rows == [2, 1]
+
+
+async def test_what_no_call_can_carry_is_for_the_call_to_refuse():
+    carrier = HeldCarrier(slots=8)
+    batcher = Batcher("m", carrier, 1000, 1000)
+    odd = {"x": np.array([[None]], object)}
+    calls = [batcher.submit(odd, 1, None) for _ in range(2)]
+    await turn()
+    carrier.finish(0, InvalidInput("x", "holds NoneType"))
+    for call in calls:
+        with pytest.raises(InvalidInput):
+            await call

@@ -349,3 +349,13 @@ def test_inputs_that_differ_in_rows_without_a_signature():
     ]
     with pytest.raises(InvalidInput, match="differ in their rows"):
         parse({"inputs": inputs}, None)
+
+
+@pytest.mark.parametrize("datatype", ["FP32", "BYTES"])
+@pytest.mark.parametrize("binary", [False, True])
+def test_sizes_without_end_are_refused(datatype, binary):
+    shape = f"[{'9' * 3000},{'9' * 3000}]"
+    data = '"parameters":{"binary_data_size":4}' if binary else '"data":[1]'
+    body = f'{{"inputs":[{{"name":"x","shape":{shape},"datatype":"{datatype}",{data}}}]}}'.encode()
+    with pytest.raises(InvalidInput, match=r"inputs\[0\].shape"):
+        parse_infer(body + b"abcd" * binary, len(body) if binary else None, asked(None))

@@ -235,3 +235,17 @@ def test_reserved_name_and_nothing_but_confidence() -> None:
         scorer(three, SCORES, reserved)
     with pytest.raises(ArtifactError, match="no other output"):
         scorer(three, reserved, rule=("output", "confidence"))
+
+
+def test_a_row_that_makes_a_library_panic_fails_alone() -> None:
+    class Panic(BaseException):
+        """As Rust's panics arrive in Python."""
+
+    def function(tensors: Tensors) -> dict[str, np.ndarray]:
+        if (tensors["x"][:, 0] == 4).any():
+            raise Panic("index out of bounds")
+        return three(tensors)
+
+    scored = scorer(function).score(rows(5))
+    assert scored.failed == {2: "Panic: index out of bounds"}
+    assert len(scored.outputs["y"]) == 5

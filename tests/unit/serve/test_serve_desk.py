@@ -3,6 +3,7 @@ import threading
 import time
 
 import numpy as np
+import pytest
 
 from mesh.errors import InvalidInput
 from mesh.routing.types import Scored, Tensors
@@ -16,7 +17,7 @@ SLOW, QUICK = 1.0, 1e-6
 class Echo:
     """Says what it is given, in which thread, after as long as it is told to take."""
 
-    def __init__(self, seconds: float = 0.0, error: Exception | None = None) -> None:
+    def __init__(self, seconds: float = 0.0, error: BaseException | None = None) -> None:
         self.seconds, self.error = seconds, error
         self.threads: list[str] = []
         self.deadlines: list[float | None] = []
@@ -127,3 +128,18 @@ async def test_a_caller_who_leaves_disturbs_nobody() -> None:
     assert isinstance(await desk.answer(request(2)), Reply)
     assert echo.most_at_once == 1
     assert desk.rows_waiting == 0
+
+
+@pytest.mark.parametrize("pace", [SLOW, QUICK])
+async def test_a_model_that_would_end_its_process_ends_its_call(pace) -> None:
+    class Panic(BaseException):
+        """As Rust's panics arrive in Python."""
+
+    for error in (SystemExit(3), Panic("index out of bounds")):
+        desk = Desk("m", Echo(error=error), Pace(pace))
+        async with asyncio.timeout(5):
+            answer = await desk.answer(request())
+        assert isinstance(answer, Failure)
+        assert answer.kind == INTERNAL
+        assert desk.rows_waiting == 0
+        desk.close()

@@ -1,0 +1,35 @@
+"""What a gRPC client is told of a refusal must fit into the trailers of its call, or it is told of those instead."""
+
+from urllib.parse import quote
+
+import pytest
+from tritonclient.grpc import service_pb2 as pb
+
+from serve.oip.grpc_service import InferenceService
+from serve.oip.inference import Inference
+from serve.oip.ports import ServerFacts
+from tests.fakes.echo_engine import EchoEngine
+
+
+class Context:
+    """Keeps what a call is told."""
+
+    details = ""
+
+    def set_code(self, code):
+        self.code = code
+
+    def set_details(self, details):
+        self.details = details
+
+    def invocation_metadata(self):
+        return ()
+
+
+@pytest.mark.parametrize("name", ["a" * 9000, "ä" * 9000, "a模" * 9000])
+async def test_a_long_message_fits_into_the_trailers(name):
+    context = Context()
+    service = InferenceService(Inference(EchoEngine({}), ServerFacts("under-test", "0", {})))
+    await service.ModelInfer(pb.ModelInferRequest(model_name=name), context)
+    assert context.details.startswith(f"no model '{name[:50]}")
+    assert 1000 < len(quote(context.details, safe=" '_.:;,")) < 5000
