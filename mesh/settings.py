@@ -127,7 +127,10 @@ def _redis_url(environ: Mapping[str, str]) -> str | None:
     except ValueError:  # a port that is no number, or an unfinished [IPv6] address
         good = False
     if not good:
-        reason = "is no address such as redis://HOST:PORT/0, rediss://HOST:PORT/0 or unix:///PATH"
+        reason = (
+            "is no address such as redis://HOST:PORT/0, rediss://HOST:PORT/0 or unix:///PATH; "
+            "in a password write / ? # @ as %2F %3F %23 %40"
+        )
         raise InvalidConfig("environment", 0, "REDIS_URL", reason)
     return url
 
