@@ -106,9 +106,8 @@ class AlertOutput:
         """What is left by the rows' time, asked once: where the store is away later rows ask again."""
         if now is None or self._clock() < self._next_look:
             return
-        self._next_look = (
-            self._clock() + BUDGET_S
-        )  # before the answer: batches that come meanwhile need not ask too
+        # Before the answer: batches that come meanwhile need not ask too.
+        self._next_look = self._clock() + BUDGET_S
         with contextlib.suppress(StoreAway):
             self._metering.budget_left(await self._writer.budget_left(now))
 

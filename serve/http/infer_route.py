@@ -78,9 +78,8 @@ class InferRoute:
             if inference.admission is not None:
                 await inference.admission.admit_inference(_authorization(headers), certificate)
             asked = self._asked(endpoint, version, headers, request_id)
-            endpoint = (
-                asked.endpoint
-            )  # a version beside others is an endpoint of its own, and counted as such
+            # A version beside others is an endpoint of its own, and counted as such
+            endpoint = asked.endpoint
             if b"content-encoding" in headers:
                 body = await _unpacked(body, headers[b"content-encoding"], inference.limits, holder)
             request = _parse(body, headers, asked)

@@ -220,9 +220,8 @@ class InferenceService:
                 variant=_text(metadata.get("x-mesh-variant")),
                 time_left_s=_time_left(context),
             )
-            endpoint = (
-                asked.endpoint
-            )  # a version beside others is an endpoint of its own, and counted as such
+            # A version beside others is an endpoint of its own, and counted as such
+            endpoint = asked.endpoint
             request = read_request(message, raw, asked)
             rows = len(request.batch)
             response = write_response(request, await inference.answer(request, journey))
