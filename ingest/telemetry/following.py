@@ -27,9 +27,8 @@ class StateFollower:
         ):  # nothing was ever done with: what is kept under this name is of a topic that is gone
             self._in_turn(lambda: self._snapshots.begin_anew([partition]))
         past = past_of(note)
-        moved_to = (
-            committed if past is None else None
-        )  # readers leave a note at every offset that they commit
+        # Readers leave a note at every offset that they commit.
+        moved_to = committed if past is None else None
         if committed is None or (past is not None and past.resume > committed):
             past = None
         self._in_turn(lambda: self._worker.begin(partition, past, moved_to))

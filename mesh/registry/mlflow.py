@@ -11,6 +11,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http.client import HTTPException
 from typing import Any, Final
 
 import yaml
@@ -61,7 +62,12 @@ class MlflowServer:
     """`address` as in MLFLOW_TRACKING_URI; `environ` may hold MLFLOW_TRACKING_TOKEN, or _USERNAME and _PASSWORD."""
 
     def __init__(self, address: str, environ: Mapping[str, str]) -> None:
-        """Raises `ArtifactError` for an address that is not http or https."""
+        """Raises `ArtifactError` for an address that is not http or https, or has a user or a password in it."""
+        if "@" in address:  # whatever stands before it is not repeated
+            raise ArtifactError(
+                "MLFLOW_TRACKING_URI has a user or a password in it: put them into MLFLOW_TRACKING_USERNAME and "
+                "MLFLOW_TRACKING_PASSWORD"
+            )
         if not address.startswith(("http://", "https://")):
             raise ArtifactError(f"MLFLOW_TRACKING_URI: '{address}' is no http:// or https:// address")
         self._address = address.rstrip("/")
@@ -130,7 +136,7 @@ class MlflowServer:
             if error.code == 404 or "RESOURCE_DOES_NOT_EXIST" in said or "INVALID_PARAMETER_VALUE" in said:
                 raise NotFound(f"MLflow at {self._address}: {_message(said)}") from None
             raise MlflowAway(f"MLflow at {self._address}: {error.code}: {_message(said)}") from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, HTTPException) as error:
             raise MlflowAway(
                 f"MLflow at {self._address} does not answer: {error}; look at MLFLOW_TRACKING_URI"
             ) from error

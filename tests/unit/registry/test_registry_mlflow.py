@@ -4,6 +4,7 @@ from urllib.request import Request
 
 import pytest
 
+from mesh.errors import ArtifactError
 from mesh.registry.mlflow import MlflowAway, MlflowServer, OwnCredentials
 from mesh.registry.reference import Reference
 
@@ -36,3 +37,15 @@ def test_credentials_follow_no_redirect_to_another_server(old, new, kept):
     assert following is not None
     assert following.has_header("Authorization") is kept
     assert following.has_header("Accept")
+
+
+@pytest.mark.parametrize("address", ["http://me:secret@mlflow.example", "me:secret@mlflow.example"])
+def test_a_password_in_the_address_is_refused_and_not_repeated(address: str):
+    with pytest.raises(ArtifactError, match="MLFLOW_TRACKING_PASSWORD") as told:
+        MlflowServer(address, {})
+    assert "secret" not in str(told.value)
+
+
+def test_an_address_whose_port_is_no_number_is_told():
+    with pytest.raises(MlflowAway, match="look at MLFLOW_TRACKING_URI"):
+        MlflowServer("http://127.0.0.1:port", {}).fetch(Reference("mlflow", "pumps", "1"))
