@@ -49,6 +49,8 @@ class LiveRules:
         self._settings = settings
         self._process = process
         self._desk: Any = None
+        self._known = 0
+        """The version that the desk gave to begin with."""
         self._tasks: list[asyncio.Task[None]] = []
 
     async def begin(self) -> None:
@@ -67,7 +69,8 @@ class LiveRules:
             kept = await asyncio.to_thread(store.load)
             opening = await asyncio.to_thread(open_rules, kept, self._reader, now_ms)
             self.revision, self.config = opening.kept.current, opening.config
-            return
+            return  # the desk is asked for what it has: what was kept says nothing of applications
+        self._known = self.revision.version
         self.config = await asyncio.to_thread(self._reader.config_of, self.revision)
 
     def follow(self, engine: ConnectedEngine, on_taken: OnTaken | None = None) -> None:
@@ -88,7 +91,7 @@ class LiveRules:
                 logger.debug("the desk of rules was not told of the end of %s: %s", self._process, error)
 
     async def _watch(self, engine: ConnectedEngine, on_taken: OnTaken) -> None:
-        failures, known = 0, self.revision.version
+        failures, known = 0, self._known
         while True:
             try:
                 desk = await self._found()
@@ -100,16 +103,19 @@ class LiveRules:
             except Exception as error:
                 if not isinstance(error, (*_GONE, MeshError)):
                     logger.exception("version %d of the rules could not be followed", known)
-                self._desk = None
+                # Another life of the desk may give the same number to other rules: so it is asked for what it has.
+                self._desk, known = None, 0
                 failures += 1
                 logger.warning("rules %s stand, trying again: %s", self.revision.rules, error)
                 await asyncio.sleep(_RETRY_S[min(failures, len(_RETRY_S)) - 1])
 
     async def _take(self, news: News, engine: ConnectedEngine, on_taken: OnTaken) -> None:
+        if (news.revision, news.apps) == (self.revision, self.apps):
+            return
         config = await asyncio.to_thread(self._reader.config_of, news.revision)
         engine.take(config, news.apps)
-        self.config, self.revision, self.apps = config, news.revision, news.apps
         on_taken(config, news.revision)
+        self.config, self.revision, self.apps = config, news.revision, news.apps
 
     async def _tell(self) -> None:
         number = 0
