@@ -38,6 +38,11 @@ def _find_or_start(name: str, kind: type, args: tuple[object, ...], on_head: boo
     )
 
 
+def lived_before() -> bool:
+    """Whether this process is an actor that Ray has started again after it died."""
+    return bool(ray.get_runtime_context().was_current_actor_reconstructed)
+
+
 def end_this_actor() -> None:
     """End the actor that this process is, so that Ray does not start it again."""
     ray.kill(ray.get_runtime_context().current_actor, no_restart=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from mesh.bounded import within
-from mesh.cluster.actors import end_this_actor
+from mesh.cluster.actors import end_this_actor, lived_before
 from mesh.cluster.scoreboard import Reporter
 from mesh.engine.compared import ShadowKey
 from mesh.errors import StoreAway
@@ -138,7 +138,8 @@ class RulesDesk:
 
     async def _begin(self) -> Book:
         kept = await asyncio.to_thread(self._store.load)
-        opening = await asyncio.to_thread(open_rules, kept, self._reader, time.time_ns() // 1_000_000)
+        now_ms, running = time.time_ns() // 1_000_000, lived_before()
+        opening = await asyncio.to_thread(open_rules, kept, self._reader, now_ms, running=running)
         if opening.news:
             try:
                 await asyncio.to_thread(self._store.save, opening.kept)

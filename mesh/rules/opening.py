@@ -28,8 +28,10 @@ class Opening:
     refused: Refused | None = None
 
 
-def open_rules(kept: Kept | None, reader: Reader, now_ms: int) -> Opening:
+def open_rules(kept: Kept | None, reader: Reader, now_ms: int, *, running: bool = False) -> Opening:
     """`kept` is what the store has. A file that differs from what was last taken of it is newer than the store.
+
+    Unless the mesh is `running`: whoever watches the files proposes it then, so that new models are hosted first.
 
     Raises `InvalidConfig` where there is nothing valid to begin with.
     """
@@ -38,7 +40,7 @@ def open_rules(kept: Kept | None, reader: Reader, now_ms: int) -> Opening:
         return _from_files(None, files, files, reader, now_ms)
     news = {name for name, digest in files.digests.items() if kept.seen.get(name) != digest}
     now = kept.current
-    if news:
+    if news and not running:
         texts = Texts(
             files.models if MODELS in news else now.models, files.routing if ROUTING in news else now.routing
         )
