@@ -38,6 +38,8 @@ TAKEN_S: Final = 2.0
 IDLE_S: Final = 60.0
 _ALIVE_S: Final = 3.0
 """An engine that asks for nothing is taken for gone after so long."""
+_LEFT_S: Final = 10.0
+"""By then hosting has heard which models serve, and gives those that do the time to finish."""
 
 logger = logging.getLogger("ray.serve")
 
@@ -154,11 +156,18 @@ class RulesDesk:
         self._reporter.start()
         book = Book(opening, self._reader, self._store, self._hosting, RoomAudit(records.ledger))
         self._start(self._watch_files(book))
+        self._start(self._drop_left(book))
         self._start(self._end_when_idle())
         return book
 
     def _wanted(self, model: str) -> bool:
         return self._book is not None and model in self._book.config.models
+
+    async def _drop_left(self, book: Book) -> None:
+        """Models that an earlier life was to drop when it ended: nobody else would give their place back."""
+        await asyncio.sleep(_LEFT_S)
+        for model in sorted(self._hosting.apps.keys() - book.config.models.keys()):
+            await self._hosting.drop(model)
 
     # -- files
 

@@ -53,6 +53,12 @@ def write(folder: Path, models: str, first: str) -> None:
     (folder / "routing.yaml").write_text(ROUTING % first)
 
 
+async def end(desk: RulesDesk) -> None:
+    for task in desk._tasks:
+        task.cancel()
+    await asyncio.gather(*desk._tasks, return_exceptions=True)
+
+
 async def refused(folder: Path, monkeypatch, *, again: bool):
     """What a life of the desk has once it has refused the files; `again` says whether Ray has started it anew."""
     monkeypatch.setattr(rules_desk, "lived_before", lambda: again)
@@ -66,9 +72,7 @@ async def refused(folder: Path, monkeypatch, *, again: bool):
                 await asyncio.sleep(0.001)
         return before, await desk.state()
     finally:
-        for task in desk._tasks:
-            task.cancel()
-        await asyncio.gather(*desk._tasks, return_exceptions=True)
+        await end(desk)
 
 
 async def test_files_that_were_refused_are_refused_by_a_desk_that_is_started_again(folder, monkeypatch):
@@ -76,3 +80,30 @@ async def test_files_that_were_refused_are_refused_by_a_desk_that_is_started_aga
     before, after = await refused(folder, monkeypatch, again=True)
     assert first.revision == before.revision == after.revision
     assert after.refused.reason == "model"
+
+
+async def test_models_that_an_earlier_desk_was_to_drop_are_dropped(folder, monkeypatch):
+    class Left(NothingStarts):
+        def __init__(self) -> None:
+            self.apps = {"a": "model.a", "old": "model.old"}
+            self.dropped: asyncio.Queue[str] = asyncio.Queue()
+
+        async def drop(self, model: str) -> None:
+            self.dropped.put_nowait(model)
+
+    left = Left()
+
+    async def hosting(_folder, _wanted):
+        return left
+
+    monkeypatch.setattr(rules_desk, "_loaded", lambda _path: hosting)
+    monkeypatch.setattr(rules_desk, "_LEFT_S", 0.001)
+    monkeypatch.setattr(rules_desk, "lived_before", lambda: True)
+    desk = RulesDesk(str(folder), Settings(), "")
+    try:
+        await desk.state()
+        async with asyncio.timeout(5):
+            assert await left.dropped.get() == "old"
+        assert left.dropped.empty()
+    finally:
+        await end(desk)
