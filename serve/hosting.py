@@ -71,11 +71,12 @@ class ServeHosting:
             return
         app = f"{PREFIX}{spec.name}"
         try:
-            await asyncio.to_thread(_deploy, app, spec, self._config_dir)
-            self._apps[spec.name] = app
+            self._apps[spec.name] = app  # before all else: what Serve takes up too late is deleted too
+            await within(READY_S, asyncio.to_thread(_deploy, app, spec, self._config_dir))
             await self._serves(app, spec.name)
         except (RayError, TimeoutError) as error:
-            raise Unavailable(spec.name, f"Ray Serve does not answer: {error}") from error
+            said = str(error) or f"nothing within {READY_S:.0f} s"
+            raise Unavailable(spec.name, f"Ray Serve does not answer: {said}") from error
 
     def release(self, model: str) -> None:
         """As `Hosting.release`. A model that is not wanted then is dropped by whoever says so."""
@@ -93,7 +94,7 @@ class ServeHosting:
         give_up = time.monotonic() + READY_S
         while model not in self._serving:
             await asyncio.sleep(_POLL_S)
-            found = (await asyncio.to_thread(serve.status)).applications.get(app)
+            found = (await within(READY_S, asyncio.to_thread(serve.status))).applications.get(app)
             if found is not None and found.status in (
                 ApplicationStatus.DEPLOY_FAILED,
                 ApplicationStatus.UNHEALTHY,

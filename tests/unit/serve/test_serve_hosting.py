@@ -1,6 +1,7 @@
 """Models that come while the mesh runs: what is deleted, and what is not because somebody needs it again."""
 
 import asyncio
+import threading
 from types import SimpleNamespace
 
 import pytest
@@ -160,3 +161,18 @@ async def test_an_error_of_serve_lets_the_model_go(cluster, book, monkeypatch):
     monkeypatch.setattr(serve.hosting, "_deploy", broken)
     assert isinstance(await book.propose(Proposal(models=BOTH), None, "ann"), Refused)
     assert not cluster.hosting._held
+
+
+@pytest.mark.parametrize("call", ["_deploy", "status"])
+async def test_a_change_is_refused_where_serve_hangs_and_the_next_is_taken(cluster, book, monkeypatch, call):
+    hangs = threading.Event()
+    place = serve.hosting if call == "_deploy" else cluster
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(serve.hosting, "READY_S", 0.05)
+        meanwhile.setattr(place, call, lambda *_: hangs.wait(5))
+        async with asyncio.timeout(2):
+            refused = await book.propose(Proposal(models=BOTH), None, "ann")
+    hangs.set()
+    assert "does not answer: nothing within" in str(refused)
+    cluster.ready.add("slow")
+    assert isinstance(await book.propose(Proposal(models=BOTH), None, "ann"), Accepted)
