@@ -133,6 +133,8 @@ class LiveRules:
                 waiting = None
             except _GONE as error:
                 logger.debug("what shadows said is told later: %s", error)
+            except Exception:  # whatever it is, rollouts need what shadows say
+                logger.exception("what shadows said could not be told, trying again")
 
     async def _found(self) -> Any:
         if self._desk is None:

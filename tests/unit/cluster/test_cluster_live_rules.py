@@ -8,6 +8,7 @@ from ray.exceptions import RayActorError
 
 from mesh.cluster import live_rules
 from mesh.cluster.live_rules import LiveRules
+from mesh.engine.compared import ShadowKey
 from mesh.rules.opening import open_rules
 from mesh.rules.reading import Reader
 from mesh.rules.values import News, Revision, RulesState
@@ -31,7 +32,8 @@ class Desk:
         self.news = News(revision, apps)
         self.killed, self.followed = asyncio.Event(), asyncio.Event()
         self.watch, self.leave = Remote(self._watch), Remote(self._leave)
-        self.state = Remote(self._state)
+        self.state, self.tell_shadows = Remote(self._state), Remote(self._tell)
+        self.told = asyncio.Queue()
 
     async def _state(self):
         return RulesState(self.news.revision, (), None, apps=self.news.apps)
@@ -42,6 +44,9 @@ class Desk:
         self.followed.set()
         await self.killed.wait()
         raise RayActorError
+
+    async def _tell(self, _process, number, news):
+        self.told.put_nowait((number, news))
 
     async def _leave(self, _process):
         """Nobody counts."""
@@ -126,3 +131,26 @@ async def test_who_began_without_the_desk_learns_of_applications_from_it(folder,
         _, apps = await engine.taken.get()
     await live.stop()
     assert apps == live.apps == {"b": "model.b"}
+
+
+async def test_what_shadows_say_is_told_again_after_an_error_that_nobody_foresaw(folder, monkeypatch):
+    desk, failures = Desk(first_of(folder, "a"), {}), []
+
+    async def find(*_):
+        if failures:
+            raise failures.pop()
+        return desk
+
+    monkeypatch.setattr(live_rules, "find_desk", find)
+    monkeypatch.setattr(live_rules, "TELL_S", 0.001)
+    live = LiveRules(folder, Settings(), "r-1")
+    await live.begin()
+    live._desk = None
+    live.tally.missed(ShadowKey("default", "r", "a", "b"), "failed", 3)
+    failures.append(RuntimeError("can't start new thread"))
+    telling = asyncio.create_task(live._tell())
+    async with asyncio.timeout(5):
+        number, news = await desk.told.get()
+    telling.cancel()
+    await asyncio.gather(telling, return_exceptions=True)
+    assert (number, [counts.failed for counts in news.counts.values()]) == (1, [3])
