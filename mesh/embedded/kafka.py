@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -83,9 +83,15 @@ def _java(libs: Path) -> list[str]:
     return [java, "-Djava.awt.headless=true", "-cp", str(libs / "*")]
 
 
+def cluster_id(draw: Callable[[], bytes] = lambda: uuid.uuid4().bytes) -> str:
+    """A new one of 16 bytes from `draw`, written as Kafka does: none begins with a dash, which tools take for an option."""
+    while (made := base64.urlsafe_b64encode(draw()).rstrip(b"=").decode()).startswith("-"):
+        pass
+    return made
+
+
 def _format(command: Sequence[str], properties: Path) -> None:
-    cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
-    arguments = ["kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties)]
+    arguments = ["kafka.tools.StorageTool", "format", "-t", cluster_id(), "-c", str(properties)]
     done = subprocess.run(
         [*command, *arguments], capture_output=True, text=True, timeout=_START_S, check=False
     )

@@ -190,7 +190,11 @@ def test_the_reaper_ends_what_a_run_left_behind_however_deep_and_nothing_else(tm
     run.mkdir()
     mine = {**os.environ, "HYPERSTREAM_RUN": str(run)}
     orphan = subprocess.Popen(
-        ["sh", "-c", "trap '' TERM; sleep 60 & echo $!; wait"],
+        [
+            "sh",
+            "-c",
+            "trap '' TERM; sleep 60 & echo $!; exec sleep 60",
+        ],  # waits for nobody who may be killed first
         env=mine,
         stdout=subprocess.PIPE,
         start_new_session=True,
