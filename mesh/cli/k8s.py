@@ -103,9 +103,8 @@ def read_project(root: Path) -> Project:
         scenarios=_texts(scenarios_folder(folder, settings)),
         ray_variables={name: value for name, value in RAY_VARIABLES.items() if name not in _ONE_MACHINE},
         topics=(settings.kafka_inference_topic, *mesh.topics.values(), *late),
-        kept_topics=(
-            mesh.topics["audit"],
-        ),  # with a head that is gone, so is the proof that the log was not rewritten
+        # With a head that is gone, so is the proof that the log was not rewritten.
+        kept_topics=(mesh.topics["audit"],),
         dead_letter_suffix=_DEAD_LETTER_SUFFIX,
         alert_rules=_rule_files(root / "observability" / "prometheus"),
     )

@@ -41,9 +41,8 @@ def joinable_rows(tensors: Tensors, rows: int) -> int:
 
 def _text_bytes(array: np.ndarray) -> int:
     looked_at = array.reshape(-1)[:_LOOKED_AT].tolist()
-    known = sum(
-        [len(text) for text in looked_at if isinstance(text, bytes)]
-    )  # what else there is, is refused later
+    # What is no text is refused later.
+    known = sum([len(text) for text in looked_at if isinstance(text, bytes)])
     return (known // max(len(looked_at), 1) + 4) * array.size
 
 

@@ -79,9 +79,8 @@ class EveryGuard:
             said = await within(ASK_S, one.source.holding(plan))
         except Exception as error:
             if not isinstance(error, MeshError | TimeoutError):
-                logger.exception(
-                    "a source of guards failed"
-                )  # which must not keep a candidate from its rollback
+                # Which must not keep a candidate from its rollback.
+                logger.exception("a source of guards failed")
             last = self._said.get(place)
             if last is not None and now - last.at < self._patience_s:
                 return last.holding

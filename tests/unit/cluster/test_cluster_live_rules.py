@@ -77,8 +77,8 @@ def first_of(folder: Path, model: str) -> Revision:
     return open_rules(None, Reader(folder, Settings()), 1).kept.current
 
 
-async def test_rules_of_a_new_desk_are_taken_though_they_have_the_number_of_those_before(folder, monkeypatch):
-    lives = [Desk(first_of(folder, "a"), {}), Desk(first_of(folder, "b"), {})]
+async def following(lives: list[Desk], folder: Path, monkeypatch) -> tuple[LiveRules, Engine]:
+    """What began with the first of these desks; whoever looks for one finds the first that is left."""
 
     async def find(*_):
         return lives[0]
@@ -87,6 +87,13 @@ async def test_rules_of_a_new_desk_are_taken_though_they_have_the_number_of_thos
     live, engine = LiveRules(folder, Settings(), "r-1"), Engine()
     await live.begin()
     live.follow(engine)
+    return live, engine
+
+
+async def test_rules_of_a_new_desk_are_taken_though_they_have_the_number_of_those_before(folder, monkeypatch):
+    lives = [Desk(first_of(folder, "a"), {}), Desk(first_of(folder, "b"), {})]
+
+    live, engine = await following(lives, folder, monkeypatch)
     first = lives.pop(0)
     first.killed.set()
     async with asyncio.timeout(5):
@@ -100,13 +107,7 @@ async def test_what_a_new_desk_still_has_is_not_taken_twice(folder, monkeypatch)
     revision = first_of(folder, "a")
     lives = [Desk(revision, {}), Desk(revision, {})]
 
-    async def find(*_):
-        return lives[0]
-
-    monkeypatch.setattr(live_rules, "find_desk", find)
-    live, engine = LiveRules(folder, Settings(), "r-1"), Engine()
-    await live.begin()
-    live.follow(engine)
+    live, engine = await following(lives, folder, monkeypatch)
     lives.pop(0).killed.set()
     async with asyncio.timeout(5):
         await lives[0].followed.wait()

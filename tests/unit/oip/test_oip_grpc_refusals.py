@@ -9,21 +9,7 @@ from serve.oip.grpc_service import InferenceService
 from serve.oip.inference import Inference
 from serve.oip.ports import ServerFacts
 from tests.fakes.echo_engine import EchoEngine
-
-
-class Context:
-    """Keeps what a call is told."""
-
-    details = ""
-
-    def set_code(self, code):
-        self.code = code
-
-    def set_details(self, details):
-        self.details = details
-
-    def invocation_metadata(self):
-        return ()
+from tests.fakes.grpc_context import Context
 
 
 @pytest.mark.parametrize("name", ["a" * 9000, "ä" * 9000, "a模" * 9000])

@@ -11,6 +11,7 @@ from serve.oip.grpc_service import InferenceService
 from serve.oip.inference import Inference
 from serve.oip.ports import EndpointFacts, ServerFacts
 from tests.fakes.echo_engine import EchoEngine, signature
+from tests.fakes.grpc_context import Context
 
 X = signature(("x", "FP32", (-1, 2)))
 
@@ -33,19 +34,6 @@ async def test_over_http(data):
     await MeshApp(inference).infer.respond("anomaly", "2", {}, body.encode())
     good = len(data) == 2
     assert counts(inference) == {"anomaly": (0, 0), "anomaly@2": (int(good), int(not good))}
-
-
-class Context:
-    """A call without metadata."""
-
-    def set_code(self, code):
-        self.code = code
-
-    def set_details(self, details):
-        self.details = details
-
-    def invocation_metadata(self):
-        return ()
 
 
 async def test_over_grpc():
