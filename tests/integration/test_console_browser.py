@@ -5,7 +5,7 @@ import time
 
 import httpx
 import pytest
-from console_browser import Console, act_on, begin_browser, decide, item_of, press, sign_in, visit
+from console_browser import Console, act_on, begin_browser, decide, item_of, press, sign_in, sign_out, visit
 from playwright.sync_api import expect
 
 from serve.console import actions
@@ -200,7 +200,7 @@ def test_a_role_is_offered_what_it_may_and_a_rollout_is_approved(console, browse
     page.goto(f"{console.url}/rollouts")
     expect(page.get_by_text("Paused: approval")).to_be_visible()
     assert page.get_by_role("button", name="Approve").count() == 0
-    page.get_by_role("link", name="Sign out").click()
+    sign_out(page)
     sign_in(page, console, tokens["analyst"])
     (cookie,) = [one for one in page.context.cookies() if one["name"] == COOKIE]
     assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
@@ -222,8 +222,7 @@ def test_who_signs_out_in_one_tab_is_gone_from_the_others(console, browser):
     expect(page.get_by_role("button", name="Resolve").first).to_be_visible()
     other = page.context.new_page()
     other.goto(f"{console.url}/quality")
-    other.get_by_role("link", name="Sign out").click()
-    expect(other.get_by_text("this machine")).to_be_visible()
+    sign_out(other)
     expect(page.get_by_text("you are signed out")).to_be_visible()
     expect(page.get_by_role("button", name="Resolve")).to_have_count(0)
     page.context.close()
