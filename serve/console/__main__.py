@@ -19,7 +19,10 @@ def main() -> None:
     import plotly.graph_objects  # noqa: F401, PLC0415
 
     options = parsed(sys.argv[1:])
-    app = build(options)
+    try:
+        app = build(options)
+    except ValueError as error:  # a file that it was given cannot be used
+        raise SystemExit(f"error: {error}") from None
     server = uvicorn.Server(
         uvicorn.Config(
             app,

@@ -13,6 +13,9 @@ from serve.console.actions import Action, allowed
 
 TIMEOUT_S: Final = 10.0
 CONNECTIONS: Final = 64
+_TRUST: Final = "MESH_TLS_CA"
+_CERT: Final = "MESH_TLS_CLIENT_CERT"
+_KEY: Final = "MESH_TLS_CLIENT_KEY"
 
 Json = Any
 """What the API answers; docs/api.md and its OpenAPI document say the shapes."""
@@ -28,7 +31,10 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks: `name` and `role` as the mesh says, None where it takes them for nobody. `by` is token, local or nobody."""
+    """Who asks: `name` and `role` as the mesh says, None where it takes them for nobody.
+
+    `by` is token, certificate, local or nobody.
+    """
 
     name: str | None
     role: str | None
@@ -43,13 +49,34 @@ class Caller:
 def client(url: str, transport: httpx.BaseTransport | None = None) -> httpx.Client:
     """A client of the API at `url`, such as http://127.0.0.1:8080; threads may share it.
 
-    With https it trusts `MESH_TLS_CA`, else the system's authorities, as the command line does.
+    With https it trusts `MESH_TLS_CA`, else the system's authorities, and shows `MESH_TLS_CLIENT_CERT` where it is set, as the
+    command line does. Raises `ValueError` naming the variable whose file cannot be used.
     """
     limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
     return httpx.Client(
         base_url=url.rstrip("/"), timeout=TIMEOUT_S, limits=limits, trust_env=False, transport=transport,
-        verify=ssl.create_default_context(cafile=os.environ.get("MESH_TLS_CA") or None),
+        verify=_trusting(os.environ),
     )  # fmt: skip
+
+
+def _trusting(environ: Mapping[str, str]) -> ssl.SSLContext:
+    trusted, certificate, key = (environ.get(name, "").strip() for name in (_TRUST, _CERT, _KEY))
+    try:
+        context = ssl.create_default_context(cafile=trusted or None)
+    except OSError as error:
+        raise ValueError(
+            f"{_TRUST}: {trusted} holds no certificates in PEM: {error.strerror or error}"
+        ) from None
+    if certificate:
+        try:
+            # OpenSSL would ask the terminal for a password, and wait.
+            context.load_cert_chain(certificate, key or None, password=lambda: "")
+        except OSError as error:
+            pair = f"{certificate} and {key}" if key else certificate
+            raise ValueError(
+                f"{_CERT}, {_KEY}: {pair}: no certificate and its key in PEM: {error.strerror or error}"
+            ) from None
+    return context
 
 
 def _always() -> bool:

@@ -59,7 +59,9 @@ def person(caller: Caller, context: Context) -> None:
             st.caption(f"role {caller.role} · this machine")
         else:
             st.markdown(f"**{plain(caller.name)}** · {caller.role}")
-            if by_organisation(context):
+            if caller.by == "certificate":
+                st.caption("this machine's certificate")
+            elif by_organisation(context):
                 st.button("Sign out", on_click=st.logout, type="tertiary")
             else:
                 st.markdown('<a href="/signout" target="_self">Sign out</a>', unsafe_allow_html=True)

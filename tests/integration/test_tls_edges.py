@@ -5,6 +5,7 @@ import socket
 import ssl
 import threading
 import time
+from pathlib import Path
 
 import grpc
 import httpx
@@ -24,6 +25,7 @@ from mesh.security.tls import TlsFiles, server_context
 from serve.access.gate import Gate
 from serve.access.guard import Guard
 from serve.access.whoami import whoami_router
+from serve.console.api import Refused, whoami
 from serve.console.api import client as console_client
 from serve.http.lane import ConnectionLimits
 from serve.oip.grpc_server import server_credentials
@@ -234,3 +236,41 @@ async def test_the_console_trusts_the_authority_that_it_is_told(ours, monkeypatc
                 await asyncio.to_thread(http.get, "/metrics")
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.mark.parametrize("apart", [True, False])
+def test_the_console_gets_past_the_handshake_by_its_certificate_and_in_by_a_persons_token(
+    edge, ours, monkeypatch, tmp_path, apart
+):
+    server, bearer = edge
+    pair = ours.client("console-host", ["mesh:viewer"])
+    monkeypatch.setenv("MESH_TLS_CA", ours.file)
+    with console_client(f"https://{server.http}") as http, pytest.raises(Refused, match="not reached"):
+        whoami(http, None)
+    if apart:
+        monkeypatch.setenv("MESH_TLS_CLIENT_CERT", pair.certificate)
+        monkeypatch.setenv("MESH_TLS_CLIENT_KEY", pair.key)
+    else:
+        both = tmp_path / "both.pem"
+        both.write_text(Path(pair.certificate).read_text() + Path(pair.key).read_text())
+        monkeypatch.setenv("MESH_TLS_CLIENT_CERT", str(both))
+    with console_client(f"https://{server.http}") as http:
+        assert whoami(http, None).by == "certificate"
+        caller = whoami(http, bearer["authorization"].removeprefix("Bearer "))
+        assert (caller.name, caller.role, caller.by) == ("eve", "viewer", "token")
+        with pytest.raises(Refused, match="not known"):
+            whoami(http, "hsm_0123456789ab_" + "x" * 43)
+
+
+@pytest.mark.parametrize("variable", ["MESH_TLS_CA", "MESH_TLS_CLIENT_CERT", "MESH_TLS_CLIENT_KEY"])
+def test_a_file_that_the_console_cannot_use_is_named(ours, monkeypatch, tmp_path, variable):
+    pair = ours.client("console-host")
+    for name, path in (
+        ("MESH_TLS_CA", ours.file), ("MESH_TLS_CLIENT_CERT", pair.certificate), ("MESH_TLS_CLIENT_KEY", pair.key)
+    ):  # fmt: skip
+        monkeypatch.setenv(name, path)
+    (tmp_path / "broken.pem").write_text("no certificate")
+    for path in (tmp_path / "broken.pem", tmp_path / "absent.pem"):
+        monkeypatch.setenv(variable, str(path))
+        with pytest.raises(ValueError, match=f"{variable}.*{path.name}"):
+            console_client("https://127.0.0.1:1")
