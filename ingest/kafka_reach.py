@@ -13,6 +13,9 @@ from typing import Final
 
 from confluent_kafka import Consumer, KafkaException, Producer
 
+from mesh.telemetry import names
+from mesh.telemetry.recorder import Recorder
+
 logger = logging.getLogger(__name__)
 
 SILENT_S: Final = 10.0
@@ -21,16 +24,21 @@ _ANSWER_S: Final = 2.0
 
 
 class Reach:
-    """Watches a consumer of one topic. Lives on the polling thread."""
+    """Watches a consumer of one topic, and records for how long Kafka has been away. Lives on the polling thread."""
 
-    def __init__(self, make: Callable[[], Consumer], topic: str) -> None:
+    def __init__(self, make: Callable[[], Consumer], topic: str, recorder: Recorder) -> None:
         """`make` gives another consumer like the one that is watched."""
-        self._make, self._topic = make, topic
+        self._make, self._topic, self._recorder = make, topic, recorder
         self._next = float("inf")
+        self._heard = 0.0
+        self._away = True
 
     def heard(self, now: float) -> None:
         """Something came, or reading begins, at this monotonic time."""
-        self._next = now + SILENT_S
+        self._next, self._heard = now + SILENT_S, now
+        if self._away:
+            self._away = False
+            self._recorder.set(names.INGEST_KAFKA_AWAY, 0.0, (self._topic,))
 
     def replacement(self, consumer: Consumer, now: float) -> Consumer | None:
         """Another consumer, not subscribed yet, where `consumer` reaches no broker and the other one does.
@@ -41,11 +49,15 @@ class Reach:
             return None
         self._next = now + SILENT_S
         if _reaches(consumer, self._topic):
+            self.heard(now)
             return None
         other = self._make()
         if _reaches(other, self._topic):
+            self.heard(now)
             return other
         other.close()
+        self._away = True
+        self._recorder.set(names.INGEST_KAFKA_AWAY, now - self._heard, (self._topic,))
         return None
 
 

@@ -62,7 +62,7 @@ class KafkaSource:
             "logger": logger,
         }
         self._settings = {**settings, **callbacks}
-        self._reach = Reach(lambda: Consumer(self._settings), topic)
+        self._reach = Reach(lambda: Consumer(self._settings), topic, recorder)
         self._consumer: Consumer | None = None
         self._slots = threading.Semaphore(config.batches_in_flight)
         self._stopping = threading.Event()

@@ -48,6 +48,12 @@ STREAM: Final = Dashboard(
                 Panel("Paused partitions", (Query("sum(mesh_ingest_paused) or vector(0)", "all"),)),
                 Panel("Lag by partition", (Query("mesh_ingest_lag_records", "{{topic}} {{partition}}"),)),
                 Panel(
+                    "Kafka away",
+                    (Query("max by (topic) (mesh_ingest_kafka_away_seconds)", "{{topic}}"),),
+                    "s",
+                    "0 while it answers its readers.",
+                ),
+                Panel(
                     "Lost before reading",
                     (Query(rate("mesh_ingest_gap_records_total"), "all"),),
                     "short",

@@ -134,6 +134,12 @@ INGEST_RETRIES: Final = Counter(
 INGEST_PAUSED: Final = Gauge(
     "mesh_ingest_paused", "Partitions that are paused until what is in flight is done", ("topic", "reason")
 )
+INGEST_KAFKA_AWAY: Final = Gauge(
+    "mesh_ingest_kafka_away_seconds",
+    "Time for which Kafka has not answered a reader; 0 while it does",
+    ("topic",),
+    "max",
+)
 STREAM_SECONDS: Final = Histogram(
     "mesh_stream_latency_seconds",
     "Time from a record's Kafka timestamp to its prediction in Redis",

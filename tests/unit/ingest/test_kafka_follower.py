@@ -8,6 +8,7 @@ from ingest.config import IngestConfig
 from ingest.kafka_reach import SILENT_S, Reach
 from ingest.kafka_source import KafkaSource
 from ingest.ledger import Ledger
+from mesh.telemetry import names
 from mesh.telemetry.recorder import Recorder
 
 AWAY = KafkaException(KafkaError(KafkaError._TRANSPORT))
@@ -143,7 +144,7 @@ def test_a_partition_that_was_lost_is_ended_without_saving_or_committing() -> No
 
 def test_a_consumer_is_asked_only_after_a_silence_and_as_often_again() -> None:
     consumer = HandConsumer()
-    reach = Reach(HandConsumer, "raw")
+    reach = Reach(HandConsumer, "raw", Recorder())
     assert reach.replacement(consumer, 1e9) is None, "nothing was begun yet"
     reach.heard(100.0)
     for now in (
@@ -160,7 +161,7 @@ def test_a_consumer_is_asked_only_after_a_silence_and_as_often_again() -> None:
 def test_one_that_has_lost_every_broker_is_replaced_where_another_finds_one() -> None:
     lost, made = HandConsumer(), HandConsumer()
     lost.reaches = False
-    reach = Reach(lambda: made, "raw")
+    reach = Reach(lambda: made, "raw", Recorder())
     reach.heard(0.0)
     assert reach.replacement(lost, SILENT_S) is made
     assert not made.closed
@@ -169,10 +170,23 @@ def test_one_that_has_lost_every_broker_is_replaced_where_another_finds_one() ->
 def test_while_kafka_is_away_there_is_nothing_to_replace() -> None:
     lost, made = HandConsumer(), HandConsumer()
     lost.reaches = made.reaches = False
-    reach = Reach(lambda: made, "raw")
+    recorder = Recorder()
+    reach = Reach(lambda: made, "raw", recorder)
+    away = lambda: recorder.snapshot().gauges[names.INGEST_KAFKA_AWAY.name]  # noqa: E731
     reach.heard(0.0)
-    assert reach.replacement(lost, SILENT_S) is None
+    assert away() == {("raw",): 0.0}
+    for asked in (1, 2, 7):
+        assert reach.replacement(lost, asked * SILENT_S) is None
+        assert away() == {("raw",): asked * SILENT_S}, "since it was last heard"
     assert made.closed
+    lost.reaches = True
+    assert reach.replacement(lost, 8 * SILENT_S) is None
+    assert away() == {("raw",): 0.0}, "it answers, though nothing may come"
+    lost.reaches = False
+    reach.replacement(lost, 9 * SILENT_S)
+    assert away() == {("raw",): SILENT_S}
+    reach.heard(9.5 * SILENT_S)
+    assert away() == {("raw",): 0.0}, "a record came"
 
 
 class HeldMessage:
