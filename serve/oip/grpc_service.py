@@ -20,6 +20,7 @@ from mesh.errors import MeshError
 from serve.oip.failures import UNEXPECTED, status_of
 from serve.oip.grpc_bytes import join_response, split_request
 from serve.oip.grpc_messages import read_request, write_response
+from serve.oip.held import Held, Holding
 from serve.oip.in_order import in_order
 from serve.oip.inference import Inference, told
 from serve.oip.metadata import (
@@ -85,6 +86,7 @@ class InferenceService:
 
     def __init__(self, inference: Inference) -> None:
         self._inference = inference
+        self._held = Held(inference.limits.held_bytes)
 
     async def ServerLive(self, request: Message, grpc_context: CallContext) -> Message:  # noqa: ARG002, N802
         """True while the process serves."""
@@ -146,40 +148,53 @@ class InferenceService:
 
     async def ModelInfer(self, request: pb.ModelInferRequest, grpc_context: CallContext) -> Message:  # noqa: N802
         """Score rows."""
-        try:
-            return _with_tensors(*await self._infer(request, request.raw_input_contents, grpc_context))
-        except MeshError as error:
-            _refuse(grpc_context, error)
-            return pb.ModelInferResponse()
+        with Holding(self._held) as holding:
+            try:
+                raw, size = request.raw_input_contents, request.ByteSize()
+                return _with_tensors(*await self._infer(request, raw, size, holding, grpc_context))
+            except MeshError as error:
+                _refuse(grpc_context, error)
+                return pb.ModelInferResponse()
 
     async def infer_bytes(self, request: bytes, grpc_context: CallContext) -> bytes:
         """`ModelInfer` from serialized request to serialized response, for a server that can hand over bytes."""
-        try:
-            message, raw = split_request(request)
-            return join_response(*await self._infer(message, raw, grpc_context))
-        except MeshError as error:
-            _refuse(grpc_context, error)
-            return b""
+        with Holding(self._held) as holding:
+            try:
+                message, raw = split_request(request)
+                return join_response(*await self._infer(message, raw, len(request), holding, grpc_context))
+            except MeshError as error:
+                _refuse(grpc_context, error)
+                return b""
 
     async def ModelStreamInfer(  # noqa: N802
         self, request: AsyncIterable[pb.ModelInferRequest], grpc_context: CallContext
     ) -> AsyncGenerator[Message, None]:
         """Score a stream of requests; replies come in their order, and a refused one does not end the stream."""
+        holdings: set[Holding] = set()
 
-        async def answer(message: pb.ModelInferRequest) -> Message:
+        async def answer(message: pb.ModelInferRequest) -> tuple[Message, Holding]:
+            holding = Holding(self._held)
+            holdings.add(holding)
             try:
-                raw = message.raw_input_contents
-                reply = _with_tensors(*await self._infer(message, raw, grpc_context))
+                raw, size = message.raw_input_contents, message.ByteSize()
+                reply = _with_tensors(*await self._infer(message, raw, size, holding, grpc_context))
             except MeshError as error:
                 failed = pb.ModelInferResponse(model_name=message.model_name, id=message.id)
-                return pb.ModelStreamInferResponse(error_message=str(error), infer_response=failed)
+                refusal = pb.ModelStreamInferResponse(error_message=str(error), infer_response=failed)
+                return refusal, holding
             if _FINAL in message.parameters:
                 reply.parameters["triton_final_response"].bool_param = True
-            return pb.ModelStreamInferResponse(infer_response=reply)
+            return pb.ModelStreamInferResponse(infer_response=reply), holding
 
-        async with aclosing(in_order(request, answer, _STREAM_WINDOW)) as replies:
-            async for reply in replies:
-                yield reply
+        try:
+            async with aclosing(in_order(request, answer, _STREAM_WINDOW)) as replies:
+                async for reply, holding in replies:
+                    yield reply
+                    holding.end()
+                    holdings.discard(holding)
+        finally:
+            for holding in holdings:
+                holding.end()
 
     RepositoryModelLoad = _unsupported("RepositoryModelLoad")
     RepositoryModelUnload = _unsupported("RepositoryModelUnload")
@@ -202,7 +217,12 @@ class InferenceService:
         return message
 
     async def _infer(
-        self, message: pb.ModelInferRequest, raw: Sequence[Buffer], context: CallContext
+        self,
+        message: pb.ModelInferRequest,
+        raw: Sequence[Buffer],
+        size: int,
+        holding: Holding,
+        context: CallContext,
     ) -> tuple[pb.ModelInferResponse, list[Buffer]]:
         """The response and its raw tensors; a `MeshError` for every way in which there is none."""
         inference = self._inference
@@ -210,6 +230,7 @@ class InferenceService:
         request_id, journey = inference.identifiers.next(), None
         try:
             await _admit(inference, context)
+            holding.take(endpoint, size)
             metadata = dict(context.invocation_metadata() or ())
             journey = inference.begin(metadata.get("traceparent"))
             asked = inference.ask(

@@ -117,7 +117,8 @@ class Limits:
 
     `body_bytes` bounds a body as sent and again as decompressed, and a gRPC message; `api_bytes` the body of any other
     call over HTTP, of which rules with their models are the largest; `body_idle_s` is the longest pause between two
-    pieces of a body; `requests` is how many inference requests may be under way in one process.
+    pieces of a body; `requests` is how many inference requests may be under way in one process, `held_bytes` the bytes of
+    those that came over gRPC, in streams until their replies were taken.
     """
 
     body_bytes: int = 64 * 1024 * 1024
@@ -125,3 +126,4 @@ class Limits:
     rows: int = 16_384
     body_idle_s: float = 10.0
     requests: int = 4096
+    held_bytes: int = 1 << 30
