@@ -21,7 +21,8 @@ ROUTING = "routes:\n  - {name: r, when: always, send: [a]}\n"
 ONE = "models:\n  a: {runtime: identity}\n"
 OLD = ONE + "  old: {runtime: identity}\n"
 BOTH = OLD + "  slow: {runtime: identity}\n"
-DROP_S = 0.05
+DROP_S = 0.15
+"""Long enough for a busy machine to get from one proposal to the next meanwhile."""
 
 
 class Cluster:
@@ -63,7 +64,7 @@ async def cluster(monkeypatch):
         "_deploy": made.deploy,
         "watch_directory": made.watch,
         "DROP_AFTER_S": DROP_S,
-        "READY_S": 1.0,
+        "READY_S": 3.0,
         "_POLL_S": 0.005,
     }.items():
         monkeypatch.setattr(serve.hosting, name, value)
