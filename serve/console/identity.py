@@ -1,7 +1,7 @@
 """Who looks at the page: by session, by OIDC, or as the user of the mesh's own machine."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import streamlit as st
 
@@ -11,6 +11,8 @@ from serve.console.near import at_this_machine
 from serve.console.sessions import COOKIE
 
 _KEPT = "caller"
+_ACCOUNT: Final = "_streamlit_user"
+"""Where Streamlit keeps who signed in by OpenID Connect; a long one goes on in `_streamlit_user__1` and so on."""
 
 
 def caller_of(context: Context) -> Caller | None:
@@ -19,7 +21,7 @@ def caller_of(context: Context) -> Caller | None:
     Without a token nobody acts unless their browser is on this machine: the mesh would take them for its own user, because
     it is the console that asks.
     """
-    token = context.sessions.token(st.context.cookies.get(COOKIE)) or _organisation()
+    token = context.sessions.token(st.context.cookies.get(COOKIE)) or _organisation(context)
     headers = {name.lower(): value for name, value in st.context.headers.items()}
     if token is None and not at_this_machine(context.options.host, headers):
         return None
@@ -41,9 +43,11 @@ def presence(context: Context) -> Callable[[], bool]:
 
     What is given may be asked from any thread, as of a download.
     """
-    sessions, name = context.sessions, st.context.cookies.get(COOKIE)
+    sessions, name, account = context.sessions, st.context.cookies.get(COOKIE), _account()
     token = sessions.look(name)
-    return lambda: token is None or sessions.look(name) == token
+    if token is None:
+        return lambda: not sessions.left(account)
+    return lambda: sessions.look(name) == token
 
 
 def offers_organisation() -> bool:
@@ -57,7 +61,19 @@ def offers_organisation() -> bool:
 def by_organisation(context: Context) -> bool:
     """Whether it is OIDC that says who is there, not a token's session."""
     signed_in = context.sessions.token(st.context.cookies.get(COOKIE)) is not None
-    return not signed_in and offers_organisation() and bool(st.user.is_logged_in)
+    return not signed_in and has_account(context)
+
+
+def has_account(context: Context) -> bool:
+    """Whether somebody signed in by OIDC, and not out again, with a token or without."""
+    return offers_organisation() and bool(st.user.is_logged_in) and not context.sessions.left(_account())
+
+
+def leave(context: Context) -> None:
+    """Sign out of the organisation's account, in every tab."""
+    if account := _account():
+        context.sessions.leave(account)
+    st.logout()
 
 
 def token_of(user: Mapping[str, Any], people: Mapping[str, Any]) -> str | None:
@@ -69,7 +85,13 @@ def token_of(user: Mapping[str, Any], people: Mapping[str, Any]) -> str | None:
     return found.get(email.lower())
 
 
-def _organisation() -> str | None:
-    if not offers_organisation() or not st.user.is_logged_in:
+def _organisation(context: Context) -> str | None:
+    if not has_account(context):
         return None
     return token_of(st.user.to_dict(), st.secrets.get("people", {}))
+
+
+def _account() -> str:
+    cookies = st.context.cookies
+    parts = [name for name in cookies if name == _ACCOUNT or name.startswith(f"{_ACCOUNT}__")]
+    return "".join(cookies[name] for name in sorted(parts))

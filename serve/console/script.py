@@ -9,7 +9,14 @@ from streamlit.navigation.page import StreamlitPage
 
 from serve.console.api import Caller, Mesh, Refused
 from serve.console.context import Context, current
-from serve.console.identity import by_organisation, caller_of, offers_organisation, presence
+from serve.console.identity import (
+    by_organisation,
+    caller_of,
+    has_account,
+    leave,
+    offers_organisation,
+    presence,
+)
 from serve.console.look import CSS, arrived, empty, failed, plain
 from serve.console.pages import alerts, assets, audit, cost, models, quality, rollouts, routes, triage
 
@@ -28,19 +35,19 @@ PAGES: Final[tuple[tuple[str, str, Show], ...]] = (
 )
 
 
-def welcome() -> None:
+def welcome(context: Context) -> None:
     """For whoever must sign in."""
     empty("You are not signed in", "Sign in with an API token to see and decide.")
     st.markdown(
         '<a class="button" href="/signin" target="_self">Sign in with a token</a>', unsafe_allow_html=True
     )
     if offers_organisation():
-        if st.user.is_logged_in:
+        if has_account(context):
             failed(
                 f"{st.user.get('email', 'You')} is signed in, and no token is kept for that address: "
                 "an admin adds it under [people] in the console's secrets (docs/console.md)."
             )
-            st.button("Sign out", on_click=st.logout)
+            st.button("Sign out", on_click=leave, args=(context,))
         else:
             st.button("Sign in with your organisation", on_click=st.login)
 
@@ -62,7 +69,7 @@ def person(caller: Caller, context: Context) -> None:
             if caller.by == "certificate":
                 st.caption("this machine's certificate")
             elif by_organisation(context):
-                st.button("Sign out", on_click=st.logout, type="tertiary")
+                st.button("Sign out", on_click=leave, args=(context,), type="tertiary")
             else:
                 st.markdown('<a href="/signout" target="_self">Sign out</a>', unsafe_allow_html=True)
 
@@ -109,7 +116,7 @@ def main() -> None:
         chosen(lambda _: lambda: refused_by(said), signed_in=False).run()
         return
     if caller is None:
-        chosen(lambda _: welcome, signed_in=False).run()
+        chosen(lambda _: lambda: welcome(context), signed_in=False).run()
         return
     mesh = Mesh(context.http, caller, presence(context))
     page = chosen(lambda show: page_of(show, mesh), signed_in=True)

@@ -1,5 +1,6 @@
 """Who is signed in: a random name in a cookie stands for a token, which never leaves this process."""
 
+import hashlib
 import secrets
 import threading
 import time
@@ -27,6 +28,7 @@ class Sessions:
         self._idle_s, self._most, self._clock = idle_s, most, clock
         self._lock = threading.Lock()
         self._sessions: dict[str, _Session] = {}
+        self._left: dict[bytes, None] = {}
 
     def begin(self, token: str) -> str:
         """The new session's name: 256 random bits."""
@@ -64,3 +66,19 @@ class Sessions:
         """Forget it."""
         with self._lock:
             self._sessions.pop(name or "", None)
+
+    def leave(self, account: str) -> None:
+        """The cookie of an organisation's account was signed out: it counts no more, also where a browser shows it still."""
+        with self._lock:
+            self._left[_digest(account)] = None
+            while len(self._left) > self._most:
+                del self._left[next(iter(self._left))]
+
+    def left(self, account: str) -> bool:
+        """Whether it was signed out."""
+        with self._lock:
+            return _digest(account) in self._left
+
+
+def _digest(account: str) -> bytes:
+    return hashlib.sha256(account.encode()).digest()

@@ -86,6 +86,26 @@ def test_a_verified_address_with_a_token_acts_as_its_person_until_they_sign_out(
     expect(page.get_by_text("You are not signed in")).to_be_visible()
 
 
+def test_who_signs_out_of_their_account_in_one_tab_is_gone_from_the_others_and_may_come_back(console, page):
+    sign_in(page, "ann")
+    expect(page.get_by_text("ann · analyst")).to_be_visible()
+    kept = page.context.cookies()
+    page.goto(f"{console.url}/alerts")
+    expect(page.get_by_role("button", name="Resolve").first).to_be_visible()
+    other = page.context.new_page()
+    other.goto(f"{console.url}/quality")
+    other.get_by_role("button", name="Sign out").click()
+    other.get_by_role("button", name="End session").click()
+    expect(other.get_by_text("You are not signed in")).to_be_visible()
+    expect(page.get_by_text("you are signed out")).to_be_visible()
+    expect(page.get_by_role("button", name="Resolve")).to_have_count(0)
+    page.context.add_cookies(kept)  # of a browser that was not told, or that somebody else has copied
+    page.reload()
+    expect(page.get_by_text("You are not signed in")).to_be_visible()
+    sign_in(page, "ann")
+    expect(page.get_by_text("ann · analyst")).to_be_visible()
+
+
 @pytest.mark.parametrize("name", ["bob", "eve"])
 def test_an_address_without_a_token_or_not_verified_is_nobody_and_is_told_so(page, name):
     sign_in(page, name)

@@ -77,6 +77,14 @@ def test_a_session_ends_when_idle_when_ended_and_when_there_are_too_many():
     assert sessions.token(None) is None
 
 
+def test_accounts_that_were_signed_out_are_known_as_such_the_newest_at_least():
+    sessions = Sessions(most=2)
+    for account in ("one", "two", "three"):
+        assert not sessions.left(account)
+        sessions.leave(account)
+    assert [sessions.left(account) for account in ("one", "two", "three", "")] == [False, True, True, False]
+
+
 def test_a_session_that_is_only_looked_at_grows_idle():
     now = [0.0]
     sessions = Sessions(idle_s=10, most=2, clock=lambda: now[0])
