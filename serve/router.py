@@ -39,6 +39,7 @@ from serve.metering import RequestMetering
 from serve.oip.grpc_service import InferenceService
 from serve.oip.inference import Inference
 from serve.oip.ports import EndpointFacts, Limits, ServerFacts
+from serve.opening import OpeningBeside, opened_or_closed, runs_already
 from serve.review_rows import request_sampling
 
 DRAIN_S: Final = 5.0
@@ -62,11 +63,13 @@ class Router(InferenceService):
         del models
         log_with_serve()
         self._parts = AsyncExitStack()  # what is there so far; a router that fails here has less to close
+        self._opening = OpeningBeside()
         keep_freed_memory()
         make_messages_picklable()
         settings = Settings.from_environ(os.environ)
         self._serve_local = await serve_is_local(settings)
         context = serve.get_replica_context()
+        again = asyncio.create_task(runs_already(context.app_name))
         folder = Path(config_dir)
         live = LiveRules(folder, settings, context.replica_tag)
         await live.begin()
@@ -101,14 +104,22 @@ class Router(InferenceService):
         self._parts.push_async_callback(lanes.close, DRAIN_S)
         # From here on inference is answered; what people read and change is imported and opened beside it.
         ground = Ground(folder, settings, live, context.replica_tag, recorder, engine, gate, tokens)
-        await opened_or_closed(self._open_rooms(ground, beside), self._parts)
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(GC_THRESHOLD, 20, 20)
+        opening = self._open_rooms(ground, beside)
+        if await again:  # Serve's port waits for this router to answer rows: it need not wait for the rest
+            self._opening.begin(opening)
+        else:
+            await opened_or_closed(opening, self._parts)
 
     async def _open_rooms(self, ground: Ground, beside: AsyncExitStack) -> None:
         open_rooms = await asyncio.to_thread(_rooms)
         self._app.open(*await open_rooms(ground, beside))
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(GC_THRESHOLD, 20, 20)
+
+    async def check_health(self) -> None:
+        """Raises where the API could not be opened; Serve then replaces the router, which answers rows until then."""
+        self._opening.check()
 
     def __serve_build_asgi_app__(self) -> Through:
         """The app behind Serve's own port, whose clients are all this machine's proxy: its address says who may reach it."""
@@ -120,19 +131,8 @@ class Router(InferenceService):
 
     async def __del__(self) -> None:
         """Drain: close the lanes' ports, finish what is under way, then the engine."""
+        await self._opening.end()
         await self._parts.aclose()
-
-
-async def opened_or_closed(opening: Awaitable[None], parts: AsyncExitStack) -> None:
-    """Await `opening`; where it fails or is cancelled, close `parts` before that is told.
-
-    Serve kills a replica that did not begin within a moment: what its ports are answering by then would be cut off.
-    """
-    try:
-        await opening
-    except BaseException:
-        await parts.aclose()
-        raise
 
 
 def _rooms() -> OpenRooms:

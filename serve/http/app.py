@@ -3,11 +3,13 @@
 Any ASGI server can host it, Ray Serve's ingress among them. `serve.http.fast_lane` asks it by a shorter way.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from fastapi import APIRouter
 
+from mesh.bounded import within
 from serve.http.api import build_api
 from serve.http.body import Receive, announced, bounded, too_large_for_api
 from serve.http.errors import HttpRefusal
@@ -18,6 +20,8 @@ from serve.oip.inference import Inference
 _PREFIX: Final = "/v2/models/"
 _SUFFIX: Final = "/infer"
 _MAX_PATHS: Final = 1024
+OPENING_S: Final = 2.0
+"""How long a call of the API waits for it to be opened: less than a probe's patience."""
 
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -26,21 +30,17 @@ def _unguarded(app: App) -> App:
     return app
 
 
-async def _refused_yet(_scope: Scope, _receive: Receive, send: Send) -> None:
-    """A server that is not ready says so with a status that probes and clients know, not by refusing connections."""
-    message = "the API is being opened, try again in a moment; inference is answered"
-    await send_response(send, refusal_response(HttpRefusal(503, message, {"retry-after": "1"})))
-
-
 class MeshApp:
     """`await app(scope, receive, send)`."""
 
-    def __init__(self, inference: Inference) -> None:
-        """Inference is answered at once; all else is refused for a moment, until `open`."""
+    def __init__(self, inference: Inference, opening_s: float = OPENING_S) -> None:
+        """Inference is answered at once; all else waits for `open`, for `opening_s` at most."""
         self.infer = InferRoute(inference)
         self.limits = inference.limits
         self._inference = inference
-        self._api: App = _refused_yet
+        self._opening_s = opening_s
+        self._opened = asyncio.Event()
+        self._api: App = self._once_open
         self._targets: dict[str, tuple[str, str] | None] = {}
 
     def open(
@@ -51,6 +51,7 @@ class MeshApp:
         `guarded` puts a guard before all that; inference has its own (`Inference.admission`).
         """
         self._api = guarded(build_api(self._inference, routers))
+        self._opened.set()
         return self
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -68,6 +69,16 @@ class MeshApp:
             await _lifespan(receive, send)
         else:
             await send({"type": "websocket.close", "code": 1000})
+
+    async def _once_open(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A server that is not ready says so with a status that probes and clients know, not by refusing connections."""
+        try:
+            await within(self._opening_s, self._opened.wait())
+        except TimeoutError:
+            message = "the API is being opened, try again in a moment; inference is answered"
+            await send_response(send, refusal_response(HttpRefusal(503, message, {"retry-after": "1"})))
+        else:
+            await self._api(scope, receive, send)
 
     async def _call(self, scope: Scope, receive: Receive, send: Send) -> None:
         if announced(scope["headers"]) > self.limits.api_bytes:

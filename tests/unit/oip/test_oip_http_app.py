@@ -95,9 +95,17 @@ async def test_infer(client):
     assert client.seen.requests == [("default", "http", "200", 1)]
 
 
-async def test_a_router_that_has_just_begun_answers_rows_and_asks_all_else_to_come_again(client):
+async def test_a_router_that_has_just_begun_answers_rows_and_all_else_once_its_api_is_open(client):
     client.app = MeshApp(client.inference)
+    early = asyncio.create_task(client("GET", "/v2/health/live"))
     assert (await client.infer())[0] == 200
+    assert not early.done()
+    client.app.open()
+    assert (await early)[0] == 200
+
+
+async def test_a_router_whose_api_does_not_open_in_time_asks_to_come_again(client):
+    client.app = MeshApp(client.inference, opening_s=0.01)
     status, headers, body = await client("GET", "/v2/health/ready")
     assert (status, headers["retry-after"]) == (503, "1")
     assert "inference is answered" in json.loads(body)["error"]
