@@ -10,8 +10,10 @@ from typing import Any
 import hypothesis
 import pytest
 
-# Speed belongs in benchmarks: on a busy machine an example may take long, and is right all the same.
-hypothesis.settings.register_profile("mesh", deadline=None)
+# Speed belongs in benchmarks: on a busy machine an example may take long, to make or to check, and is right all the same.
+hypothesis.settings.register_profile(
+    "mesh", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("mesh")
 
 VERDICT = pytest.StashKey[int]()

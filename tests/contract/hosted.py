@@ -1,7 +1,7 @@
 """Models behind the two real data paths, without Ray: a `Listener` for the direct one, packed frames for the handle."""
 
-import asyncio
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -25,19 +25,24 @@ NODE = "node-1"
 
 @dataclass
 class FunctionModel:
-    """Scores with a function of the input; counts the rows and calls that it saw."""
+    """Scores with a function of the input, once `gate` is open; counts the rows and calls that it saw."""
 
     function: Callable[[np.ndarray], np.ndarray] = lambda x: x + 1
     confidence: Callable[[np.ndarray], np.ndarray] | None = lambda x: x[:, 0]
     seconds: float = 0.0
     fails: bool = False
     calls: list[int] = field(default_factory=list)
+    gate: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self.gate.set()
 
     def score(self, tensors: Tensors, deadline: float | None = None) -> Scored:
         x = tensors["x"]
         self.calls.append(len(x))
         if self.seconds:
             time.sleep(self.seconds)
+        self.gate.wait(60)
         if self.fails:
             return Scored({}, None, "1", dict.fromkeys(range(len(x)), "RuntimeError: told to fail"))
         confidence = None if self.confidence is None else self.confidence(x).astype(np.float32)
@@ -88,10 +93,3 @@ class DeskHandle:
         assert isinstance(request, Request)
         answer: Reply | Failure = await self.replicas[self.calls % len(self.replicas)].desk.answer(request)
         return pack(answer)
-
-
-async def eventually(condition: Callable[[], bool], seconds: float = 5.0) -> None:
-    give_up = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < give_up, "it did not happen in time"
-        await asyncio.sleep(0.01)

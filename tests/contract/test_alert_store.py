@@ -10,6 +10,7 @@ from mesh.alerts import Budget, Policy, Retention
 from mesh.alerts.lifecycle import MESH
 from mesh.errors import InvalidInput, NotFound, StoreAway, WrongState
 from mesh.stores.alerts import AlertQuery, MemoryAlerts, RedisAlerts
+from mesh.stores.alerts.redis_alerts import PREFIX
 from tests.fakes.alert_events import BEGAN, opened
 
 MINUTE = 60_000
@@ -319,16 +320,26 @@ async def test_what_is_older_than_the_newest_by_more_than_it_is_kept_goes(make):
     assert await ids(store) == [opened(3, at=MINUTE + 1).id, opened(2, at=30_000).id]
 
 
+async def followers(store: MemoryAlerts | RedisAlerts) -> int:
+    """How many hear of changes now."""
+    if isinstance(store, MemoryAlerts):
+        return len(store._followers)
+    ((_, count),) = await store._redis.pubsub_numsub(f"{PREFIX}:changes")
+    return int(count)
+
+
 async def test_changes_are_told_as_they_happen(make):
     store, event = make(ROOMY), opened(1)
     changes = store.changes()
     waiting = asyncio.ensure_future(anext(changes))
-    await asyncio.sleep(0.1)
+    async with asyncio.timeout(20):
+        while not await followers(store):  # noqa: ASYNC110 - Redis tells nobody who follows
+            await asyncio.sleep(0.01)
     await store.write([event, event])
     await store.act(event.id, "acknowledge", "ann", BEGAN)
     await store.write([follow(event, "cleared", 9)])
-    told = [await asyncio.wait_for(waiting, 5)] + [
-        await asyncio.wait_for(anext(changes), 5) for _ in range(2)
+    told = [await asyncio.wait_for(waiting, 20)] + [
+        await asyncio.wait_for(anext(changes), 20) for _ in range(2)
     ]
     assert [(one.id, one.kind, one.state) for one in told] == [
         (event.id, "opened", "open"),
@@ -372,7 +383,7 @@ async def test_a_redis_that_is_away_is_said_and_found_again(server):
     server.kill()
     for call in (store.write([opened(2)]), store.page(AlertQuery()), store.get("a"), anext(store.changes())):
         with pytest.raises(StoreAway, match="the alert store does not answer"):
-            await asyncio.wait_for(call, 5)
+            await asyncio.wait_for(call, 20)
     server.start()
     assert len((await store.write([opened(2)])).opened) == 1
     await store.close()

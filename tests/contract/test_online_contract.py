@@ -1,7 +1,6 @@
 """What every online store promises: the newest row by event time, for as long as the view says."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import numpy as np
@@ -121,16 +120,15 @@ async def test_a_large_batch_goes_in_slices(server: RedisServer) -> None:
 
 async def test_nothing_is_connected_before_the_first_use():
     store = RedisOnlineStore("redis://127.0.0.1:1/0")
-    began = time.monotonic()
-    with pytest.raises(OnlineAway, match=r"Connect.*REDIS_URL sets the address"):
-        await store.read(VIEW, ["a"])
-    assert time.monotonic() - began < 1.0
+    async with asyncio.timeout(15):
+        with pytest.raises(OnlineAway, match=r"Connect.*REDIS_URL sets the address"):
+            await store.read(VIEW, ["a"])
     await store.close()
 
 
 async def test_a_redis_that_comes_back_empty_is_written_again(server: RedisServer) -> None:
     """Its scripts are gone with it."""
-    store = RedisOnlineStore(server.url, timeout_s=1.0)
+    store = RedisOnlineStore(server.url, timeout_s=10.0)
     await store.write(VIEW, a_batch([("a", 1)]))
     server.kill()
     with pytest.raises(OnlineAway):
@@ -149,12 +147,13 @@ async def test_what_is_no_row_is_said(server: RedisServer) -> None:
 
 
 async def test_a_redis_that_hangs_is_given_up(server: RedisServer) -> None:
-    store = RedisOnlineStore(server.url, timeout_s=0.3)
+    store = RedisOnlineStore(server.url, timeout_s=1.0)
     await store.read(VIEW, ["a"])
-    server.client.client_pause(1_500)
-    began = time.monotonic()
-    with pytest.raises(OnlineAway):
-        await store.read(VIEW, ["a"])
-    assert time.monotonic() - began < 1.2
-    await store.close()
-    server.client.client_unpause()
+    server.stand_still()
+    try:
+        async with asyncio.timeout(20):
+            with pytest.raises(OnlineAway):
+                await store.read(VIEW, ["a"])
+        await store.close()
+    finally:
+        server.go_on()

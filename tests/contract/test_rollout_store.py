@@ -163,10 +163,10 @@ async def test_evidence_is_of_one_life_of_a_rollout(book: MemoryRollouts | Redis
 async def test_a_lease_has_one_holder_until_it_is_let_go_or_runs_out(server: RedisServer) -> None:
     server.client.flushall()
     holders: list[str] = []
-    short = [RedisLease(server.url, name, life_s=0.2) for name in ("one", "two")]
+    long, short = RedisLease(server.url, "one", life_s=60.0), RedisLease(server.url, "two", life_s=0.2)
     for one, two, wait in (
         (MemoryLease("one", holders), MemoryLease("two", holders), 0.0),
-        (*short, 0.3),
+        (long, short, 0.3),
     ):
         assert await one.hold()
         assert await one.hold()
@@ -178,7 +178,7 @@ async def test_a_lease_has_one_holder_until_it_is_let_go_or_runs_out(server: Red
         if wait:
             await asyncio.sleep(wait)
             assert await one.hold()
-    for lease in short:
+    for lease in (long, short):
         await lease.close()
 
 

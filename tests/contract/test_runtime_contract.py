@@ -56,7 +56,7 @@ def triton_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             server.communicate(timeout=20)  # closes its stdin, at which it stops
         with suppress(ProcessLookupError):
             os.killpg(server.pid, signal.SIGKILL)
-        server.wait(timeout=5)
+        server.wait(timeout=20)
 
 
 def _free_ports(count: int) -> list[int]:
@@ -386,7 +386,7 @@ def test_triton_is_reached_again_though_the_old_connection_never_ends(
 ) -> None:
     forwarder = Forwarder(triton_server)
     path = f"grpc://{forwarder.address}/adder"
-    artifact = replace(case.artifact(folder, "adder"), path=path, options={"timeout_s": 2.0})
+    artifact = replace(case.artifact(folder, "adder"), path=path, options={"timeout_s": 4.0})
     scorer = Scorer(open_runtime(artifact), artifact)
     tensors = inputs_of(scorer.signature, 2)
     scorer.score(tensors)

@@ -30,7 +30,7 @@ class Quiet:
         for writer in self._open.values():
             writer.transport.abort()
         if self._open:
-            await asyncio.wait(list(self._open), timeout=5)
+            await asyncio.wait(list(self._open), timeout=20)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
@@ -74,11 +74,11 @@ async def test_a_redis_that_says_nothing_is_left_and_the_batch_sent_to_the_one_t
     address = RedisAddress("127.0.0.1", server.port)
     sink = RedisSink(address, Framer("out", 0), 0.01, 0.02, lambda _: told.set())
     publishing = asyncio.create_task(sink.publish("m", [b"1", b"2"]))
-    await asyncio.wait_for(told.wait(), 5)
+    await asyncio.wait_for(told.wait(), 20)
     assert not publishing.done()
     assert f"no answer for {SILENCE_S:g} s" in caplog.text
     server.answers = True
-    await asyncio.wait_for(publishing, 5)
+    await asyncio.wait_for(publishing, 20)
     assert server.connections > 1
     assert server.taken == 4
     await sink.close()
@@ -87,7 +87,7 @@ async def test_a_redis_that_says_nothing_is_left_and_the_batch_sent_to_the_one_t
 async def test_all_that_is_in_flight_fails_with_what_happened(server: Quiet) -> None:
     link = await RedisLink.open(RedisAddress("127.0.0.1", server.port))
     sends = [asyncio.create_task(link.send(command(b"SET", b"a", b"1"), 1)) for _ in range(3)]
-    done, left = await asyncio.wait(sends, timeout=5)
+    done, left = await asyncio.wait(sends, timeout=20)
     assert not left
     assert {str(one.exception()) for one in done} == {f"no answer for {SILENCE_S:g} s"}
     assert link.lost.done()
@@ -98,7 +98,7 @@ async def test_all_that_is_in_flight_fails_with_what_happened(server: Quiet) -> 
 async def test_one_that_is_slow_and_goes_on_is_waited_for(server: Quiet) -> None:
     server.answers, server.pause_s = True, SILENCE_S / 6
     link = await RedisLink.open(RedisAddress("127.0.0.1", server.port))
-    await asyncio.wait_for(link.send(command(b"SET", b"a", b"1") * 12, 12), 5)
+    await asyncio.wait_for(link.send(command(b"SET", b"a", b"1") * 12, 12), 20)
     assert server.taken == 12
     link.close()
 

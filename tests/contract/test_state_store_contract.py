@@ -17,7 +17,7 @@ MANY = {f"pump-{n}": bytes([n % 256]) * n for n in range(130)}
 @pytest.fixture
 async def client(server: RedisServer) -> AsyncIterator[Redis]:
     server.client.flushall()
-    made = Redis.from_url(server.url, socket_timeout=5, socket_connect_timeout=1)
+    made = Redis.from_url(server.url, socket_timeout=20, socket_connect_timeout=20)
     yield made
     await made.aclose()
 
@@ -29,7 +29,7 @@ async def store(request: pytest.FixtureRequest) -> AsyncIterator[StateStore]:
         return
     server: RedisServer = request.getfixturevalue("server")
     server.client.flushall()
-    client = Redis.from_url(server.url, socket_timeout=5, socket_connect_timeout=1)
+    client = Redis.from_url(server.url, socket_timeout=20, socket_connect_timeout=20)
     yield RedisStates(client, "chain:raw", "d1g")
     await client.aclose()
 

@@ -1,6 +1,8 @@
 """What tests ask of the machine that they run on."""
 
+import contextlib
 import os
+import random
 import shutil
 import socket
 from typing import NoReturn
@@ -23,8 +25,13 @@ def program(name: str, package: str) -> str:
     return found
 
 
+PORTS = range(24_000, 32_000)
+"""Below those that Linux takes for connections: a port of theirs may be gone by the time at which a server asks for it."""
+
+
 def free_port() -> int:
     """A port of loopback that nobody has now."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
+    for port in random.SystemRandom().sample(PORTS, 100):
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    pytest.fail(f"none of a hundred ports of {PORTS.start} to {PORTS.stop} is free")

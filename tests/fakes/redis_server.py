@@ -1,5 +1,6 @@
 """A real Redis that a test may kill and start again, empty."""
 
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -9,7 +10,7 @@ import redis
 
 from tests.fakes.machine import free_port, program
 
-START_S = 10.0
+START_S = 30.0
 
 
 class RedisServer:
@@ -36,6 +37,13 @@ class RedisServer:
             except redis.RedisError:
                 time.sleep(0.02)
         pytest.fail("redis-server did not start")
+
+    def stand_still(self) -> None:
+        """Answer nobody until `go_on`, as a process does whose machine has no time for it."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
         """It forgets everything."""

@@ -96,7 +96,7 @@ async def test_rules_of_a_new_desk_are_taken_though_they_have_the_number_of_thos
     live, engine = await following(lives, folder, monkeypatch)
     first = lives.pop(0)
     first.killed.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         taken, _ = await engine.taken.get()
     await live.stop()
     assert (first.news.revision.version, lives[0].news.revision.version) == (1, 1)
@@ -109,7 +109,7 @@ async def test_what_a_new_desk_still_has_is_not_taken_twice(folder, monkeypatch)
 
     live, engine = await following(lives, folder, monkeypatch)
     lives.pop(0).killed.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await lives[0].followed.wait()
     await live.stop()
     assert engine.taken.empty()
@@ -128,7 +128,7 @@ async def test_who_began_without_the_desk_learns_of_applications_from_it(folder,
     live, engine = LiveRules(folder, Settings(), "r-1"), Engine()
     await live.begin()
     live.follow(engine)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         _, apps = await engine.taken.get()
     await live.stop()
     assert apps == live.apps == {"b": "model.b"}
@@ -150,7 +150,7 @@ async def test_what_shadows_say_is_told_again_after_an_error_that_nobody_foresaw
     live.tally.missed(ShadowKey("default", "r", "a", "b"), "failed", 3)
     failures.append(RuntimeError("can't start new thread"))
     telling = asyncio.create_task(live._tell())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         number, news = await desk.told.get()
     telling.cancel()
     await asyncio.gather(telling, return_exceptions=True)

@@ -49,7 +49,7 @@ async def test_figures_are_pushed_again_after_a_reading_that_failed(board):
 
     reporter = scoreboard.Reporter("router", "r-1", Recorder(), Settings(), read)
     reporter.start()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         first, second = await board.pushed.get(), await board.pushed.get()
     await reporter.stop()
     assert (first, second) == (1, 2)
@@ -78,7 +78,7 @@ async def test_replicas_are_heard_of_again_after_a_change_that_could_not_be_take
     monkeypatch.setattr(directory, "find_or_start", find)
     monkeypatch.setattr(directory, "_RETRY_S", (0.001,))
     watching = asyncio.create_task(directory.watch_directory(take))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await taken.wait()
     watching.cancel()
     await asyncio.gather(watching, return_exceptions=True)

@@ -67,7 +67,7 @@ async def refused(folder: Path, monkeypatch, *, again: bool):
         before = await desk.state()
         if not again:
             write(folder, MORE, "late")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while (await desk.state()).refused is None:  # noqa: ASYNC110 - it is asked as people ask it
                 await asyncio.sleep(0.001)
         return before, await desk.state()
@@ -102,7 +102,7 @@ async def test_models_that_an_earlier_desk_was_to_drop_are_dropped(folder, monke
     desk = RulesDesk(str(folder), Settings(), "")
     try:
         await desk.state()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             assert await left.dropped.get() == "old"
         assert left.dropped.empty()
     finally:

@@ -164,7 +164,7 @@ def test_prometheus_takes_its_config():
         ],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
     assert done.returncode == 0, done.stderr

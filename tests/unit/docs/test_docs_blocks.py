@@ -44,7 +44,7 @@ def test_commands_exist_with_their_options(block: Block) -> None:
 
 @pytest.mark.parametrize("block", of("bash"))
 def test_shell_programs_are_ones(block: Block) -> None:
-    subprocess.run(["bash", "-n"], input=block.text, text=True, check=True, timeout=10)
+    subprocess.run(["bash", "-n"], input=block.text, text=True, check=True, timeout=60)
 
 
 @pytest.mark.parametrize("block", of("yaml"))

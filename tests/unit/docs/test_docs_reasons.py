@@ -37,7 +37,7 @@ def test_what_starts_the_stack_is_the_command_that_the_stack_of_the_tests_is_sta
                 capture_output=True,
                 text=True,
                 check=True,
-                timeout=20,
+                timeout=60,
             )
             words = done.stdout.strip().split("\n")[-1].removeprefix("exec .venv/bin/").split()
         assert words in (["make", "test"], ["hyperstream", "up"], ["hyperstream", "up", "--no-feed"]), line

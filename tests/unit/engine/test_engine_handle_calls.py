@@ -25,7 +25,7 @@ class Called:
         self.replicas.send(tensors, 1, None, 0, self.done.put_nowait)
 
     async def outcome(self) -> Outcome:
-        return await asyncio.wait_for(self.done.get(), 5)
+        return await asyncio.wait_for(self.done.get(), 20)
 
 
 async def never(_packed: bytes) -> bytes:

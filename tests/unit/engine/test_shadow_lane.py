@@ -1,6 +1,5 @@
 """A shadow's answer is compared row by row, and its rows are keyed as routing keys them."""
 
-import asyncio
 from collections.abc import Mapping
 
 import numpy as np
@@ -13,6 +12,7 @@ from mesh.routing.keys import Keys
 from mesh.routing.steps import ShadowCall
 from mesh.routing.table import RouteTable
 from mesh.routing.types import MISSING, Batch, Origin, Scored, Tensors
+from tests.fakes.waiting import turns
 
 
 class Heard(Silent):
@@ -50,7 +50,7 @@ async def said_of(failed: Mapping[int, str], *offers: tuple[Offer, Tensors]) -> 
     lane = ShadowLane("new", Answering(failed), heard, max_rows=100, max_batch_rows=100)  # type: ignore[arg-type]
     for offer, tensors in offers:
         lane.offer(offer, tensors)
-    await asyncio.sleep(0.01)
+    await turns()
     return heard
 
 

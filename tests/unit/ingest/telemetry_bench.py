@@ -23,6 +23,7 @@ from mesh.pipeline.plan import Level, PipelinePlan
 from mesh.routing.types import Answer, Batch, TensorSpec, Variant
 from mesh.signals.features import feature_names
 from mesh.telemetry.recorder import Recorder
+from tests.fakes.waiting import turns
 
 NAMES = feature_names([sensor.name for sensor in TELEMETRY.sensors], TELEMETRY.features)
 
@@ -157,15 +158,16 @@ class Bench:
 
     async def settle(self) -> None:
         """Every accepted poll is done with."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while self.released < self.accepted:
                 self._moved.clear()
                 await self._moved.wait()
 
     async def pause(self) -> None:
         """What can go on has gone on."""
-        for _ in range(20):
+        for _ in range(10):
             await asyncio.sleep(0.001)
+            await turns(20)
 
     def counted(self, metric: object, labels: tuple[str, ...] = ()) -> float:
         return self.recorder.snapshot().counters.get(metric.name, {}).get(labels, 0)

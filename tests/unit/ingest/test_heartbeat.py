@@ -61,7 +61,7 @@ async def test_it_beats_through_a_store_that_comes_back_and_not_while_the_reader
 
     beat = heartbeat(Store(), Recorder(), check_health)
     beat.start()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while Store.taken < 3:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
         unwell.append(True)

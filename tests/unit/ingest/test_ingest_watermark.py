@@ -106,5 +106,5 @@ def test_waiting_ends_when_all_is_done_or_time_runs_out() -> None:
     assert not ledger.wait([0], 0.01)
     timer = threading.Timer(0.02, ledger.complete, [[opened.span]])
     timer.start()
-    assert ledger.wait([0, 99], 5.0)
+    assert ledger.wait([0, 99], 20.0)
     timer.join()

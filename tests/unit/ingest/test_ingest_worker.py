@@ -19,6 +19,7 @@ from mesh.errors import DeadlineExceeded, InvalidInput
 from mesh.routing.types import Answer, Batch, RowFailure, Tensors, Variant
 from mesh.telemetry import names
 from mesh.telemetry.recorder import Recorder
+from tests.fakes.waiting import eventually
 
 CONFIG = IngestConfig(backoff_s=0.001, max_backoff_s=0.004)
 
@@ -58,7 +59,7 @@ class Bench:
         self.released += 1
 
     async def settle(self) -> None:
-        await self.worker.drain(5.0)
+        await self.worker.drain(30.0)
 
     @property
     def answered(self) -> list[str]:
@@ -126,6 +127,7 @@ async def test_the_position_waits_for_dead_letters_to_be_acknowledged() -> None:
     bench = Bench()
     bench.letters.available.clear()
     bench.accept([b"garbage", *rows(1)])
+    await eventually(lambda: bench.answered)
     await asyncio.sleep(0.02)
     assert len(bench.answered) == 1
     assert not bench.ledger.due()
@@ -248,7 +250,7 @@ async def test_records_whose_partition_moved_away_are_let_go() -> None:
     bench.accept(rows(2))
     await asyncio.sleep(0.01)
     assert bench.ledger.revoke([0]) == 2
-    await asyncio.wait_for(bench.settle(), 2.0)
+    await asyncio.wait_for(bench.settle(), 20)
     assert (bench.answered, bench.dead) == ([], [])
 
 

@@ -66,7 +66,7 @@ async def scored(
 ) -> Rows:
     stage = Score(plan, engine, NAMES)
     return await asyncio.wait_for(
-        stage.step(rows() if given is None else given, level, time.monotonic() + within_s), 5
+        stage.step(rows() if given is None else given, level, time.monotonic() + within_s), 20
     )
 
 
@@ -174,12 +174,11 @@ async def test_what_is_not_required_is_left_out_after_its_retries() -> None:
         await scored(Scripted(DeadlineExceeded("late")), OPTIONAL)
 
 
-async def test_a_retry_that_would_begin_after_the_deadline_is_not_waited_for() -> None:
-    engine = Scripted(Unavailable("m", "starting", 30.0))
-    began = time.monotonic()
-    with pytest.raises(LeftOut, match="starting"):
-        await scored(engine, replace(OPTIONAL, retries=10), within_s=0.05)
-    assert time.monotonic() - began < 0.05
+async def test_a_retry_that_would_begin_after_the_deadline_is_not_waited_for(monkeypatch) -> None:
+    monkeypatch.setattr("ingest.stages.score._BACKOFF_S", (90.0, 90.0))
+    engine = Scripted(Unavailable("m", "starting", 90.0))
+    with pytest.raises(LeftOut, match="starting"):  # and no TimeoutError, as waiting for either would be
+        await scored(engine, replace(OPTIONAL, retries=10), within_s=60.0)
     assert len(engine.asked) == 1
 
 

@@ -13,6 +13,7 @@ from ingest.telemetry.past import Past
 from ingest.telemetry.snapshots import Snapshots
 from ingest.telemetry.state_store import Kept, MemoryStates, StoreAway
 from mesh.pipeline.plan import Level
+from tests.fakes.waiting import turns
 
 
 class AwayStates(MemoryStates):
@@ -63,6 +64,7 @@ class Stream:
     async def done(self, made: Polled) -> None:
         self.ledger.complete(made.spans)
         self.snapshots.advance()
+        await turns(30)
         await asyncio.sleep(0.001)
 
     async def kept(self, partition: int) -> dict[str, int]:
@@ -218,7 +220,7 @@ async def test_a_store_that_is_away_is_waited_for_as_a_partition_comes_and_as_it
         await asyncio.sleep(0.01)
         assert not waiting.done()
         stream.store.away = False
-        await asyncio.wait_for(waiting, 2)
+        await asyncio.wait_for(waiting, 20)
     assert await stream.store.read(0) == Kept()
     assert stream.snapshots.note(0) == ""
 

@@ -14,6 +14,7 @@ from serve.oip.inference import Inference
 from serve.oip.ports import EndpointFacts, Limits, ServerFacts
 from tests.fakes.echo_engine import EchoEngine
 from tests.fakes.grpc_context import Context
+from tests.fakes.waiting import turns
 
 SPEC = TensorSpec("x", "FP32", (-1, 250))
 KIB = 1024
@@ -73,7 +74,7 @@ async def test_a_stream_whose_replies_nobody_takes_keeps_its_share_until_it_ends
     replies = ours.ModelStreamInfer(requests(*[request()] * 10), Context())
     first = await anext(replies)
     assert not first.error_message
-    await asyncio.sleep(0.05)
+    await turns()
     assert 3 * KIB < ours._held.size <= 4 * KIB
     context = Context()
     await ours.ModelInfer(request(), context)
@@ -95,7 +96,7 @@ async def test_refused_requests_of_a_stream_and_one_that_is_closed_early_leave_n
     engine.raising = None
     replies = ours.ModelStreamInfer(requests(request("nope"), *[request()] * 5), Context())
     assert (await anext(replies)).error_message
-    await asyncio.sleep(0.01)
+    await turns()
     assert ours._held.size > 5 * 1000
     await replies.aclose()
     assert ours._held.size == 0

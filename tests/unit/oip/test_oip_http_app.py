@@ -220,7 +220,7 @@ async def test_the_body_of_another_call_is_bounded_on_any_server(announced):
     async def send(message):
         sent.append(message)
 
-    await asyncio.wait_for(client.app(scope, receive, send), 5)
+    await asyncio.wait_for(client.app(scope, receive, send), 20)
     assert sent[0]["status"] == 413
     assert "100 bytes" in json.loads(sent[1]["body"])["error"]
     assert len(taken) == (0 if announced else 4)

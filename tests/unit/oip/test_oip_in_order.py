@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from serve.oip.in_order import in_order
+from tests.fakes.waiting import turns
 
 
 async def numbers(count):
@@ -49,7 +50,7 @@ async def test_closing_early_cancels_what_is_under_way():
 
     replies = in_order(numbers(10), answer, 4)
     assert await anext(replies) == 0
-    await asyncio.sleep(0.01)
+    await turns()
     await replies.aclose()
     assert cancelled >= 3
     assert len(asyncio.all_tasks()) == 1

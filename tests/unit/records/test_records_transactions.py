@@ -2,7 +2,9 @@
 
 import asyncio
 import threading
+import time
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import text
@@ -14,6 +16,7 @@ from mesh.records.entry import Actor, Change
 from mesh.records.ledger import AuditedLedger
 from mesh.records.ports import AuditQuery
 from mesh.records.transactions import Transactions
+from tests.fakes.waiting import eventually
 
 ANN = Actor("ann", "analyst", "cli")
 
@@ -21,6 +24,24 @@ ANN = Actor("ann", "analyst", "cli")
 @pytest.fixture
 def database(tmp_path) -> Database:
     return open_database(f"sqlite:///{tmp_path}/records.db")
+
+
+class Gate:
+    """The work of a change that is at it until it is let go on."""
+
+    def __init__(self, first=lambda _session: None) -> None:
+        self._first, self._begun, self._opened = first, threading.Event(), threading.Event()
+
+    def __call__(self, session):
+        self._first(session)
+        self._begun.set()
+        return self._opened.wait(60)
+
+    async def begun(self) -> None:
+        await eventually(self._begun.is_set)
+
+    def open(self) -> None:
+        self._opened.set()
 
 
 def rows(session, n):
@@ -32,10 +53,9 @@ def rows(session, n):
 async def test_one_that_fails_takes_no_neighbour_with_it(database):
     transactions = Transactions(database)
     ledger = AuditedLedger(transactions, AuditLog(database))
-    gate = threading.Event()
-    blocking = asyncio.ensure_future(
-        transactions.write(lambda _: gate.wait(5))
-    )  # so that the others wait together
+    gate = Gate()
+    blocking = asyncio.ensure_future(transactions.write(gate))  # so that the others wait together
+    await gate.begun()
 
     def change(n):
         def work(session):
@@ -47,8 +67,8 @@ async def test_one_that_fails_takes_no_neighbour_with_it(database):
         return ledger.change(work)
 
     changes = [asyncio.ensure_future(change(n)) for n in range(5)]
-    await asyncio.sleep(0.05)
-    gate.set()
+    await asyncio.sleep(0)
+    gate.open()
     await blocking
     found = await asyncio.gather(*changes, return_exceptions=True)
     assert [one for one in found if isinstance(one, int)] == [0, 1, 3, 4]
@@ -82,15 +102,15 @@ async def test_what_is_outside_is_logged_first_and_its_failure_after(database):
 
 async def test_one_too_many_is_refused_and_what_waits_is_finished_at_the_end(database):
     transactions = Transactions(database, waiting=2)
-    gate = threading.Event()
-    first = asyncio.ensure_future(transactions.write(lambda _: gate.wait(5)))
-    await asyncio.sleep(0.05)
+    gate = Gate()
+    first = asyncio.ensure_future(transactions.write(gate))
+    await gate.begun()
     waiting = [asyncio.ensure_future(transactions.write(lambda s, n=n: rows(s, n))) for n in range(2)]
     await asyncio.sleep(0)
     with pytest.raises(Overloaded, match="2 changes wait"):
         await transactions.write(lambda s: rows(s, 9))
     waiting[0].cancel()
-    gate.set()
+    gate.open()
     await transactions.close()
     assert await first
     assert await waiting[1] == 1
@@ -103,17 +123,12 @@ async def test_one_too_many_is_refused_and_what_waits_is_finished_at_the_end(dat
 async def test_reads_run_beside_writes(database):
     log = AuditLog(database)
     transactions = Transactions(database)
-    gate = threading.Event()
-
-    def slow(session):
-        log.append(session, Change(ANN, "a.b", "c:1"))
-        return gate.wait(5)
-
-    writing = asyncio.ensure_future(transactions.write(slow))
-    await asyncio.sleep(0.05)
-    assert await asyncio.wait_for(transactions.read(log.head), 2) == log.head()
+    gate = Gate(lambda session: log.append(session, Change(ANN, "a.b", "c:1")))
+    writing = asyncio.ensure_future(transactions.write(gate))
+    await gate.begun()
+    assert await asyncio.wait_for(transactions.read(log.head), 20) == log.head()
     assert log.head().seq == 0  # not committed
-    gate.set()
+    gate.open()
     await writing
     assert log.head().seq == 1
     await transactions.close()
@@ -121,12 +136,12 @@ async def test_reads_run_beside_writes(database):
 
 async def together(transactions, works):
     """What comes of changes that waited together behind another one."""
-    gate = threading.Event()
-    blocking = asyncio.ensure_future(transactions.write(lambda _: gate.wait(5)))
-    await asyncio.sleep(0.05)
+    gate = Gate()
+    blocking = asyncio.ensure_future(transactions.write(gate))
+    await gate.begun()
     waiting = [asyncio.ensure_future(transactions.write(work)) for work in works]
-    await asyncio.sleep(0.05)
-    gate.set()
+    await asyncio.sleep(0)
+    gate.open()
     await blocking
     return await asyncio.gather(*waiting, return_exceptions=True)
 
@@ -170,14 +185,21 @@ async def test_a_commit_whose_answer_is_lost_is_not_done_again(database, monkeyp
     await transactions.close()
 
 
-async def test_one_that_waited_too_long_is_refused_and_not_done(database):
-    transactions = Transactions(database, wait_s=0.2)
-    done = []
-    first = asyncio.ensure_future(transactions.write(lambda _: threading.Event().wait(0.5)))
-    await asyncio.sleep(0.05)
-    with pytest.raises(StoreAway, match="the changes before this one"):
-        await transactions.write(lambda _: done.append(1))
+async def test_one_that_waited_too_long_is_refused_and_not_done(database, monkeypatch):
+    later_s, done, gate = [0.0], [], Gate()
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + later_s[0])
+    monkeypatch.setattr("mesh.records.transactions.time", clock)
+    transactions = Transactions(database, wait_s=60)
+    first = asyncio.ensure_future(transactions.write(gate))
+    await gate.begun()
+    late = asyncio.ensure_future(transactions.write(lambda _: done.append(1)))
+    await asyncio.sleep(0)
+    later_s[0] = 61.0
+    gate.open()
+    with pytest.raises(StoreAway, match="the changes before this one took 60 s"):
+        await late
     await first
+    later_s[0] = 0.0
     assert await transactions.write(lambda _: 7) == 7
     assert done == []
     await transactions.close()

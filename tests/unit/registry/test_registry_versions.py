@@ -48,7 +48,7 @@ def test_two_who_add_at_once_get_two_numbers(registry):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert registry.numbers("pumps") == list(range(1, 9))
     assert len({registry.get("pumps", number).digest for number in range(1, 9)}) == 8
 
@@ -175,7 +175,7 @@ def test_tries_are_noted_beside_each_other_and_the_newest_stays(registry):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert registry.tries("pumps") == {"retrain": 9, "update": 9}
     assert registry.names() == []  # a try is no version
     assert registry.numbers("pumps") == []

@@ -112,7 +112,7 @@ async def test_what_is_on_its_way_at_the_end_is_offered_once_more(monkeypatch):
     offering = Offering(sink, held_s=0.0)
     offering.start()
     offering.put(candidate(1, "audit"), "a")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not sink.asked:  # noqa: ASYNC110 - an event would have to be in the sink
             await asyncio.sleep(0)
     await offering.stop()
@@ -126,7 +126,7 @@ async def test_it_ticks_while_it_runs(monkeypatch):
     offering.at_each_flush(ticks.append)
     offering.start()
     offering.put(candidate(1, "audit"), "a")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not (ticks and await taken(sink)):  # noqa: ASYNC110 - an event would have to be in the sink
             await asyncio.sleep(0.01)
     await offering.stop()
@@ -151,7 +151,7 @@ async def test_what_cannot_be_offered_is_lost_and_the_next_is_tried(monkeypatch,
     offering = Offering(sink, held_s=0.0)
     offering.start()
     offering.put(candidate(1, "audit"), "a")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not sink.refused:  # noqa: ASYNC110 - an event would have to be in the sink
             await asyncio.sleep(0.01)
     offering.put(candidate(2, "audit"), "b")

@@ -18,6 +18,7 @@ from mesh.rules.stores import FileRulesStore, MemoryRulesStore
 from mesh.rules.values import Accepted, Kept, Proposal, Refused
 from mesh.settings import Settings
 from mesh.spec import ModelSpec
+from tests.fakes.waiting import eventually
 
 MODELS = "models:\n  a: {runtime: identity}\n  b: {runtime: identity}\n"
 ROUTING = "routes:\n  - {name: r, when: always, send: [a]}\n"
@@ -29,6 +30,7 @@ class Hosts:
     """Hosting that notes what it was asked for, and can refuse or take its time."""
 
     def __init__(self) -> None:
+        self.asked: list[str] = []
         self.hosted: list[str] = []
         self.released: list[str] = []
         self.dropped: list[str] = []
@@ -37,6 +39,7 @@ class Hosts:
         self.gate.set()
 
     async def host(self, spec: ModelSpec) -> None:
+        self.asked.append(spec.name)
         await self.gate.wait()
         if self.failing is not None:
             raise self.failing
@@ -155,6 +158,7 @@ async def test_a_new_model_serves_before_the_change_is_taken(folder):
     book = book_of(folder, hosts)
     hosts.gate.clear()
     asked = asyncio.create_task(book.propose(Proposal(models=SECOND), None, "ann"))
+    await eventually(lambda: hosts.asked)
     await asyncio.sleep(0.05)
     assert book.kept.current.version == 1
     hosts.gate.set()
@@ -184,7 +188,7 @@ async def test_another_change_while_a_model_starts_is_checked_anew_or_a_conflict
         book = book_of(folder, hosts)
         hosts.gate.clear()
         asked = asyncio.create_task(book.propose(Proposal(models=SECOND), expected, "ann"))
-        await asyncio.sleep(0.05)
+        await eventually(lambda hosts=hosts: hosts.asked)
         await book.propose(Proposal(routing=OTHER), 1, "bob")
         hosts.gate.set()
         result = await asked

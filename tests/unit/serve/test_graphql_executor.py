@@ -44,7 +44,7 @@ async def test_it_grows_by_nothing_while_it_lives() -> None:
         while not reading.predictions.listeners:  # noqa: ASYNC110 - it has no event to wait for
             await asyncio.sleep(0)
         log.add(prediction(number))
-        found = await asyncio.wait_for(first, 5)
+        found = await asyncio.wait_for(first, 20)
         assert found.data["mlInferenceStream"]["inferenceId"] == f"t-0-{number}"
         if number in (100, 299):
             after.append(kept())

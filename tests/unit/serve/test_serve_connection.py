@@ -10,6 +10,7 @@ from serve.http.lane import ConnectionLimits, Lane
 from serve.oip.inference import Inference
 from serve.oip.ports import ServerFacts
 from tests.fakes.echo_engine import EchoEngine, signature
+from tests.fakes.waiting import turns
 
 PATH = "/v2/models/default/infer"
 BODY = b'{"inputs":[{"name":"x","shape":[1,1],"datatype":"FP32","data":[1]}]}'
@@ -57,7 +58,7 @@ def connected(routers=(), **limits):
 
 
 async def until(true):
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not true():  # noqa: ASYNC110 - bytes on a wire tell no one
             await asyncio.sleep(0.001)
 
@@ -132,7 +133,7 @@ async def test_an_invitation_to_send_a_body_waits_for_the_reply_before():
     connection.data_received(measured() + POST + b"content-length: %d\r\n" % len(BODY))
     connection.pause_writing()  # the first reply is held up
     connection.data_received(b"expect: 100-continue\r\n\r\n")
-    await asyncio.sleep(0.01)
+    await turns()
     assert b"100 Continue" not in wire.sent
     connection.resume_writing()
     await until(lambda: b"100 Continue" in wire.sent)
@@ -151,7 +152,7 @@ async def test_headers_that_the_server_does_not_read_are_not_late():
     connection, wire, _ = connected(header_s=1.0)
     connection.pause_writing()
     connection.data_received(measured() + measured() + POST[:20])
-    await asyncio.sleep(0.01)
+    await turns()
     assert not wire.reading
     connection._drained, held = None, connection._drained
     connection.sweep(connection._since + 5.0)
@@ -179,7 +180,7 @@ async def test_a_request_that_is_cut_off_leaves_no_connection_on_which_to_wait_f
     whole = measured()
     connection.data_received(whole[:-10])
     connection.data_received(whole[-10:])
-    await asyncio.sleep(0.01)
+    await turns()
     (exchange,) = connection.lane.under_way
     exchange.task.cancel()
     await until(exchange.task.done)

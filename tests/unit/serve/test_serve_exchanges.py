@@ -4,6 +4,7 @@ import asyncio
 from types import SimpleNamespace
 
 from serve.http.exchanges import AsgiExchange
+from tests.fakes.waiting import turns
 
 
 def exchange() -> AsgiExchange:
@@ -27,7 +28,7 @@ async def test_after_its_body_nothing_comes_until_the_client_goes():
     one.release()
     assert await one.receive() == {"type": "http.request", "body": b"{}", "more_body": False}
     waiting = asyncio.create_task(one.receive())
-    await asyncio.sleep(0.01)
+    await turns()
     assert not waiting.done()
     one.task = waiting  # as one that has been started
     one.left()

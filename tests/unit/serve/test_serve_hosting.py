@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -16,19 +17,48 @@ from mesh.rules.stores import MemoryRulesStore
 from mesh.rules.values import Accepted, Proposal, Refused
 from mesh.settings import Settings
 from serve.hosting import ServeHosting
+from tests.fakes.waiting import eventually, turns
 
 ROUTING = "routes:\n  - {name: r, when: always, send: [a]}\n"
 ONE = "models:\n  a: {runtime: identity}\n"
 OLD = ONE + "  old: {runtime: identity}\n"
 BOTH = OLD + "  slow: {runtime: identity}\n"
-DROP_S = 0.15
-"""Long enough for a busy machine to get from one proposal to the next meanwhile."""
+DROP_S = 100.0
+READY_S = 60.0
+
+
+class Clock:
+    """Time as hosting waits for it: what it waits for is over when the test says so, and looks come at once."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.late_s = 0.0
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self.late_s
+
+    async def sleep(self, seconds: float) -> None:
+        ends = self.now + seconds if seconds >= DROP_S else 0.0
+        await asyncio.sleep(0.002)
+        while self.now < ends:  # noqa: ASYNC110 - no event says that time passes
+            await asyncio.sleep(0.002)
+
+    def __getattr__(self, name: str):
+        return getattr(asyncio, name)
+
+    async def passes(self, drops: float) -> None:
+        """So many times as long as a model is kept; what follows from that and needs no more time has followed."""
+        await turns()  # what is to be deleted later has begun to wait
+        self.now += drops * DROP_S
+        await asyncio.sleep(0.02)
+        await turns()
 
 
 class Cluster:
     """Serve as far as hosting sees it: what is deployed serves once it may, what is deleted is gone once it may be."""
 
     def __init__(self) -> None:
+        self.clock = Clock()
         self.deployed: list[str] = []
         self.deleted: list[str] = []
         self.hosting: ServeHosting
@@ -60,12 +90,13 @@ class Cluster:
 async def cluster(monkeypatch):
     made = Cluster()
     for name, value in {
+        "asyncio": made.clock,
+        "time": made.clock,
         "serve": made,
         "_deploy": made.deploy,
         "watch_directory": made.watch,
         "DROP_AFTER_S": DROP_S,
-        "READY_S": 3.0,
-        "_POLL_S": 0.005,
+        "READY_S": READY_S,
     }.items():
         monkeypatch.setattr(serve.hosting, name, value)
     yield made
@@ -86,29 +117,33 @@ async def book(cluster, tmp_path) -> Book:
 
 async def test_a_model_that_nobody_names_any_more_goes_after_a_while(cluster, book):
     await book.propose(Proposal(models=ONE), None, "ann")
+    await cluster.clock.passes(0.9)
     assert cluster.deleted == []
-    await asyncio.sleep(2 * DROP_S)
+    await cluster.clock.passes(0.2)
+    await eventually(lambda: cluster.deleted)
     assert (cluster.deleted, dict(cluster.hosting.apps)) == (["old"], {})
 
 
 async def test_a_model_that_is_dropped_again_has_its_whole_time_again(cluster, book):
     await book.propose(Proposal(models=ONE), None, "ann")
-    await asyncio.sleep(0.2 * DROP_S)
+    await cluster.clock.passes(0.2)
     await book.propose(Proposal(models=OLD), None, "ann")
     await book.propose(Proposal(models=ONE), None, "ann")
-    await asyncio.sleep(0.85 * DROP_S)  # the first drop's time is over
+    await cluster.clock.passes(0.85)  # the first drop's time is over
     assert cluster.deleted == []
-    await asyncio.sleep(DROP_S)
+    await cluster.clock.passes(1)
+    await eventually(lambda: cluster.deleted)
     assert cluster.deleted == ["old"]
 
 
 async def test_a_dropped_model_stays_while_a_change_that_names_it_is_being_accepted(cluster, book):
     await book.propose(Proposal(models=ONE), None, "ann")
     again = asyncio.create_task(book.propose(Proposal(models=BOTH), None, "ann"))
-    await asyncio.sleep(3 * DROP_S)  # its time is over, and the other model loads still
+    await eventually(lambda: "slow" in cluster.deployed)
+    await cluster.clock.passes(3)  # its time is over, and the other model loads still
     cluster.ready.add("slow")
     assert isinstance(await again, Accepted)
-    await asyncio.sleep(2 * DROP_S)
+    await cluster.clock.passes(2)
     assert cluster.deleted == []
     assert set(cluster.hosting.apps) == {"old", "slow"}
 
@@ -118,7 +153,7 @@ async def test_a_refused_change_takes_no_model_from_another_that_is_being_accept
 ):
     await book.propose(Proposal(models=ONE), None, "ann")
     longer = asyncio.create_task(book.propose(Proposal(models=BOTH), None, "ann"))
-    await asyncio.sleep(0.02)
+    await eventually(lambda: "slow" in cluster.deployed)
 
     def away(_kept) -> None:
         raise StoreAway("the disk", "full")
@@ -126,28 +161,33 @@ async def test_a_refused_change_takes_no_model_from_another_that_is_being_accept
     with monkeypatch.context() as meanwhile:
         meanwhile.setattr(book._store, "save", away)
         assert isinstance(await book.propose(Proposal(models=OLD), None, "bob"), Refused)
-    await asyncio.sleep(3 * DROP_S)
+    await cluster.clock.passes(3)
     cluster.ready.add("slow")
     assert isinstance(await longer, Accepted)
     assert cluster.deleted == []
 
 
-async def test_a_model_whose_change_was_refused_goes_all_the_same(cluster, book, monkeypatch):
+async def test_a_model_whose_change_was_refused_goes_all_the_same(cluster, book):
     await book.propose(Proposal(models=ONE), None, "ann")
-    monkeypatch.setattr(serve.hosting, "READY_S", 3 * DROP_S)  # the slow one is given up
-    assert isinstance(await book.propose(Proposal(models=BOTH), None, "ann"), Refused)
+    refused = asyncio.create_task(book.propose(Proposal(models=BOTH), None, "ann"))
+    await eventually(lambda: "slow" in cluster.deployed)
+    await cluster.clock.passes(3)
+    cluster.clock.late_s = READY_S + 1  # the slow one is given up
+    assert isinstance(await refused, Refused)
     assert "old" not in cluster.deleted
-    await asyncio.sleep(3 * DROP_S)
+    await cluster.clock.passes(3)
+    await eventually(lambda: len(cluster.deleted) == 2)
     assert sorted(cluster.deleted) == ["old", "slow"]
 
 
 async def test_a_model_that_is_being_deleted_does_not_count_as_one_that_serves(cluster, book):
     cluster.stays.add("old")  # its replica gives answers under way
     await book.propose(Proposal(models=ONE), None, "ann")
-    await asyncio.sleep(2 * DROP_S)
+    await cluster.clock.passes(2)
+    await eventually(lambda: cluster.deleted)
     assert cluster.deleted == ["old"]
     again = asyncio.create_task(book.propose(Proposal(models=OLD), None, "ann"))
-    await asyncio.sleep(DROP_S)
+    await cluster.clock.passes(1)
     assert not again.done()
     cluster.running.discard("old")
     assert isinstance(await again, Accepted)
@@ -170,10 +210,12 @@ async def test_a_change_is_refused_where_serve_hangs_and_the_next_is_taken(clust
     place = serve.hosting if call == "_deploy" else cluster
     with monkeypatch.context() as meanwhile:
         meanwhile.setattr(serve.hosting, "READY_S", 0.05)
-        meanwhile.setattr(place, call, lambda *_: hangs.wait(5))
-        async with asyncio.timeout(2):
-            refused = await book.propose(Proposal(models=BOTH), None, "ann")
-    hangs.set()
+        meanwhile.setattr(place, call, lambda *_: hangs.wait(60))
+        try:
+            async with asyncio.timeout(20):
+                refused = await book.propose(Proposal(models=BOTH), None, "ann")
+        finally:
+            hangs.set()
     assert "does not answer: nothing within" in str(refused)
     cluster.ready.add("slow")
     assert isinstance(await book.propose(Proposal(models=BOTH), None, "ann"), Accepted)
