@@ -1,11 +1,16 @@
 """What tests ask of the machine that they run on."""
 
+import contextlib
 import os
+import random
 import shutil
 import socket
 from typing import NoReturn
 
 import pytest
+
+CHOSEN = (24_000, 32_000)
+"""Below what Linux gives away (/proc/sys/net/ipv4/ip_local_port_range), above the ports that tests have of their own."""
 
 
 def missing(reason: str) -> NoReturn:
@@ -24,7 +29,11 @@ def program(name: str, package: str) -> str:
 
 
 def free_port() -> int:
-    """A port of loopback that nobody has now."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
+    """A port of loopback that nobody has now, and that the system gives to nobody by itself.
+
+    Whoever is to listen there may take seconds to start: of the ports that the system chooses from, one may be another's by then.
+    """
+    while True:
+        port = random.SystemRandom().randrange(*CHOSEN)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port

@@ -34,7 +34,7 @@ class People:
     """Makes tokens on the mesh's own database, so `MESH_CONFIG` must name its folder."""
 
     def __init__(self, url: str) -> None:
-        self._http = httpx.Client(base_url=url, timeout=20)
+        self._http = httpx.Client(base_url=url, timeout=60)
         self._tokens: dict[str, dict[str, str]] = {}
 
     def join(self, name: str, role: str) -> None:
