@@ -52,7 +52,7 @@ class People:
 
         asyncio.run(tell())
         last = f"/review/items/{item_id(windows[-1])}"
-        until(lambda: self._http.get(last).status_code == 200, 20, lambda: self._http.get(last).text[:300])
+        until(lambda: self._http.get(last).status_code == 200, 60, lambda: self._http.get(last).text[:300])
 
     def judge(self, name: str, windows: Sequence[Candidate], *, turned: bool = False) -> None:
         """Say of each whether its machine is one of the bad ones, or the opposite."""

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 Address = tuple[str, int]
 AGAIN_S = 0.5
 """How long a client waits before it tries again, as well-made ones do. A process that dies lets go of its connections one by
-one: whoever is back within the same millisecond may still meet its port, where another process listens there too; all of its threads
-have to get a processor first to end."""
+one: whoever is back within the same millisecond may still meet its port, where another process listens there too; all of its
+threads have to get a processor first to end."""
 
 
 @dataclass
