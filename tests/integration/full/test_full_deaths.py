@@ -118,9 +118,10 @@ class Load:
         self.stack, self.feed = stack, feed
         self.lane, self.serve = ([Client(port) for _ in range(n)] for port, n in ((LANE_HTTP, 4), (HTTP, 2)))
         self._over = threading.Event()
+        self.stood_still_s = 0.0
         self._threads = [
-            threading.Thread(target=client.run, args=(self._over,), daemon=True)
-            for client in self.lane + self.serve
+            threading.Thread(target=run, args=(self._over,), daemon=True)
+            for run in (self._watch, *(client.run for client in self.lane + self.serve))
         ]
 
     def begin(self) -> None:
@@ -153,8 +154,18 @@ class Load:
             stream,
             self.feed.settle(),
         )
-        print(cost, sorted({error for client in self.lane + self.serve for error in client.errors}))
+        print(
+            f"{cost}, this process stood still for {self.stood_still_s:.2f} s",
+            sorted({error for client in self.lane + self.serve for error in client.errors}),
+        )
         return cost
+
+    def _watch(self, over: threading.Event) -> None:
+        """How long this process, which asks nobody for anything here, got no processor."""
+        last = time.monotonic()
+        while not over.wait(PERIOD_S):
+            last, before = time.monotonic(), last
+            self.stood_still_s = max(self.stood_still_s, last - before - PERIOD_S)
 
     def _flows(self) -> None:
         """Wait until a prediction more is in Redis: the readers of a mesh that has just begun take a while."""
@@ -245,8 +256,9 @@ def test_a_death_costs_little(
     load.begin()
     deed(stack)
     cost = load.end(victim)
-    assert cost.lane_gap_s < lane_s
-    assert cost.stream_gap_s < stream_s
+    # A machine that takes the processor from us all for seconds says nothing of what a death costs.
+    assert cost.lane_gap_s < lane_s + load.stood_still_s
+    assert cost.stream_gap_s < stream_s + load.stood_still_s
     assert errors or cost.lane_errors == 0
 
 
