@@ -141,7 +141,11 @@ class RealKafka:
 
     def _do(self, *words: str) -> None:
         environ = {"JAVA_TOOL_OPTIONS": JVM, **os.environ}
-        subprocess.run([*self._run, *words], check=True, capture_output=True, timeout=300, env=environ)
+        try:
+            subprocess.run([*self._run, *words], check=True, capture_output=True, timeout=300, env=environ)
+        except subprocess.CalledProcessError as error:
+            error.add_note(error.stderr.decode(errors="replace")[-2000:])
+            raise
 
     def create(self, *topics: str, partitions: int = 4) -> None:
         admin = AdminClient({"bootstrap.servers": self.bootstrap})
