@@ -15,7 +15,8 @@ class EchoEngine:
     """Every endpoint answers its inputs as they came.
 
     `signatures` gives the endpoints. What was asked last is kept in `last_batch`, `last_deadline`, `last_variant`.
-    `failing` maps a row number to the failure it gets; `raising` is raised instead of an answer; `delay_s` is waited.
+    `failing` maps a row number to the failure it gets; `raising` is raised instead of an answer; `delay_s` is waited, and then
+    for `gate` where there is one.
     """
 
     def __init__(
@@ -31,6 +32,7 @@ class EchoEngine:
         self.failing: dict[int, RowFailure] = {}
         self.raising: Exception | None = None
         self.delay_s = 0.0
+        self.gate: asyncio.Event | None = None
         self.unready: set[str] = set()
         self.degraded = False
         self.canary_rows: set[int] = set()
@@ -61,6 +63,8 @@ class EchoEngine:
         self.last_batch, self.last_deadline, self.last_variant = batch, deadline, variant
         if self.delay_s:
             await asyncio.sleep(self.delay_s)
+        if self.gate is not None:
+            await self.gate.wait()
         if self.raising is not None:
             raise self.raising
         rows = len(batch)

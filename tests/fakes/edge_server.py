@@ -55,7 +55,7 @@ class EdgeServer:
 
     def run(self, work: Coroutine[Any, Any, _T]) -> _T:
         """Run on the server's loop and wait for it."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(20)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
 
     async def _start(self) -> tuple[int, int]:
         limits = self.inference.limits
@@ -71,5 +71,5 @@ class EdgeServer:
         self.run(self.lane.drain(timeout_s))
         self.run(self._grpc_server.drain(timeout_s))
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(5)
+        self._thread.join(60)
         self._loop.close()

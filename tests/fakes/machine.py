@@ -9,6 +9,11 @@ from typing import NoReturn
 
 import pytest
 
+PORTS = range(24_000, 32_000)
+"""Below what Linux gives away (/proc/sys/net/ipv4/ip_local_port_range), above the ports that tests have of their own: one that the
+system chooses may be another's by the time at which a server that starts asks for it.
+"""
+
 
 def missing(reason: str) -> NoReturn:
     """Skip on a machine that lacks something; fail in CI, which must not."""
@@ -25,12 +30,8 @@ def program(name: str, package: str) -> str:
     return found
 
 
-PORTS = range(24_000, 32_000)
-"""Below those that Linux takes for connections: a port of theirs may be gone by the time at which a server asks for it."""
-
-
 def free_port() -> int:
-    """A port of loopback that nobody has now."""
+    """A port of loopback that nobody has now, and that the system gives to nobody by itself."""
     for port in random.SystemRandom().sample(PORTS, 100):
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
             return port

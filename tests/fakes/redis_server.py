@@ -10,7 +10,7 @@ import redis
 
 from tests.fakes.machine import free_port, program
 
-START_S = 30.0
+START_S = 60.0
 
 
 class RedisServer:
@@ -48,5 +48,5 @@ class RedisServer:
     def kill(self) -> None:
         """It forgets everything."""
         self._process.kill()
-        self._process.wait(10)
+        self._process.wait(60)
         self.client.close()

@@ -13,7 +13,7 @@ import pytest
 
 from tests.fakes.machine import free_port
 
-START_S = 30.0
+START_S = 120.0
 
 
 @contextmanager
@@ -39,7 +39,7 @@ def s3_bucket(name: str) -> Iterator[str]:
             yield f"s3://{name}"
     finally:
         server.kill()
-        server.wait(10)
+        server.wait(60)
 
 
 def _wait(port: int) -> None:

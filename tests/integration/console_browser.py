@@ -2,7 +2,6 @@
 
 import contextlib
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -14,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from serve.console.desk import READ_S
 from tests.fakes.console_world import World
-from tests.fakes.machine import missing
+from tests.fakes.machine import free_port, missing
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_MS = 60_000
@@ -31,12 +30,6 @@ def chromium() -> str:
     return found
 
 
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
-
-
 class Console:
     """A console in a process of its own, as the launcher starts it."""
 
@@ -48,7 +41,7 @@ class Console:
                 [sys.executable, "-m", "serve.console", "--port", str(port), "--api", world.url, *more],
                 cwd=ROOT, stdin=subprocess.PIPE, stdout=said, stderr=said,
             )  # fmt: skip
-        deadline = time.monotonic() + 40
+        deadline = time.monotonic() + 180
         while not self._answers():
             assert self.process.poll() is None, log.read_text()[-2000:]
             assert time.monotonic() < deadline, "the console did not start"
@@ -56,7 +49,7 @@ class Console:
 
     def _answers(self) -> bool:
         try:
-            return httpx.get(f"{self.url}/_stcore/health").status_code == 200
+            return httpx.get(f"{self.url}/_stcore/health", timeout=10).status_code == 200
         except httpx.HTTPError:
             return False
 
@@ -64,7 +57,7 @@ class Console:
         """Ask it to end; its exit status."""
         self.process.stdin.close()
         try:
-            return self.process.wait(15)
+            return self.process.wait(90)
         finally:
             self.process.kill()
 
@@ -72,7 +65,9 @@ class Console:
 def begin_browser(*more: str):
     """A browser, with `more` arguments, and what ends it."""
     playwright = sync_playwright().start()
-    browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox", *more])
+    browser = playwright.chromium.launch(
+        executable_path=chromium(), args=["--no-sandbox", *more], timeout=180_000
+    )
 
     def end() -> None:
         browser.close()
@@ -86,7 +81,7 @@ def visit(browser: Browser, console: Console, path: str = "", **how) -> Page:
     page = browser.new_context(
         viewport={"width": 1280, "height": 720}, timezone_id="Europe/Berlin", **how
     ).new_page()
-    page.set_default_timeout(PATIENCE_MS)
+    page.context.set_default_timeout(PATIENCE_MS)
     page.goto(f"{console.url}/{path}")
     return page
 
@@ -128,10 +123,10 @@ def act_on(page: Page, item: str, act: Callable[[], None]) -> str:
     Done again where nothing comes of it and the page is at rest, as a person does: a key or click may meet a page that is being
     drawn.
     """
-    for _ in range(3):
+    for _ in range(5):
         act()
         with contextlib.suppress(AssertionError):
-            expect(page.locator("[data-item]")).not_to_have_attribute("data-item", item, timeout=5_000)
+            expect(page.locator("[data-item]")).not_to_have_attribute("data-item", item, timeout=10_000)
             return item_of(page)
         quiet(page)
     raise AssertionError(f"nothing was done to {item}: {page.inner_text('body')[:3000]}")

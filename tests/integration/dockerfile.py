@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 _OWN = re.compile(r"(?<![\w.:/@~$-])/(?=(?:opt|src|wheels|home|usr/local|etc)\b)")
-_TIMEOUT_S = 120
+_TIMEOUT_S = 400
 
 
 @dataclass(frozen=True)

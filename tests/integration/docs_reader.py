@@ -66,7 +66,7 @@ def lay_out(folder: Path) -> None:
             (environment / part.name).symlink_to(part)
     for mark in (".core", ".ui", ".dev"):
         (environment / mark).touch()
-    (folder / ".curlrc").write_text("fail-with-body\nsilent\nshow-error\nmax-time = 60\n")
+    (folder / ".curlrc").write_text("fail-with-body\nsilent\nshow-error\nmax-time = 120\n")
     write_readings(folder, load_telemetry(ROOT / "config"))
 
 
@@ -167,10 +167,10 @@ def asked(path: str) -> dict[str, Any]:
     replies: list[httpx.Response] = []
 
     def answered() -> bool:
-        replies.append(httpx.get(API + path, timeout=10))
+        replies.append(httpx.get(API + path, timeout=60))
         return replies[-1].status_code == 200
 
-    until(answered, 30, lambda: f"{path}: {replies[-1].text[:300]}")
+    until(answered, 60, lambda: f"{path}: {[one.text[:300] for one in replies[-1:]]}")
     found: dict[str, Any] = replies[-1].json()
     return found
 
@@ -183,5 +183,5 @@ def first(path: str, key: str, fits: Callable[[dict[str, Any]], bool]) -> dict[s
         found[:] = [one for one in asked(path)[key] if fits(one)]
         return bool(found)
 
-    until(there, 60, lambda: f"nothing of {path} fits")
+    until(there, 120, lambda: f"nothing of {path} fits")
     return found[0]

@@ -26,7 +26,9 @@ ONCE = re.compile(rf"{GOES_ON.pattern}|hyperstream (doctor|simulate --list)")
 ONLY_READS = re.compile(r"curl (?!.*(-d|-X))")
 """What may be asked again while the mesh takes in what was written."""
 SHELL = re.compile(r"(source|export) ")
-COMMAND_S, AGAIN_S, FOLLOW_S, END_S = 90.0, 40.0, 6.0, 20.0
+COMMAND_S, AGAIN_S, END_S = 300.0, 90.0, 90.0
+FOLLOW_S, SHOWN_S = 6.0, 90.0
+"""How long a reader follows a command that goes on: where the page shows what it says, until it has said that."""
 INTERRUPTED = (0, 130, -signal.SIGINT)
 
 
@@ -114,15 +116,15 @@ class Session:
             return [f"{place}: $ {command}\n  {error}"]
         words = ["bash", "-euc", "\n".join([*self._lines, command])]
         if FOLLOWS.search(command):
-            ran = self._followed(place, command, words)
+            ran = self._followed(place, command, words, shown)
         elif GOES_ON.search(command):
             self._going.append((place, command, self._start(words)))
             return []
         else:
             ran = self._done(place, words, command)
-            # A rollout that was just started begins at the controller's next look.
+            # A rollout that was just started begins at the controller's next look, and what is told may be a moment old.
             while (
-                ran.code
+                self._judged(ran, shown)
                 and (ONLY_READS.match(command) or "is Pending" in ran.said)
                 and time.monotonic() < began + AGAIN_S
             ):
@@ -147,13 +149,19 @@ class Session:
             said = f"{process.communicate()[0]}\nit did not end within {COMMAND_S:.0f} s"
         return Ran(place, command or words[-1], process.returncode, said)
 
-    def _followed(self, place: str, command: str, words: list[str]) -> Ran:
-        """Until it has said something, or for a few seconds; then Ctrl-C, which is no failure."""
+    def _followed(self, place: str, command: str, words: list[str], shown: list[str]) -> Ran:
+        """Until it has said what is shown or anything at all, or for a few seconds; then Ctrl-C, which is no failure."""
         process, lines = self._start(words), list[str]()
         reading = threading.Thread(target=lambda: lines.extend(process.stdout or ()), daemon=True)
         reading.start()
-        ends = time.monotonic() + FOLLOW_S
-        while time.monotonic() < ends and not lines and process.poll() is None:
+        wanted = [line for line in shown if line.strip()]
+
+        def waits() -> bool:
+            said = "".join(lines)
+            return not lines or not all(says(said, line) for line in wanted)
+
+        ends = time.monotonic() + (SHOWN_S if wanted else FOLLOW_S)
+        while time.monotonic() < ends and waits() and process.poll() is None:
             time.sleep(0.1)
         time.sleep(0.5)
         early = process.poll() is not None
@@ -164,8 +172,8 @@ class Session:
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             lines.append(f"Ctrl-C did not end it within {END_S:.0f} s")
-        reading.join(5)
-        code = process.wait(5)
+        reading.join(60)
+        code = process.wait(60)
         return Ran(place, command, 0 if code in INTERRUPTED and not early else code or 1, "".join(lines))
 
     def _judged(self, ran: Ran, shown: list[str]) -> list[str]:
@@ -181,7 +189,7 @@ class Session:
         for place, command, process in self._going:
             began = time.monotonic()
             try:
-                said, _ = process.communicate(timeout=COMMAND_S + 30)
+                said, _ = process.communicate(timeout=COMMAND_S + 60)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 said = f"{process.communicate()[0]}\nit never ended"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 from ray_mesh import status_of, until
-from stream_servers import ROOT, RealKafka, RealRedis
+from stream_servers import ROOT, STANDSTILL_S, RealKafka, RealRedis
 
 KAFKA, REDIS = 21710, 21720
 HTTP, GRPC, LANE_HTTP, LANE_GRPC, METRICS, DASHBOARD = 21730, 21731, 21732, 21733, 21734, 21735
@@ -25,7 +25,7 @@ RAY_PORTS = {
     "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": "21738",
     "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT": "21739",
 }
-START_S = 150.0  # a machine that is busy with other work imports Ray and the frameworks slowly
+START_S = 240.0  # a machine that is busy with other work imports Ray and the frameworks slowly
 END_S = 20.0
 ECHO_MODELS = """
 models:
@@ -116,15 +116,15 @@ class Up:
         """SIGTERM, and wait for its end; the seconds that it took."""
         began = time.monotonic()
         self.process.send_signal(signal.SIGTERM)
-        self.process.wait(END_S + 15)
-        self._listening.join(5)
+        self.process.wait(END_S + 100)  # who asserts how long it takes looks at the seconds
+        self._listening.join(30)
         return time.monotonic() - began
 
     def kill(self) -> None:
         """End at once whatever still runs; its reaper ends the rest."""
         if self.process.poll() is None:
             self.process.kill()
-            self.process.wait(10)
+            self.process.wait(60)
 
 
 def _title(process: psutil.Process) -> str:
@@ -203,7 +203,7 @@ def full_stack(
 
 def until_still(read: Callable[[], int], seconds: float, still_s: float = 3.0) -> int:
     """Wait until a number has not changed for `still_s`; the number."""
-    ends, last, since = time.monotonic() + seconds, read(), time.monotonic()
+    ends, last, since = time.monotonic() + seconds + STANDSTILL_S, read(), time.monotonic()
     while time.monotonic() - since < still_s:
         assert time.monotonic() < ends, "it never came to rest"
         time.sleep(0.2)

@@ -40,7 +40,7 @@ class GraphqlServer:
 
     def run(self, work: Coroutine[Any, Any, _T]) -> _T:
         """Run on the server's loop and wait for it."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(20)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
 
     async def _start(self, redis_url: str | None, access: Access | None) -> None:
         waiting = self.limits.waiting
@@ -72,7 +72,7 @@ class GraphqlServer:
     def close(self) -> None:
         self.run(self._stop())
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(5)
+        self._thread.join(60)
         self._loop.close()
 
 

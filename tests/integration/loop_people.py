@@ -34,7 +34,7 @@ class People:
     """Makes tokens on the mesh's own database, so `MESH_CONFIG` must name its folder."""
 
     def __init__(self, url: str) -> None:
-        self._http = httpx.Client(base_url=url, timeout=20)
+        self._http = httpx.Client(base_url=url, timeout=60)
         self._tokens: dict[str, dict[str, str]] = {}
 
     def join(self, name: str, role: str) -> None:
@@ -52,7 +52,7 @@ class People:
 
         asyncio.run(tell())
         last = f"/review/items/{item_id(windows[-1])}"
-        until(lambda: self._http.get(last).status_code == 200, 20, lambda: self._http.get(last).text[:300])
+        until(lambda: self._http.get(last).status_code == 200, 60, lambda: self._http.get(last).text[:300])
 
     def judge(self, name: str, windows: Sequence[Candidate], *, turned: bool = False) -> None:
         """Say of each whether its machine is one of the bad ones, or the opposite."""

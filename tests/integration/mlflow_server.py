@@ -57,10 +57,10 @@ def register(address: str, model: Path) -> None:
     import mlflow
     import onnx
 
-    ends = time.monotonic() + 60
+    ends = time.monotonic() + 240
     while True:
         try:
-            urllib.request.urlopen(f"{address}/health", timeout=2).close()  # noqa: S310
+            urllib.request.urlopen(f"{address}/health", timeout=10).close()  # noqa: S310
             break
         except OSError:
             if time.monotonic() > ends:

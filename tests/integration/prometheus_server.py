@@ -47,11 +47,11 @@ class LivePrometheus:
             stdout=self._log, stderr=subprocess.STDOUT,
         )  # fmt: skip
         self._url = f"http://127.0.0.1:{PORT}"
-        until(lambda: status_of(f"{self._url}/-/ready") == 200, 30)
+        until(lambda: status_of(f"{self._url}/-/ready") == 200, 60)
 
     def query(self, expr: str) -> list[dict[str, Any]]:
         """The result of an instant query; the error fails the test."""
-        reply = httpx.post(f"{self._url}/api/v1/query", data={"query": expr}, timeout=10).json()
+        reply = httpx.post(f"{self._url}/api/v1/query", data={"query": expr}, timeout=60).json()
         assert reply["status"] == "success", f"{expr}: {reply.get('error')}"
         data = reply["data"]
         return data["result"] if data["resultType"] == "vector" else [data]
@@ -61,5 +61,5 @@ class LivePrometheus:
 
     def close(self) -> None:
         self._process.send_signal(signal.SIGTERM)
-        self._process.wait(15)
+        self._process.wait(60)
         self._log.close()

@@ -12,9 +12,12 @@ from pathlib import Path
 
 import httpx
 import ray
+from confluent_kafka import KafkaException
 from ray import serve
 from ray.serve.config import gRPCOptions
 from stream_servers import STANDSTILL_S
+
+from mesh.errors import StoreAway
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -104,11 +107,14 @@ def running_mesh(folder: Path) -> Iterator[RunningMesh]:
 
 
 def until(condition: Callable[[], bool], seconds: float, say: Callable[[], str] = str) -> float:
-    """Wait until `condition` holds; the seconds that it took, `TimeoutError` with what `say` tells if it never did."""
+    """Wait until `condition` holds; the seconds that it took, `TimeoutError` with what `say` tells if it never did.
+
+    A server that does not answer in time, or cannot be reached, has not told yet.
+    """
     began = time.monotonic()
-    while not condition():
+    while (why := _not_yet(condition)) is not None:
         if time.monotonic() > began + seconds + STANDSTILL_S:
-            raise TimeoutError(f"not so after {seconds} s {say()}")
+            raise TimeoutError(f"not so after {seconds} s {say()} {why}")
         time.sleep(0.05)
     return time.monotonic() - began
 
@@ -116,17 +122,25 @@ def until(condition: Callable[[], bool], seconds: float, say: Callable[[], str] 
 async def until_async(condition: Callable[[], bool], seconds: float) -> float:
     """`until`, for a test on an event loop."""
     began = time.monotonic()
-    while not condition():
+    while (why := _not_yet(condition)) is not None:
         if time.monotonic() > began + seconds + STANDSTILL_S:
-            raise TimeoutError(f"not so after {seconds} s")
+            raise TimeoutError(f"not so after {seconds} s {why}")
         await asyncio.sleep(0.05)
     return time.monotonic() - began
+
+
+def _not_yet(condition: Callable[[], bool]) -> str | None:
+    """None where it holds, else why not, as far as that is known."""
+    try:
+        return None if condition() else ""
+    except (httpx.HTTPError, KafkaException, StoreAway) as error:
+        return repr(error)
 
 
 def status_of(url: str) -> int:
     """The HTTP status of a GET; 0 where nobody answers."""
     try:
-        return httpx.get(url, timeout=5).status_code
+        return httpx.get(url, timeout=10).status_code
     except httpx.TransportError:
         return 0
 

@@ -24,7 +24,7 @@ ROOT = HERE.parents[1]
 HEAD = "127.0.0.10"
 MISSED_S = 3
 """Seconds until this cluster misses a node; Ray's own default is five checks, 3 s apart."""
-GONE_S = 60.0
+GONE_S = 180.0
 
 
 @dataclass(frozen=True)

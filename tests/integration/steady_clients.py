@@ -11,9 +11,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 Address = tuple[str, int]
-AGAIN_S = 0.05
+AGAIN_S = 0.5
 """How long a client waits before it tries again, as well-made ones do. A process that dies lets go of its connections one by
-one: whoever is back within the same millisecond may still meet its port, where another process listens there too."""
+one: whoever is back within the same millisecond may still meet its port, where another process listens there too; all of its
+threads have to get a processor first to end."""
 
 
 @dataclass
@@ -55,7 +56,7 @@ class SteadyClient:
 
     def _connect(self) -> http.client.HTTPConnection:
         host, port = self.addresses[0]
-        return http.client.HTTPConnection(host, port, timeout=30)
+        return http.client.HTTPConnection(host, port, timeout=60)
 
     def _move(self) -> None:
         self._connection.close()
@@ -89,13 +90,13 @@ def asking(*groups: Sequence[SteadyClient]) -> Iterator[None]:
     for thread in threads:
         thread.start()
     try:
-        _all_answered(clients, 30)
+        _all_answered(clients, 60)
         yield
         _all_answered(clients, 60)
     finally:
         over.set()
         for thread in threads:
-            thread.join(65)
+            thread.join(125)
 
 
 def told(name: str, clients: Sequence[SteadyClient]) -> str:

@@ -13,6 +13,8 @@ import redis
 from confluent_kafka import Consumer, Message, Producer
 
 Place = tuple[int, int]
+FLUSH_S = 240.0
+"""A broker that was killed under it is back by then, also where it needs two tries of a minute."""
 
 POISONS = (
     b"not json",
@@ -101,7 +103,7 @@ class Numbering:
             if number % 1000 == 0:
                 self._producer.poll(0)
         self._next += records
-        assert self._producer.flush(60) == 0
+        assert self._producer.flush(FLUSH_S) == 0
 
     def _note(self, number: int, *, poison: bool):
         def delivered(error: object, message: Message) -> None:
@@ -132,7 +134,7 @@ def _place(inference_id: str) -> Place:
     return int(partition), int(offset)
 
 
-def dead_letters(bootstrap: str, topic: str, patience_s: float = 10.0) -> list[Message]:
+def dead_letters(bootstrap: str, topic: str, patience_s: float = 90.0) -> list[Message]:
     """Every message of a dead letters' topic, in no order; none where the topic does not exist."""
     consumer = Consumer(
         {
@@ -143,10 +145,10 @@ def dead_letters(bootstrap: str, topic: str, patience_s: float = 10.0) -> list[M
             "enable.auto.commit": False,
         }
     )
-    if topic not in consumer.list_topics(timeout=10).topics:
+    if topic not in consumer.list_topics(timeout=60).topics:
         consumer.close()
         return []
-    partitions = len(consumer.list_topics(topic, timeout=10).topics[topic].partitions)
+    partitions = len(consumer.list_topics(topic, timeout=60).topics[topic].partitions)
     consumer.subscribe([topic])
     found: list[Message] = []
     ended: set[int] = set()

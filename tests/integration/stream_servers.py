@@ -1,6 +1,7 @@
 """A real Kafka and a real Redis for the stream's tests, on ports of their own; they can be killed and come back."""
 
 import atexit
+import contextlib
 import os
 import shutil
 import signal
@@ -8,13 +9,16 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+import psutil
 import redis
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from mesh.embedded.ports import is_listening
 from tests.fakes.machine import missing, program
 
 JVM = "-XX:+PerfDisableSharedMem -XX:TieredStopAtLevel=1"
@@ -23,6 +27,10 @@ _NOT_YET = (
     KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
     KafkaError.COORDINATOR_NOT_AVAILABLE,
     KafkaError.NOT_COORDINATOR,
+    KafkaError.REQUEST_TIMED_OUT,
+    KafkaError._TIMED_OUT,
+    KafkaError._TRANSPORT,
+    KafkaError._ALL_BROKERS_DOWN,
 )
 STANDSTILL_S = 30.0
 """So long a shared machine may stand still, by what was seen (25 s without a write to disk). A wait bounds a hang, and claims no
@@ -53,6 +61,14 @@ def memory_root() -> str | None:
     return root
 
 
+def _lives(process: psutil.Process) -> bool:
+    """It still runs; one that only waits to be buried does not."""
+    try:
+        return process.is_running() and bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return False
+
+
 class RealKafka:
     """One broker of the real Kafka, run by the script that `KAFKA_CLUSTER` names."""
 
@@ -71,21 +87,50 @@ class RealKafka:
         try:
             self._do(*words)
         except subprocess.CalledProcessError:
+            if (
+                self.folder / "cluster.json"
+            ).exists():  # it was begun, and takes more than the minute that it is given
+                self.restart()
+                return
             # One random cluster id in 64 begins with a dash, which Kafka's tool takes for an option.
             shutil.rmtree(self.folder, ignore_errors=True)
             self._do(*words)
 
     def kill(self) -> None:
-        self._do("stop", str(self.folder), "--kill")
+        """SIGKILL, at once: a script that does it has to start first, and meanwhile much may have been read."""
+        broker = self._broker()
+        if broker is None:
+            return
+        with contextlib.suppress(psutil.NoSuchProcess):
+            broker.kill()
+        ends = time.monotonic() + 60
+        # The number may be gone while threads that still end hold the ports.
+        while _lives(broker) or is_listening(self._port) or is_listening(self._port + 1):
+            assert time.monotonic() < ends, "a killed broker does not end"
+            time.sleep(0.02)
 
-    def freeze(self, seconds: float) -> None:
-        """Stop the broker's process for so long, as a host that is short of processor or memory does."""
+    def _broker(self) -> psutil.Process | None:
+        """The broker's process; None where it does not run, or its number is another program's by now."""
+        try:
+            found = psutil.Process(int((self.folder / "broker-1" / "pid").read_text()))
+            return found if "kafka.Kafka" in found.cmdline() else None
+        except (OSError, psutil.Error):
+            return None
+
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """The broker's process stands still meanwhile, as on a host that is short of processor or memory."""
         pid = int((self.folder / "broker-1" / "pid").read_text())
         os.kill(pid, signal.SIGSTOP)
         try:
-            time.sleep(seconds)
+            yield
         finally:
             os.kill(pid, signal.SIGCONT)
+
+    def freeze(self, seconds: float) -> None:
+        """`frozen` for so long."""
+        with self.frozen():
+            time.sleep(seconds)
 
     def restart(self) -> None:
         try:
@@ -96,12 +141,17 @@ class RealKafka:
 
     def _do(self, *words: str) -> None:
         environ = {"JAVA_TOOL_OPTIONS": JVM, **os.environ}
-        subprocess.run([*self._run, *words], check=True, capture_output=True, timeout=90, env=environ)
+        try:
+            subprocess.run([*self._run, *words], check=True, capture_output=True, timeout=300, env=environ)
+        except subprocess.CalledProcessError as error:
+            error.add_note(error.stderr.decode(errors="replace")[-2000:])
+            raise
 
     def create(self, *topics: str, partitions: int = 4) -> None:
         admin = AdminClient({"bootstrap.servers": self.bootstrap})
-        for future in admin.create_topics([NewTopic(topic, partitions, 1) for topic in topics]).values():
-            future.result(30)
+        wanted = [NewTopic(topic, partitions, 1) for topic in topics]
+        for future in admin.create_topics(wanted, request_timeout=60).values():
+            future.result(90)
 
     def committed(self, topic: str, group: str, partitions: int = 4) -> dict[int, int]:
         consumer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": group})
@@ -113,8 +163,8 @@ class RealKafka:
 
 
 def _committed(consumer: Consumer, wanted: list[TopicPartition]) -> list[TopicPartition]:
-    """A broker that has just begun makes its first coordinator when it is first asked, and says so."""
-    ends = time.monotonic() + 20
+    """A broker that has just begun makes its first coordinator when it is first asked, and says so; a busy one says nothing."""
+    ends = time.monotonic() + 60
     while True:
         try:
             found: list[TopicPartition] = consumer.committed(wanted, timeout=20)
@@ -147,7 +197,7 @@ class RealRedis:
         }
         words = [str(word) for name, value in settings.items() for word in (f"--{name}", value)]
         self._process = subprocess.Popen([self._program, *words], stdout=subprocess.DEVNULL)
-        ends = time.monotonic() + 15
+        ends = time.monotonic() + 60
         while True:
             try:
                 self.client.ping()
@@ -161,5 +211,5 @@ class RealRedis:
     def kill(self) -> None:
         assert self._process is not None
         self._process.send_signal(signal.SIGKILL)
-        self._process.wait(10)
+        self._process.wait(60)
         self.client.close()

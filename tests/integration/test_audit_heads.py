@@ -22,7 +22,7 @@ TOPIC = "hyperstream.audit"
 def bootstrap() -> Iterator[str]:
     """librdkafka's mock broker: no heads are lost in it, for they are few."""
     broker = Producer({"bootstrap.servers": "", "test.mock.num.brokers": 1, "log_level": 0})
-    yield str(broker.list_topics(timeout=5).brokers[1]).split("/")[0]
+    yield str(broker.list_topics(timeout=60).brokers[1]).split("/")[0]
     broker.flush(0)
 
 

@@ -43,7 +43,7 @@ def test_one_that_runs_on_the_default_port_is_used(tmp_path):
     said, running = [], redis_server.start_redis(REDIS, tmp_path)
     try:
         assert redis({}, tmp_path, said) == f"redis://127.0.0.1:{REDIS}/0"
-        assert redis_server.answers("127.0.0.1", REDIS), "it is not ours to end"
+        assert redis_server.answers("127.0.0.1", REDIS, 60.0), "it is not ours to end"
     finally:
         running.stop()
     assert said == [f"using the Redis that runs on 127.0.0.1:{REDIS}"]

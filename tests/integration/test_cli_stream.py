@@ -25,7 +25,7 @@ ENVIRONMENT = {
 }
 
 
-def hyperstream(*arguments, cwd=ROOT, timeout=60):
+def hyperstream(*arguments, cwd=ROOT, timeout=240):
     return subprocess.run(
         [sys.executable, "-m", "mesh.cli", *map(str, arguments)],
         env=ENVIRONMENT, cwd=cwd, capture_output=True, text=True, timeout=timeout, check=False,
@@ -74,7 +74,7 @@ class Reader(threading.Thread):
         }
         self.redis.xadd("ml:stream:inference:log", {"prediction": json.dumps(prediction)})
 
-    def wait_for(self, count, seconds=60):
+    def wait_for(self, count, seconds=180):
         deadline = time.monotonic() + seconds
         while len(self.values) < count and time.monotonic() < deadline:
             time.sleep(0.05)
@@ -103,7 +103,7 @@ def reader():
     yield make
     for one in made:
         one.done.set()
-        one.join(10)
+        one.join(60)
 
 
 @pytest.mark.slow
@@ -134,7 +134,7 @@ def test_a_nab_series_is_replayed_as_kcat_sees_it():
     assert done.returncode == 0, done.stderr
     read = subprocess.run(
         [program("kcat", "kcat"), "-b", f"localhost:{BROKER}", "-t", "nab", "-C", "-o", "beginning", "-e", "-q"],
-        capture_output=True, timeout=30, check=True,
+        capture_output=True, timeout=90, check=True,
     )  # fmt: skip
     records = [json.loads(line) for line in read.stdout.splitlines()]
     assert len(records) == 500
@@ -163,13 +163,23 @@ def test_send_waits_for_its_own_answer_and_tail_resumes(reader):
     redis.Redis(port=REDIS).flushall()
     reader("ml.inference")
     done = hyperstream(
-        "send", "[[1, 2, 3]]", "--model", "identity", "--set", "tenant=blue", "--wait", "--id", "event-42"
+        "send",
+        "[[1, 2, 3]]",
+        "--model",
+        "identity",
+        "--set",
+        "tenant=blue",
+        "--wait",
+        "--timeout",
+        60,
+        "--id",
+        "event-42",
     )
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
     assert answer["input_id"] == "event-42"
     assert answer["inference_id"] in done.stderr
-    assert hyperstream("send", "[[4]]", "--wait", "--id", "event-43").returncode == 0
+    assert hyperstream("send", "[[4]]", "--wait", "--timeout", 60, "--id", "event-43").returncode == 0
 
     [first] = hyperstream("tail", "--since", "0", "--limit", 1).stdout.splitlines()
     entry, *rest = first.split("  ")

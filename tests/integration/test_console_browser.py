@@ -102,14 +102,16 @@ def test_what_is_typed_stays_while_the_page_refreshes_and_keys_do_not_act_meanwh
     assert item_of(page) == item
     page.locator(".head strong").click()
     decide(page, "y", item)
-    (decision,) = httpx.get(f"{console.world.url}/review/items/{item}").json()["decisions"]
+    (decision,) = httpx.get(f"{console.world.url}/review/items/{item}", timeout=60).json()["decisions"]
     assert decision["note"] == "yes, so it is: bearing"
 
 
 def test_an_incident_at_once_and_back(console, person):
     url = console.world.url
-    (item,) = httpx.get(f"{url}/review/queue", params={"asset": "mixer-1", "limit": 1}).json()["items"]
-    httpx.post(f"{url}/review/items/{item['id']}/lease", json={"actor": "fay"}).raise_for_status()
+    (item,) = httpx.get(f"{url}/review/queue", params={"asset": "mixer-1", "limit": 1}, timeout=60).json()[
+        "items"
+    ]
+    httpx.post(f"{url}/review/items/{item['id']}/lease", json={"actor": "fay"}, timeout=60).raise_for_status()
     page = person("fay")
     before = item_of(page)
     assert before == item["id"], "what they hold already comes first"

@@ -5,11 +5,12 @@ import time
 
 import httpx
 import pytest
-from console_browser import Console, begin_browser, free_port, visit
+from console_browser import Console, begin_browser, visit
 from oidc_provider_mock import run_server_in_thread
 from playwright.sync_api import Page, expect
 
 from tests.fakes.console_world import start
+from tests.fakes.machine import free_port
 
 HOST = "console.example"
 """Not one of this machine's own names, so nobody acts without signing in."""
@@ -25,7 +26,7 @@ def provider():
     with run_server_in_thread(require_nonce=True) as server:
         address = f"http://localhost:{server.server_port}"
         for name, claims in PEOPLE.items():
-            httpx.put(f"{address}/users/{name}", json=claims).raise_for_status()
+            httpx.put(f"{address}/users/{name}", json=claims, timeout=60).raise_for_status()
         yield address
 
 

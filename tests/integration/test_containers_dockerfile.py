@@ -99,7 +99,7 @@ def run(folder: Path, *command: str) -> str:
         },
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]

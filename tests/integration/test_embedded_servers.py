@@ -22,14 +22,14 @@ BROKER, REDIS, RELEASE = 21501, 21502, 21503
 TOPIC = "ml.inference"
 
 
-def released(port, seconds=10.0):
+def released(port, seconds=60.0):
     deadline = time.monotonic() + seconds
     while is_listening(port) and time.monotonic() < deadline:
         time.sleep(0.05)
     return not is_listening(port)
 
 
-def read(bootstrap, count, seconds=20.0):
+def read(bootstrap, count, seconds=90.0):
     consumer = Consumer(
         {
             "bootstrap.servers": bootstrap,
@@ -58,7 +58,7 @@ def test_the_demo_broker_carries_records_from_another_process(broker):
     producer = Producer({"bootstrap.servers": broker})
     for number in range(10):
         producer.produce(TOPIC, str(number))
-    assert producer.flush(10) == 0
+    assert producer.flush(90) == 0
     assert sorted(read(broker, 10)) == sorted(str(number).encode() for number in range(10))
 
 
@@ -67,14 +67,14 @@ def test_kcat_reaches_the_demo_broker_as_localhost(broker):
     sent = subprocess.run(
         [kcat, "-b", address, "-t", "outside", "-P"],
         input=b"hello\n",
-        timeout=20,
+        timeout=90,
         check=True,
         capture_output=True,
     )
     assert sent.returncode == 0
     got = subprocess.run(
         [kcat, "-b", address, "-t", "outside", "-C", "-o", "beginning", "-e", "-q"],
-        timeout=20, check=True, capture_output=True,
+        timeout=90, check=True, capture_output=True,
     )  # fmt: skip
     assert got.stdout == b"hello\n"
 
@@ -83,7 +83,7 @@ def test_topics_are_there_before_any_client(broker):
     from confluent_kafka.admin import AdminClient
 
     assert (
-        len(AdminClient({"bootstrap.servers": broker}).list_topics(timeout=5).topics[TOPIC].partitions) == 4
+        len(AdminClient({"bootstrap.servers": broker}).list_topics(timeout=60).topics[TOPIC].partitions) == 4
     )
 
 
@@ -134,7 +134,7 @@ def test_servers_end_when_their_owner_is_killed(tmp_path):
     assert len(servers) >= 3
     owner.send_signal(signal.SIGKILL)
     owner.wait()
-    _, alive = psutil.wait_procs(servers, timeout=10)
+    _, alive = psutil.wait_procs(servers, timeout=60)
     assert not alive
 
 
@@ -159,7 +159,7 @@ def test_a_program_that_heeds_no_sigterm_is_ended_however_often_its_guard_is_ask
         for _ in range(2):
             guard.send_signal(signal.SIGTERM)
             time.sleep(0.3)
-        _, alive = psutil.wait_procs([program], timeout=5)
+        _, alive = psutil.wait_procs([program], timeout=40)
         if alive:
             program.kill()
     assert not alive
@@ -175,13 +175,13 @@ def test_a_real_kafka_from_a_release_keeps_its_data(tmp_path):
     child = kafka.start_release(release, RELEASE, tmp_path / "kafka")
     producer = Producer({"bootstrap.servers": bootstrap})
     producer.produce(TOPIC, b"kept")
-    assert producer.flush(20) == 0
-    child.stop(20)
+    assert producer.flush(90) == 0
+    child.stop(90)
     child = kafka.start_release(release, RELEASE, tmp_path / "kafka")
     try:
-        assert read(bootstrap, 1, 30) == [b"kept"]
+        assert read(bootstrap, 1, 90) == [b"kept"]
     finally:
-        child.stop(20)
+        child.stop(90)
     assert released(RELEASE)
 
 
@@ -203,8 +203,8 @@ def test_the_reaper_ends_what_a_run_left_behind_however_deep_and_nothing_else(tm
     other = subprocess.Popen(["sleep", "60"], env={**os.environ, "HYPERSTREAM_RUN": f"{run}-other"})
     reaper = Child.start("the reaper", "mesh.embedded.reaper", [str(run)], tmp_path / "log")
     try:
-        reaper.stop()
-        assert orphan.wait(5) == -signal.SIGKILL
+        reaper.stop(60)  # it looks at every process of the machine
+        assert orphan.wait(60) == -signal.SIGKILL
         assert not grandchild.is_running() or grandchild.status() == psutil.STATUS_ZOMBIE
         assert other.poll() is None
         assert not run.exists()

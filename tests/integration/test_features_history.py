@@ -132,7 +132,7 @@ def test_writers_of_different_partitions_do_not_disturb_each_other(address):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(240)
     assert failed == []
     assert [len(keys(address, f"e{partition}")) for partition in range(3)] == [50, 50, 50]
 

@@ -3,6 +3,7 @@ a record's header to the models and Redis, a flood of names leaves no series, an
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
@@ -106,7 +107,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
         stack.kafka.create(
             "hyperstream.raw", "hyperstream.features", "hyperstream.alerts", "hyperstream.truth"
         )
-        until(lambda: len(stack.up.actors("ServeReplica:telemetry")) == 1, 60)
+        until(lambda: len(stack.up.actors("ServeReplica:telemetry")) == 1, 180)
         prometheus = LivePrometheus(folder / "prometheus", f"127.0.0.1:{METRICS}")
         try:
             load(stack, folder / "shift.yaml")
@@ -131,8 +132,8 @@ def load(stack: FullStack, scenario: Path) -> None:
         place += 1
         time.sleep(0.02)
     assert running.returncode == 0
-    assert producer.flush(20) == 0
-    until(lambda: stack.logged() >= place, 30)
+    assert producer.flush(120) == 0
+    until(lambda: stack.logged() >= place, 90)
 
 
 def command(stack: FullStack, *words: str) -> "subprocess.Popen[str]":
@@ -152,69 +153,82 @@ def infer(
         "inputs": [{"name": "features", "datatype": "FP32", "shape": [1, 24], "data": row}],
         **({"parameters": parameters} if parameters else {}),
     }
-    return httpx.post(f"{API}/v2/models/{endpoint}/infer", json=body, headers=headers, timeout=10)
+    return httpx.post(f"{API}/v2/models/{endpoint}/infer", json=body, headers=headers, timeout=60)
 
 
 def send(stack: FullStack, values: list[bytes], headers: list[tuple[str, bytes]] | None = None) -> None:
     producer = Producer({"bootstrap.servers": stack.kafka.bootstrap})
     for value in values:
         producer.produce(TOPIC, value, headers=headers or [])
-    assert producer.flush(20) == 0
+    assert producer.flush(120) == 0
 
 
 def page() -> dict[tuple[str, ...], float]:
     """Every sample by its name and the values of its labels, in the order of their names."""
     return {
         (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
-        for family in text_string_to_metric_families(httpx.get(PAGE, timeout=10).text)
+        for family in text_string_to_metric_families(httpx.get(PAGE, timeout=60).text)
         for sample in family.samples
     }
 
 
-@pytest.mark.timeout(240)
 def test_every_panel_of_every_dashboard_has_data(seen: Seen) -> None:
-    time.sleep(2)  # figures are pushed and scraped once a second
-    empty = []
+    queries: dict[str, str] = {}
     for dashboard in dashboards(load_prices(ROOT / "config")):
         for panel in dashboard.panels():
             for query in panel.queries:
                 expr = query.expr.replace(WINDOW, "30s")
                 for name, value in dashboard.constants.items():
                     expr = expr.replace(f"${name}", f"{value:g}")
-                if not seen.prometheus.query(expr):
-                    empty.append(f"{dashboard.title}, {panel.title}: {expr}")
-    assert not empty, "\n".join(empty)
+                queries[f"{dashboard.title}, {panel.title}: {expr}"] = expr
+
+    def all_have_data() -> bool:
+        for told, expr in list(queries.items()):
+            if seen.prometheus.query(expr):
+                del queries[told]
+        return not queries
+
+    # Figures are pushed and scraped once a second.
+    until(all_have_data, 10, lambda: "nothing in\n" + "\n".join(queries))
 
 
 def test_people_are_asked_about_rows_of_every_way_in_with_what_each_model_said(seen: Seen) -> None:
     def found(source: str) -> list[dict[str, Any]]:
-        reply = httpx.get(f"{API}/review/queue", params={"source": source, "limit": 200}, timeout=10)
+        reply = httpx.get(f"{API}/review/queue", params={"source": source, "limit": 200}, timeout=60)
         items: list[dict[str, Any]] = reply.json()["items"]
         return items
 
     def ways() -> set[str]:
         return {(item["record"] or "request").partition("-")[0] for item in found("audit")}
 
-    until(lambda: {"request", TOPIC, "hyperstream.raw"} <= ways(), 20)
+    until(lambda: {"request", TOPIC, "hyperstream.raw"} <= ways(), 60)
     assert {item["prediction"] for item in found("audit")} == {None}
-    voices = [item["prediction"]["voices"] for item in found("unsure")]
-    assert any({"rules", "anomaly", "degrader"} <= set(said) for said in voices), voices[:5]
-    told = page()
+
+    def voices() -> list[set[str]]:
+        return [set(item["prediction"]["voices"]) for item in found("unsure")]
+
+    until(
+        lambda: any({"rules", "anomaly", "degrader"} <= said for said in voices()),
+        20,
+        lambda: f"{voices()[:5]}",
+    )
     offered = ("mesh_review_offered_rows_total", "offered", "audit")
     until(lambda: page().get(offered, 0) >= 3, 20)
-    assert any(key[0] == "mesh_review_items" for key in told)
+    until(lambda: any(key[0] == "mesh_review_items" for key in page()), 20)
 
 
 def test_one_scrape_shows_all_processes(seen: Seen) -> None:
-    found = {key[-1] for key in page() if key[0] == "mesh_process_resident_bytes"}
-    assert found >= {"router", "ingest", "telemetry", *SHIPPED_MODELS}
+    def found() -> set[str]:
+        return {key[-1] for key in page() if key[0] == "mesh_process_resident_bytes"}
+
+    until(lambda: found() >= {"router", "ingest", "telemetry", *SHIPPED_MODELS}, 20, lambda: f"{found()}")
 
 
 def test_a_request_is_followed_to_its_models(seen: Seen) -> None:
     header = f"00-{TRACES['http']}-{SENDER}-01"
     reply = infer("default", [0.0] * 24, headers={"traceparent": header, "x-request-id": "mine"})
     assert reply.status_code == 200, reply.text
-    own, calls = trace_of(seen, "http", "infer default")
+    own, calls = trace_of(seen, TRACES["http"], "infer default", "call rules")
     assert own.parent == SENDER
     assert own.attributes["mesh.endpoint"] == "default"
     assert own.attributes["mesh.status"] == "200"
@@ -230,11 +244,24 @@ def test_a_call_over_grpc_is_followed_too(seen: Seen) -> None:
     import numpy as np
     from tritonclient import grpc
 
+    numbers = iter(range(1, 1_000_000))
+    traces: list[str] = []
     with grpc.InferenceServerClient(f"127.0.0.1:{LANE_GRPC}") as client:
         tensor = grpc.InferInput("features", [1, 24], "FP32")
         tensor.set_data_from_numpy(np.zeros((1, 24), np.float32))
-        client.infer("anomaly", [tensor], headers={"traceparent": f"00-{TRACES['grpc']}-{SENDER}-01"})
-    own, calls = trace_of(seen, "grpc", "infer anomaly")
+
+        def answered() -> bool:
+            traces.append(f"{TRACES['grpc'][:20]}{next(numbers):012}")
+            try:
+                client.infer("anomaly", [tensor], headers={"traceparent": f"00-{traces[-1]}-{SENDER}-01"})
+            except (
+                grpc.InferenceServerException
+            ):  # a busy machine may take longer than the patience with this model
+                return False
+            return True
+
+        until(answered, 60)
+    own, calls = trace_of(seen, traces[-1], "infer anomaly", "call anomaly")
     assert own.attributes["mesh.status"] == "OK"
     (call,) = calls
     assert (call.name, call.attributes["mesh.role"], call.attributes["mesh.decision"]) == (
@@ -247,39 +274,44 @@ def test_a_call_over_grpc_is_followed_too(seen: Seen) -> None:
 def test_a_record_is_followed_to_redis(seen: Seen) -> None:
     value = json.dumps({"input_id": "traced", "features": [[0.0] * 24]}).encode()
     send(seen.stack, [value], [("traceparent", f"00-{TRACES['kafka']}-{SENDER}-01".encode())])
-    until(lambda: any(span.trace == TRACES["kafka"] for span in seen.receiver.spans()), 20)
+    until(lambda: any(span.trace == TRACES["kafka"] for span in seen.receiver.spans()), 60)
     (record,) = [span for span in seen.receiver.spans() if span.trace == TRACES["kafka"]]
     assert (record.process, record.name, record.parent) == ("ingest", f"process {TOPIC}", SENDER)
     assert record.attributes["messaging.kafka.offset"].isdigit()
     (batch_trace,) = record.links
-    spans = [span for span in seen.receiver.spans() if span.trace == batch_trace]
-    batch = next(span for span in spans if span.name == f"process batch {TOPIC}")
+    batch, _ = trace_of(seen, batch_trace, f"process batch {TOPIC}", "call rules", "publish redis")
     assert TRACES["kafka"] in batch.links
-    children = {span.name for span in spans if span.parent == batch.span}
-    assert {"call rules", "publish redis"} <= children
 
 
 def test_an_alert_is_followed_from_its_readings(seen: Seen) -> None:
+    until(lambda: any(span.name == "alert" for span in seen.receiver.spans()), 60)
     alert = next(span for span in seen.receiver.spans() if span.name == "alert")
     assert (alert.process, alert.attributes["mesh.alert.rules"]) == ("telemetry", "unusual")
-    spans = {span.name for span in seen.receiver.spans() if span.trace == alert.trace}
-    assert {"process batch hyperstream.raw", "compute features", "send features"} <= spans
+
+    def spans() -> set[str]:
+        return {span.name for span in seen.receiver.spans() if span.trace == alert.trace}
+
+    wanted = {"process batch hyperstream.raw", "compute features", "send features"}
+    until(lambda: wanted <= spans(), 20, lambda: f"{spans()}")
 
 
-def trace_of(seen: Seen, which: str, name: str) -> tuple[Received, list[Received]]:
-    def spans() -> list[Received]:
-        return [span for span in seen.receiver.spans() if span.trace == TRACES[which]]
+def trace_of(seen: Seen, trace: str, name: str, *children: str) -> tuple[Received, list[Received]]:
+    """The span of this name, and those below it, once these are among them."""
 
-    until(lambda: any(span.name == name for span in spans()), 20)
-    own = next(span for span in spans() if span.name == name)
-    return own, [span for span in spans() if span.parent == own.span]
+    def family() -> tuple[list[Received], list[Received]]:
+        spans = [span for span in seen.receiver.spans() if span.trace == trace]
+        own = [span for span in spans if span.name == name][:1]
+        return own, [span for span in spans if own and span.parent == own[0].span]
+
+    until(lambda: {*children} <= {span.name for span in family()[1]}, 60, lambda: f"{family()}")
+    (own,), below = family()
+    return own, below
 
 
-@pytest.mark.timeout(180)
 def test_alerts_fire_while_a_model_hangs_and_end_when_it_is_back(seen: Seen) -> None:
     quiet = {"MeshErrorsHigh", "MeshBreakerOpen", "MeshMetricsAway"}
     until(
-        lambda: not quiet & seen.prometheus.firing(), 60
+        lambda: not quiet & seen.prometheus.firing(), 120
     )  # a slow machine may have burnt a model's patience before
     hung = seen.stack.up.actor("ServeReplica:mesh:anomaly")
     ended = threading.Event()
@@ -288,25 +320,29 @@ def test_alerts_fire_while_a_model_hangs_and_end_when_it_is_back(seen: Seen) -> 
         while not ended.wait(0.05):
             infer("anomaly", [0.0] * 24)
 
-    asking = [threading.Thread(target=ask) for _ in range(4)]
+    asking = [threading.Thread(target=ask, daemon=True) for _ in range(4)]
     os.kill(hung.pid, signal.SIGSTOP)
     try:
         for thread in asking:
             thread.start()
-        until(lambda: {"MeshErrorsHigh", "MeshBreakerOpen"} <= seen.prometheus.firing(), 45)
-        held = asyncio.run(PrometheusGuards(f"http://127.0.0.1:{PROMETHEUS}").holding(ROLLOUT))
-        assert "MeshBreakerOpen: anomaly: its breaker opens again and again" in held["alerts"]
+        until(lambda: {"MeshErrorsHigh", "MeshBreakerOpen"} <= seen.prometheus.firing(), 90)
+        guards = PrometheusGuards(f"http://127.0.0.1:{PROMETHEUS}")
+        told = "MeshBreakerOpen: anomaly: its breaker opens again and again"
+        until(lambda: told in str(asyncio.run(guards.holding(ROLLOUT)).get("alerts", "")), 20)
     finally:
-        os.kill(hung.pid, signal.SIGCONT)
-    until(lambda: not {"MeshErrorsHigh", "MeshBreakerOpen"} & seen.prometheus.firing(), 60)
-    ended.set()
-    for thread in asking:
-        thread.join(10)
+        with contextlib.suppress(ProcessLookupError):  # Serve ends a replica that it misses for long
+            os.kill(hung.pid, signal.SIGCONT)
+    try:
+        until(lambda: not {"MeshErrorsHigh", "MeshBreakerOpen"} & seen.prometheus.firing(), 120)
+    finally:
+        ended.set()
+        for thread in asking:
+            thread.join(65)
 
 
 def test_floods_of_names_leave_no_series(seen: Seen) -> None:
     before = len(page())
-    with httpx.Client(base_url=API) as client:
+    with httpx.Client(base_url=API, timeout=60) as client:
         for number in range(150):
             assert client.post(f"/v2/models/flood-{number}/infer", json={"inputs": []}).status_code == 404
     send(
@@ -317,7 +353,7 @@ def test_floods_of_names_leave_no_series(seen: Seen) -> None:
     assert not [key for key in after if "flood" in str(key)]
     # The first errors of any name, in each metric that counts them; one series a name would be 300 and more.
     assert len(after) - before < 150
-    until(lambda: "MeshDeadLetters" in seen.prometheus.firing(), 15)
+    until(lambda: "MeshDeadLetters" in seen.prometheus.firing(), 30)
 
 
 def test_a_dead_replica_takes_nothing_away(seen: Seen) -> None:
@@ -326,10 +362,11 @@ def test_a_dead_replica_takes_nothing_away(seen: Seen) -> None:
     victim = seen.stack.up.actor("ServeReplica:ingest")
     victim.kill()
     until(
-        lambda: [one.pid for one in seen.stack.up.actors("ServeReplica:ingest")] not in ([], [victim.pid]), 60
+        lambda: [one.pid for one in seen.stack.up.actors("ServeReplica:ingest")] not in ([], [victim.pid]),
+        120,
     )
     send(seen.stack, [json.dumps({"features": [[0.0] * 24]}).encode()] * 50)
-    until(lambda: page()[key] >= before[key] + 50, 40)
+    until(lambda: page().get(key, 0) >= before[key] + 50, 120)
     after = page()
     for name, *labels in before:
         if str(name).endswith(("_total", "_count")):

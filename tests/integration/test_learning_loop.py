@@ -32,7 +32,7 @@ from mesh.records.database import database_url, open_database
 from mesh.registry.configured import open_registry
 from mesh.review.labels import DatabaseLabels
 
-pytestmark = [pytest.mark.ray, pytest.mark.redis, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.ray, pytest.mark.redis, pytest.mark.slow, pytest.mark.timeout(900)]
 
 ROUTING = "routes:\n  - {name: main, when: always, send: [pumps@1]}\nkey: asset\n"
 PUMPS = """
@@ -56,7 +56,7 @@ window: 500ms
 freeze_when: [drift, degraded, breaker]
 steps:
   - shadow: {min_pairs: 100, max: 2m}
-  - canary: {percent: 30, min_rows: 200, hold: 20s, max: 2m}  # what people say counts after 15 s
+  - canary: {percent: 30, min_rows: 200, hold: 30s, max: 2m}  # what people say counts after 15 s
   - promote: {keep_warm: 2s}
 metrics:
   - {name: alerts, test: alert_disagreement, margin: 0.05, direction: either, due: shadow}
@@ -82,13 +82,13 @@ class Traffic:
         self.failed: list[str] = []
         self.answered: Counter[str] = Counter()
         self.by_asset: dict[str, str] = {}
-        self._threads = [threading.Thread(target=self._ask, args=(n,)) for n in range(2)]
+        self._threads = [threading.Thread(target=self._ask, args=(n,), daemon=True) for n in range(2)]
         for thread in self._threads:
             thread.start()
 
     def _ask(self, seed: int) -> None:
         draw = random.Random(seed)
-        with httpx.Client(timeout=30) as client:
+        with httpx.Client(timeout=60) as client:
             while not self._stop.is_set():
                 chosen = draw.choices(self._rows, k=20)
                 reply = client.post(self._url, json={
@@ -114,7 +114,7 @@ class Traffic:
     def close(self) -> None:
         self._stop.set()
         for thread in self._threads:
-            thread.join(30)
+            thread.join(65)
 
 
 class Loop:
@@ -138,18 +138,18 @@ class Loop:
             [sys.executable, "-m", "mesh.cli", *words],
             capture_output=True,
             text=True,
-            timeout=150,
+            timeout=400,
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr
 
     def detail(self) -> dict:
-        reply = httpx.get(f"{self.mesh.lane}/rollouts/pumps", timeout=10)
+        reply = httpx.get(f"{self.mesh.lane}/rollouts/pumps", timeout=60)
         assert reply.status_code == 200, reply.text
         return reply.json()
 
-    def ended(self, seconds: float = 90) -> dict:
+    def ended(self, seconds: float = 300) -> dict:
         over = ("Promoted", "RolledBack", "Aborted", "Paused")
         until(
             lambda: self.detail()["rollout"]["state"] in over,
@@ -161,15 +161,15 @@ class Loop:
     def settled(self) -> None:
         """Wait for the mesh to have its Redis, and for the rollout before to let go of its old model."""
         rollouts = f"{self.mesh.lane}/rollouts"
-        until(lambda: httpx.get(rollouts, timeout=10).status_code == 200, 20)
-        if httpx.get(rollouts, timeout=10).json()["rollouts"]:
-            until(lambda: not self.detail()["rollout"]["warm"], 20)
+        until(lambda: httpx.get(rollouts, timeout=60).status_code == 200, 60)
+        if httpx.get(rollouts, timeout=60).json()["rollouts"]:
+            until(lambda: not self.detail()["rollout"]["warm"], 60)
 
     def start(self) -> None:
         assert "Pending" in self.command("rollout", "start", "pumps", "--as", "olu", "--url", self.mesh.lane)
 
     def routes(self) -> str:
-        return httpx.get(f"{self.mesh.lane}/mesh/rules", timeout=10).json()["routing"]
+        return httpx.get(f"{self.mesh.lane}/mesh/rules", timeout=60).json()["routing"]
 
     def logged(self) -> list[tuple[str, str]]:
         database = open_database(database_url(None, self.mesh.config_dir.parent))
@@ -198,7 +198,7 @@ class Loop:
 
 
 def put(mesh: RunningMesh, **change: str) -> None:
-    reply = httpx.put(f"{mesh.lane}/mesh/rules", json={"actor": "test", **change}, timeout=150)
+    reply = httpx.put(f"{mesh.lane}/mesh/rules", json={"actor": "test", **change}, timeout=300)
     assert reply.status_code == 200, reply.text[:2000]
 
 
@@ -208,7 +208,7 @@ def loop(mesh_on_ray: RunningMesh, tmp_path_factory: pytest.TempPathFactory) -> 
     redis = RealRedis(tmp_path_factory.mktemp("redis"), REDIS)
     redis.start()
     mesh, config = mesh_on_ray, mesh_on_ray.config_dir
-    before = httpx.get(f"{mesh.lane}/mesh/rules", timeout=10).json()
+    before = httpx.get(f"{mesh.lane}/mesh/rules", timeout=60).json()
     plant, people = planted(config), People(mesh.lane)
     patch = pytest.MonkeyPatch()
     patch.setenv("MESH_CONFIG", str(config))
@@ -255,7 +255,7 @@ def test_what_people_decided_becomes_a_model_that_answers_all_rows_unattended(
     assert {one.gate for one in made.gates} >= {"feedback", "labels", "benchmark-found", "parity-flips"}
     old, new = f"pumps@{made.lineage.parent}", f"pumps@{made.number}"
     assert f"rollout pumps: {new} for {old}" in said
-    until(lambda: loop.detail()["rollout"]["state"] == "Progressing", 60, lambda: str(loop.detail())[:3000])
+    until(lambda: loop.detail()["rollout"]["state"] == "Progressing", 150, lambda: str(loop.detail())[:3000])
     seen = [window(loop.plant.bad, row, arm, flagged=True, twice=False) for row, arm in ((1, old), (2, new))]
     loop.people.offer(seen)
     loop.people.judge("ann", seen)

@@ -1,7 +1,6 @@
 """A model of a real MLflow server as a source: alias and version, what is not there, and a row through it."""
 
 import os
-import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +16,7 @@ from mesh.runtimes import open_runtime
 from mesh.runtimes.scorer import Scorer
 from mesh.settings import Settings
 from mesh.spec import load_mesh
-from tests.fakes.machine import missing
+from tests.fakes.machine import free_port, missing
 
 ROOT = Path(__file__).resolve().parents[2]
 MODEL = ROOT / "models/anomaly.onnx"
@@ -28,9 +27,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     python = Path(os.environ.get("MLFLOW_PYTHON") or ROOT / ".venv-mlflow/bin/python")
     if not python.exists():
         missing(f"no MLflow: {python} is not there (make mlflow-env, or set MLFLOW_PYTHON)")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     words = [str(python), str(Path(__file__).with_name("mlflow_server.py")), str(port)]
     words += [str(tmp_path_factory.mktemp("mlflow")), str(MODEL)]
     running = subprocess.Popen(
@@ -44,7 +41,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         assert running.poll() is None, "the MLflow server ended while it started"
         yield f"http://127.0.0.1:{port}"
     finally:
-        running.communicate(timeout=30)  # closing its input ends it
+        running.communicate(timeout=120)  # closing its input ends it
 
 
 def artifact(tmp_path: Path, path: str):

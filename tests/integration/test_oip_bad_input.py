@@ -20,14 +20,26 @@ MAX_BODY = 2_000_000
 
 @pytest.fixture(scope="module")
 def server():
-    limits = Limits(body_bytes=MAX_BODY, rows=100, body_idle_s=0.5)
-    server = EdgeServer(EchoEngine({"default": signature(("x", "FP32", (-1, 4)))}), limits)
+    server = serving(10.0)
     yield server
     server.close()
 
 
+@pytest.fixture(scope="module")
+def hasty():
+    """Waits for the rest of a body for half a second."""
+    server = serving(0.5)
+    yield server
+    server.close()
+
+
+def serving(body_idle_s):
+    limits = Limits(body_bytes=MAX_BODY, rows=100, body_idle_s=body_idle_s)
+    return EdgeServer(EchoEngine({"default": signature(("x", "FP32", (-1, 4)))}), limits)
+
+
 def post(server, body, path=PATH, headers=None):
-    connection = http.client.HTTPConnection("127.0.0.1", server.http_port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", server.http_port, timeout=60)
     try:
         connection.request("POST", path, body, headers or {})
         response = connection.getresponse()
@@ -100,7 +112,7 @@ def test_http_addresses_and_headers(server, path, headers, status, field):
 
 
 def raw(server, data: bytes, *, shut: bool = False) -> bytes:
-    with socket.create_connection(("127.0.0.1", server.http_port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", server.http_port), timeout=60) as connection:
         connection.sendall(data)
         if shut:
             connection.shutdown(socket.SHUT_WR)
@@ -126,8 +138,8 @@ def raw(server, data: bytes, *, shut: bool = False) -> bytes:
         ("CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n", 400),
     ],
 )
-def test_broken_http(server, head, status):
-    reply = raw(server, head.format(path=PATH).encode("latin-1"))
+def test_broken_http(server, hasty, head, status):
+    reply = raw(hasty if status == 408 else server, head.format(path=PATH).encode("latin-1"))
     assert reply.startswith(b"HTTP/1.1 %d " % status), reply
     assert set(json.loads(reply.split(b"\r\n\r\n", 1)[1])) == {"error"}
 
@@ -244,22 +256,22 @@ def test_grpc(server, case):
     with grpc.insecure_channel(server.grpc) as channel:
         stub = stubs.GRPCInferenceServiceStub(channel)
         with pytest.raises(grpc.RpcError) as refused:
-            stub.ModelInfer(request, timeout=10)
+            stub.ModelInfer(request, timeout=60)
         assert refused.value.code().name == code
         assert refused.value.details().startswith(field)
-        assert stub.ModelInfer(grpc_request(), timeout=10).model_name == "default"
+        assert stub.ModelInfer(grpc_request(), timeout=60).model_name == "default"
 
 
 def test_grpc_messages_are_bounded(server):
     with grpc.insecure_channel(server.grpc) as channel:
         stub = stubs.GRPCInferenceServiceStub(channel)
         with pytest.raises(grpc.RpcError) as refused:
-            stub.ModelInfer(grpc_request(raw_input_contents=[bytes(MAX_BODY + (2 << 20))]), timeout=10)
+            stub.ModelInfer(grpc_request(raw_input_contents=[bytes(MAX_BODY + (2 << 20))]), timeout=60)
         assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
 def test_grpc_typed_contents_are_understood(server):
     with grpc.insecure_channel(server.grpc) as channel:
         request = grpc_request(tensor=contents(fp32_contents=[1, 2, 3, 4]), raw_input_contents=[])
-        reply = stubs.GRPCInferenceServiceStub(channel).ModelInfer(request, timeout=10)
+        reply = stubs.GRPCInferenceServiceStub(channel).ModelInfer(request, timeout=60)
         assert reply.raw_output_contents[0] == b"\0\0\x80?\0\0\0@\0\0@@\0\0\x80@"

@@ -77,9 +77,9 @@ def test_the_document_and_the_server_agree(server, tmp_path):
         [
             str(Path(sys.executable).with_name("schemathesis")), "--config-file", str(CONFIG), "run", f"http://{server.http}/openapi.json",
             "--max-examples", "12", "--phases", "examples,coverage,fuzzing", "--seed", "1", "--no-color",
-            "--request-timeout", "10", "--generation-deterministic",
+            "--request-timeout", "60", "--generation-deterministic",
         ],
-        cwd=tmp_path, capture_output=True, text=True, timeout=150, check=False,
+        cwd=tmp_path, capture_output=True, text=True, timeout=500, check=False,
     )  # fmt: skip
     assert found.returncode == 0, found.stdout[-4000:] + found.stderr[-500:]
     selected, of_all, tested = re.search(r"Selected: (\d+)/(\d+)\s+Tested: (\d+)", found.stdout).groups()
@@ -87,7 +87,7 @@ def test_the_document_and_the_server_agree(server, tmp_path):
 
 
 def test_every_route_of_reading_is_in_the_document(server):
-    paths = httpx.get(f"http://{server.http}/openapi.json").json()["paths"]
+    paths = httpx.get(f"http://{server.http}/openapi.json", timeout=60).json()["paths"]
     reading = {"/predictions", "/alerts", "/alerts/{alert}", "/features/{entity}", "/mesh/status"}
     assert reading <= paths.keys()
     for path in reading:
@@ -96,7 +96,7 @@ def test_every_route_of_reading_is_in_the_document(server):
 
 def test_predictions_are_paged_by_cursor_and_filtered(server):
     def get(**asked):
-        return httpx.get(f"http://{server.http}/predictions", params=asked).json()
+        return httpx.get(f"http://{server.http}/predictions", params=asked, timeout=60).json()
 
     first = get(limit=50)
     second = get(limit=50, cursor=first["cursor"])
@@ -108,5 +108,5 @@ def test_predictions_are_paged_by_cursor_and_filtered(server):
     assert len(get(key="blue-team", limit=200)["predictions"]) == 120  # the endpoint's sticky key
     assert get(model="other")["predictions"] == []
     assert get(since="2099-01-01T00:00:00Z")["predictions"] == []
-    refused = httpx.get(f"http://{server.http}/predictions", params={"cursor": "x"})
+    refused = httpx.get(f"http://{server.http}/predictions", params={"cursor": "x"}, timeout=60)
     assert (refused.status_code, "cursor" in refused.json()["error"]) == (400, True)

@@ -16,7 +16,7 @@ PACKAGES = ("mesh", "serve", "ingest")
 
 def run(*command: str | Path, cwd: Path) -> str:
     done = subprocess.run(
-        [str(one) for one in command], cwd=cwd, capture_output=True, text=True, timeout=120, check=False
+        [str(one) for one in command], cwd=cwd, capture_output=True, text=True, timeout=400, check=False
     )
     assert done.returncode == 0, f"{done.stdout[-1000:]}\n{done.stderr[-1000:]}"
     return done.stdout

@@ -35,7 +35,7 @@ def _alerts() -> dict[str, dict[str, dict[str, str]]]:
 def test_prometheus_takes_the_configuration(promtool: str) -> None:
     done = subprocess.run(
         [promtool, "check", "config", str(FOLDER / "prometheus.yml")],
-        check=False, capture_output=True, text=True, timeout=60,
+        check=False, capture_output=True, text=True, timeout=240,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -43,7 +43,7 @@ def test_prometheus_takes_the_configuration(promtool: str) -> None:
 @pytest.mark.parametrize("file", sorted(FOLDER.glob("tests/*.test.yml")), ids=lambda file: file.stem)
 def test_rules_fire_and_do_not_fire(promtool: str, file: object) -> None:
     done = subprocess.run(
-        [promtool, "test", "rules", str(file)], check=False, capture_output=True, text=True, timeout=120
+        [promtool, "test", "rules", str(file)], check=False, capture_output=True, text=True, timeout=240
     )
     assert done.returncode == 0, done.stdout + done.stderr
 

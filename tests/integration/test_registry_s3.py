@@ -52,7 +52,7 @@ def test_versions_and_aliases_as_on_a_folder(bucket: str, tmp_path: Path) -> Non
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(240)
     model = (ROOT / "models/anomaly.onnx").read_bytes()
     registry.add(draft(model))
     assert registry.numbers("pumps") == [1, 2, 3, 4, 5]

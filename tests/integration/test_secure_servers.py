@@ -45,7 +45,7 @@ def test_kafka_by_password_over_tls(kafka, monkeypatch, mechanism):
         monkeypatch, SECURITY_PROTOCOL="SASL_SSL", SASL_MECHANISM=mechanism, SASL_USERNAME=kafka["user"],
         SASL_PASSWORD=kafka["password"], SSL_CA_LOCATION=kafka["ca"],
     )  # fmt: skip
-    assert answers(where, 10)
+    assert answers(where, 60)
     partition, _ = Outbox(where, f"secure-{mechanism}").send_now(b"{}")
     readers = Readers(where, "ours", f"secure-{mechanism}", [partition])
     assert sum(readers.unread()) == 1
@@ -64,7 +64,7 @@ def test_kafka_by_certificate(kafka, monkeypatch):
     set_client(
         monkeypatch, SSL_CERTIFICATE_LOCATION=kafka["client_cert"], SSL_KEY_LOCATION=kafka["client_key"]
     )
-    assert answers(where, 10)
+    assert answers(where, 60)
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,7 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Autho
         "\n".join((*(f"{name} {value or EMPTY}" for name, value in options.items()), *users))
     )
     process = subprocess.Popen([server, str(folder / "redis.conf")], stdout=subprocess.DEVNULL)
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while time.monotonic() < until and process.poll() is None:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
@@ -94,13 +94,13 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Autho
         time.sleep(0.05)
     yield port, ours
     process.terminate()
-    process.wait(10)
+    process.wait(60)
 
 
 async def written(url: str, key: bytes) -> None:
     link = await RedisLink.open(RedisAddress.from_url(url))
     try:
-        await asyncio.wait_for(link.send(command(b"XADD", key, b"*", b"a", b"1"), 1), 5)
+        await asyncio.wait_for(link.send(command(b"XADD", key, b"*", b"a", b"1"), 1), 60)
     finally:
         link.close()
 
@@ -111,7 +111,7 @@ async def test_redis_over_tls_as_a_user_of_an_acl(redis: tuple[int, Authority], 
     options = f"ssl_ca_certs={ours.file}&ssl_certfile={pair.certificate}&ssl_keyfile={pair.key}"
     url = f"rediss://mesh:secret@localhost:{port}/0?{options}"
     await written(url, b"ml:stream:inference:log")
-    assert await asyncio.to_thread(answers_at, url)
+    assert await asyncio.to_thread(answers_at, url, 60.0)
     for wrong, key in (
         (url, b"other"),  # a key that the user may not write
         (url.replace("secret", "wrong"), b"ml:log"),

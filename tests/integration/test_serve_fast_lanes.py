@@ -35,7 +35,9 @@ def lanes_of(inference: Inference, settings: Settings = SETTINGS) -> FastLanes:
 async def live(port: int) -> bool:
     async with httpx.AsyncClient() as client:
         try:
-            return (await client.get(f"http://127.0.0.1:{port}/v2/health/live", timeout=2)).status_code == 200
+            return (
+                await client.get(f"http://127.0.0.1:{port}/v2/health/live", timeout=60)
+            ).status_code == 200
         except httpx.TransportError:
             return False
 

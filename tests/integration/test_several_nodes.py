@@ -24,14 +24,12 @@ import yaml
 from ray_mesh import until
 from ray_nodes import HEAD, Placed, RayNodes, deploy, listens_at, placed, ray_nodes, running, until_running
 from steady_clients import SteadyClient, asking, told
-from stream_checker import Numbering, judge
+from stream_checker import FLUSH_S, Numbering, judge
 from stream_servers import ROOT, RealKafka, RealRedis
 
 from mesh.kubernetes.serve_config import EDGE, serve_config
 
-pytestmark = [
-    pytest.mark.ray, pytest.mark.kafka, pytest.mark.redis, pytest.mark.slow, pytest.mark.timeout(180),
-]  # fmt: skip
+pytestmark = [pytest.mark.ray, pytest.mark.kafka, pytest.mark.redis, pytest.mark.slow]
 
 KAFKA, REDIS, HTTP, LANE_HTTP, LANE_GRPC, METRICS = 21760, 21770, 21771, 21772, 21773, 21774
 TOPIC, GROUP, LOG = "ml.inference", "ml-streaming", "ml:stream:inference:log"
@@ -163,9 +161,9 @@ class Feed:
             yield
         finally:
             over.set()
-            thread.join(65)
+            thread.join(FLUSH_S + 30)
         produced = self._numbering.produced
-        until(lambda: self._mesh.committed() == len(produced.numbers), 60)
+        until(lambda: self._mesh.committed() == len(produced.numbers), 180)
         verdict = judge(produced, self._mesh.redis.client, LOG, self._mesh.kafka.bootstrap)
         print(f"stream: {verdict.produced} records, {verdict.repeated} repeated, {len(verdict.lost)} lost")
         assert verdict.holds, verdict
@@ -207,9 +205,14 @@ def test_every_machine_has_a_router_that_reaches_the_models_of_the_others(mesh: 
 
 
 def test_one_scrape_of_the_head_shows_every_machine(mesh: Mesh) -> None:
-    page = httpx.get(f"http://{HEAD}:{METRICS}/metrics", timeout=10).text
-    assert re.search(r'^mesh_model_replicas{model="echo",version="1"} 2', page, re.MULTILINE), page[:2000]
-    assert re.search(r'^mesh_model_replicas{model="on-gpu",version="1"} 1', page, re.MULTILINE)
+    def page() -> str:
+        return httpx.get(f"http://{HEAD}:{METRICS}/metrics", timeout=60).text
+
+    def shown(model: str, replicas: int) -> bool:
+        series = f'mesh_model_replicas{{model="{model}",version="1"}} {replicas}'
+        return re.search(f"^{re.escape(series)}", page(), re.MULTILINE) is not None
+
+    until(lambda: shown("echo", 2) and shown("on-gpu", 1), 30, lambda: page()[:2000])
 
 
 def test_a_machine_dies_under_load(mesh: Mesh, feed: Feed) -> None:
@@ -221,11 +224,11 @@ def test_a_machine_dies_under_load(mesh: Mesh, feed: Feed) -> None:
         died = time.monotonic()
         mesh.nodes.kill(victim)
         for app, name in (("mesh", "echo"), ("ingest", "ingest")):
-            until(lambda a=app, n=name: addresses(a, n) == [*survivors], 60)
+            until(lambda a=app, n=name: addresses(a, n) == [*survivors], 180)
             print(f"{name}: whole again on other machines {time.monotonic() - died:.1f} s after the death")
         mesh.nodes.add(SPARE, num_cpus=2, resources={EDGE: 1})
         joined = time.monotonic()
-        until(lambda: addresses("mesh", "router") == [*survivors, SPARE], 60)
+        until(lambda: addresses("mesh", "router") == [*survivors, SPARE], 180)
         print(f"router: serves {time.monotonic() - joined:.1f} s after a machine has joined")
     mesh.workers = (*survivors, SPARE)
     for name, group in (("fast lane", lanes), ("on the GPU", gpu), ("through Serve", proxied)):
@@ -243,7 +246,7 @@ def test_a_redeploy_of_everything_is_noticed_by_nobody(mesh: Mesh, feed: Feed) -
         time.sleep(1)
         began = time.monotonic()
         mesh.deploy("2")
-        until(lambda: renewed(before), 120)
+        until(lambda: renewed(before), 300)
         print(f"redeploy: {time.monotonic() - began:.1f} s")
     for name, group in (("fast lane", lanes), ("through Serve", proxied)):
         print(told(name, group))

@@ -87,7 +87,7 @@ def feed(
     began = time.monotonic()
     for n, record in enumerate(records):
         if n == 2 * len(records) // 3:
-            assert gate.wait(90)
+            assert gate.wait(400)
             began = time.monotonic() - n / per_second
         sensors = dict(zip(("temp", "flow", "speed"), record.values.tolist(), strict=True))
         value = {"asset": record.asset, "ts": record.time, "sensors": sensors}
@@ -95,7 +95,7 @@ def feed(
         if n % 200 == 0:
             producer.poll(0)
             time.sleep(max(0.0, n / per_second - (time.monotonic() - began)))
-    assert producer.flush(30) == 0
+    assert producer.flush(240) == 0
 
 
 class Chains:
@@ -134,7 +134,7 @@ class Chains:
     def readers(self) -> set[str]:
         """Members of the group that have partitions, by their id; one that was killed is a member until Kafka misses it."""
         admin = AdminClient({"bootstrap.servers": self._kafka.bootstrap})
-        found = admin.describe_consumer_groups([self.config.name])[self.config.name].result(20)
+        found = admin.describe_consumer_groups([self.config.name])[self.config.name].result(90)
         return {one.member_id for one in found.members if one.assignment and one.assignment.topic_partitions}
 
     def end(self) -> list[str]:
@@ -142,7 +142,7 @@ class Chains:
         for process in self.processes:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
-                said.append(process.communicate(timeout=40)[0].decode())
+                said.append(process.communicate(timeout=180)[0].decode())
         return said
 
     def found(self, wanted: int, seconds: float) -> Iterator[tuple[str, dict[str, object]]]:
@@ -165,7 +165,7 @@ def values_of(
         }
     )
     consumer.subscribe([topic])
-    ends, came = time.monotonic() + seconds, 0
+    ends, came = time.monotonic() + seconds + STANDSTILL_S, 0
     try:
         while more():
             assert time.monotonic() < ends, f"{came} records of {topic} came"
@@ -218,7 +218,6 @@ def compare(chains: Chains, want: Mapping[tuple[str, int], np.ndarray]) -> int:
     return seen - len(want)
 
 
-@pytest.mark.timeout(240)
 def test_features_equal_those_of_an_undisturbed_run_though_readers_are_killed_and_partitions_move(
     tmp_path: Path, kafka: RealKafka, redis: RealRedis
 ) -> None:
@@ -230,18 +229,19 @@ def test_features_equal_those_of_an_undisturbed_run_though_readers_are_killed_an
     try:
         victim = chains.start()
         feeding.start()
-        until(lambda: committed(kafka, chains) >= 3_000, 30)
+        until(lambda: committed(kafka, chains) >= 3_000, 90)
         before = chains.readers()
+        time.sleep(0.2)  # what is seen as committed has just been: some more is written before the next time
         victim.send_signal(signal.SIGKILL)  # in the middle: half a second of work at most was not written
-        victim.communicate(timeout=10)
+        victim.communicate(timeout=60)
         leaver = chains.start()
         chains.start()
-        until(lambda: len(chains.readers() - before) == 2, 60)
+        until(lambda: len(chains.readers() - before) == 2, 150)
         gate.set()
-        until(lambda: committed(kafka, chains) >= 11_000, 60)
+        until(lambda: committed(kafka, chains) >= 11_000, 120)
         leaver.send_signal(signal.SIGTERM)  # a rebalance in order: nothing is read again
-        said = leaver.communicate(timeout=40)[0].decode()
-        feeding.join(60)
+        said = leaver.communicate(timeout=180)[0].decode()
+        feeding.join(240)
         assert taken(kafka, chains, len(records)) == by_asset(records), "the stream is as it was made"
         repeats = compare(chains, want)
         assert "left uncommitted 0" in said

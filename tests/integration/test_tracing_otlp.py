@@ -53,6 +53,7 @@ class Stack:
 
     def __init__(self, receiver: OtlpReceiver, ratio: float) -> None:
         self.receiver, self.away, self.slow_once = receiver, False, False
+        self.patience_s = 60.0
         self.recorder = Recorder()
         self.sink = OtelSpans("test", OTLPSpanExporter(f"{receiver.url}/v1/traces"))
         self.tracer = Tracer(ratio, self.sink, self.recorder)
@@ -67,7 +68,9 @@ class Stack:
         models = ("rules", "anomaly", "degrader")
         facts = {name: ModelFacts(name, SIGNATURE, has_confidence=True) for name in models}
         tables = {"default": RouteTable("default", routes)}
-        config = EngineConfig(tables, facts, {name: ModelPolicy(timeout_s=1) for name in models}, "rules-1")
+        config = EngineConfig(
+            tables, facts, {name: ModelPolicy(timeout_s=self.patience_s) for name in models}, "rules-1"
+        )
         handles = {name: self._handle(name) for name in models}
         return Engine(config, node="n", handles=handles, direct=False, noting=True)
 
@@ -88,7 +91,7 @@ class Stack:
         return answer
 
     def trace(self, trace: str) -> dict[str, Received]:
-        self.sink.close(5)
+        self.sink.close(60)
         until(lambda: any(span.trace == trace for span in self.receiver.spans()), 10)
         return {span.name: span for span in self.receiver.spans() if span.trace == trace}
 
@@ -131,7 +134,7 @@ async def test_a_request_is_read_from_its_client_to_every_model(receiver: OtlpRe
 
 async def test_a_degraded_answer_is_kept_though_nobody_sampled_it(receiver: OtlpReceiver) -> None:
     stack = Stack(receiver, 0)
-    stack.away = True
+    stack.away, stack.patience_s = True, 1.0
     engine = stack.engine()
     route = InferRoute(Inference(engine, ServerFacts("t", "0", {}), None, None, None, stack.tracer))
     header = {b"traceparent": f"00-{'b' * 32}-{SENDER}-00".encode()}
@@ -149,13 +152,13 @@ async def test_a_degraded_answer_without_a_trace_begins_one_and_the_next_request
     receiver: OtlpReceiver,
 ) -> None:
     stack = Stack(receiver, 0)
-    stack.away = True
+    stack.away, stack.patience_s = True, 1.0
     engine = stack.engine()
     route = InferRoute(Inference(engine, ServerFacts("t", "0", {}), None, None, None, stack.tracer))
     assert (await route.respond("default", "", {}, BODY)).status == 200
     assert (await route.respond("rules", "", {}, BODY)).status == 200  # of the same task, as on a connection
     await engine.close()
-    await asyncio.to_thread(stack.sink.close, 5)
+    await asyncio.to_thread(stack.sink.close, 60)
     until(lambda: bool(receiver.spans()), 10)
     spans = {span.name: span for span in receiver.spans()}
     assert set(spans) == {"infer default", "call rules", "call anomaly"}
@@ -179,7 +182,7 @@ async def test_a_record_is_read_from_its_sender_to_the_sink(receiver: OtlpReceiv
     polled = Polled("ml.inference", values, [3] * 100, list(range(100)), messages, (opened.span,), 0.0, 0.0)
     done = asyncio.Event()
     worker.accept(polled, done.set)
-    await asyncio.wait_for(done.wait(), 10)
+    await asyncio.wait_for(done.wait(), 60)
     await engine.close()
     assert len(sink.published) == 100
     (record,) = (await asyncio.to_thread(stack.trace, "c" * 32)).values()
@@ -201,7 +204,7 @@ async def test_an_attempt_that_answered_no_row_leaves_its_calls_in_the_trace_too
     receiver: OtlpReceiver,
 ) -> None:
     stack = Stack(receiver, 0)
-    stack.slow_once = True
+    stack.slow_once, stack.patience_s = True, 1.0
     engine, ledger, sink = stack.engine(), Ledger(8), MemorySink()
     ledger.assign(0, 0)
     opened = ledger.open(0, 0, 9, 10)
@@ -215,7 +218,7 @@ async def test_an_attempt_that_answered_no_row_leaves_its_calls_in_the_trace_too
     polled = Polled("ml.inference", values, [0] * 10, list(range(10)), messages, (opened.span,), 0.0, 0.0)
     done = asyncio.Event()
     worker.accept(polled, done.set)
-    await asyncio.wait_for(done.wait(), 10)
+    await asyncio.wait_for(done.wait(), 60)
     await engine.close()
     assert len(sink.published) == 10
     await asyncio.to_thread(stack.trace, "d" * 32)

@@ -48,7 +48,7 @@ class Model:
         respond(scored(request))
 
     async def until_asked(self, count: int) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while len(self.asked) < count:  # noqa: ASYNC110  what is watched has no event
                 await asyncio.sleep(0.001)
 
@@ -108,7 +108,7 @@ def tensors(value: float = 1.0, rows: int = 1) -> dict[str, np.ndarray]:
     return {"x": np.full((rows, 16), value, np.float32)}
 
 
-async def until(what: Callable[[], object], *, seconds: float = 5.0) -> None:
+async def until(what: Callable[[], object], *, seconds: float = 60.0) -> None:
     """Wait until a function of no arguments says so."""
     async with asyncio.timeout(seconds):
         while not what():  # noqa: ASYNC110  what is watched has no event

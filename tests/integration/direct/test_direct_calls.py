@@ -245,7 +245,7 @@ async def test_a_replica_that_does_not_read_bounds_what_waits_here(bench, model,
     cancelled.cancel()
     server.pipe.release()
     rest = [future for future in futures if future not in refused and future is not cancelled]
-    for scored in await asyncio.wait_for(asyncio.gather(*rest), 10):
+    for scored in await asyncio.wait_for(asyncio.gather(*rest), 60):
         assert scored.outputs["y"].shape == (1, 200_000)
     await tools.until(lambda: link.calls_in_flight == 0)
     assert len(model.asked) == len(rest)  # the cancelled call had been held back, and was never sent
@@ -266,7 +266,7 @@ async def test_a_client_that_does_not_read_bounds_what_waits_there(bench, model,
     assert len(model.asked) < 100
     assert server.pipe.unsent < 100_000 + 2 * 80_200
     link._pipe.release()
-    for scored in await asyncio.wait_for(asyncio.gather(*futures), 10):
+    for scored in await asyncio.wait_for(asyncio.gather(*futures), 60):
         assert scored.outputs["y"][0, 0] == 2.0
 
 

@@ -36,7 +36,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FullStack]:
     readers = {"INGEST_LOG_RECORDS": "1000000", "INGEST_MAX_RECORD_BYTES": "100000"}
     with full_stack(folder, config_in(folder), history=True, **readers) as running:
         running.kafka.create(*TOPICS)
-        until(lambda: len(running.up.actors("ServeReplica:telemetry")) == 1, 60)
+        until(lambda: len(running.up.actors("ServeReplica:telemetry")) == 1, 180)
         yield running
 
 

@@ -19,7 +19,7 @@ from gql import Client as GraphqlClient
 from gql import gql
 from gql.transport.websockets import WebsocketsTransport
 from ray_mesh import until
-from stream_checker import Numbering, judge
+from stream_checker import FLUSH_S, Numbering, judge
 
 pytestmark = [pytest.mark.ray, pytest.mark.kafka, pytest.mark.redis, pytest.mark.slow]
 
@@ -63,9 +63,9 @@ class Feed:
     def settle(self) -> int:
         """Hold the feed, see that each record so far is where it belongs; how many were repeated meanwhile."""
         self._held.set()
-        assert self._idle.wait(90)
+        assert self._idle.wait(FLUSH_S + 30)
         produced = self.numbering.produced
-        until(lambda: self._stack.committed() == len(produced.numbers), 90)
+        until(lambda: self._stack.committed() == len(produced.numbers), 180)
         verdict = judge(produced, self._stack.redis.client, LOG, self._stack.kafka.bootstrap)
         assert verdict.holds, verdict
         repeated, self._repeated = verdict.repeated - self._repeated, verdict.repeated
@@ -73,7 +73,7 @@ class Feed:
 
     def stop(self) -> None:
         self._over.set()
-        self._thread.join(30)
+        self._thread.join(FLUSH_S + 30)
 
 
 @dataclass
@@ -86,7 +86,7 @@ class Client:
     wrong: int = 0
 
     def run(self, over: threading.Event) -> None:
-        connection, n = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30), 0
+        connection, n = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60), 0
         while not over.wait(PERIOD_S):
             n += 1
             row = [float(n), 1.0, 2.0, 3.0]
@@ -118,9 +118,10 @@ class Load:
         self.stack, self.feed = stack, feed
         self.lane, self.serve = ([Client(port) for _ in range(n)] for port, n in ((LANE_HTTP, 4), (HTTP, 2)))
         self._over = threading.Event()
+        self.stood_still_s = 0.0
         self._threads = [
-            threading.Thread(target=client.run, args=(self._over,), daemon=True)
-            for client in self.lane + self.serve
+            threading.Thread(target=run, args=(self._over,), daemon=True)
+            for run in (self._watch, *(client.run for client in self.lane + self.serve))
         ]
 
     def begin(self) -> None:
@@ -140,7 +141,7 @@ class Load:
         time.sleep(2.0)
         self._over.set()
         for thread in self._threads:
-            thread.join(35)
+            thread.join(65)
         times = [self._since, *(at for at in self._times() if at >= self._since)]
         stream = max(after - before for before, after in itertools.pairwise(times)) / 1e3
         assert sum(client.wrong for client in self.lane + self.serve) == 0
@@ -153,8 +154,18 @@ class Load:
             stream,
             self.feed.settle(),
         )
-        print(cost, sorted({error for client in self.lane + self.serve for error in client.errors}))
+        print(
+            f"{cost}, this process stood still for {self.stood_still_s:.2f} s",
+            sorted({error for client in self.lane + self.serve for error in client.errors}),
+        )
         return cost
+
+    def _watch(self, over: threading.Event) -> None:
+        """How long this process, which asks nobody for anything here, got no processor."""
+        last = time.monotonic()
+        while not over.wait(PERIOD_S):
+            last, before = time.monotonic(), last
+            self.stood_still_s = max(self.stood_still_s, last - before - PERIOD_S)
 
     def _flows(self) -> None:
         """Wait until a prediction more is in Redis: the readers of a mesh that has just begun take a while."""
@@ -197,8 +208,8 @@ def kill(title: str) -> Callable[[FullStack], None]:
     def deed(stack: FullStack) -> None:
         victim = stack.up.actors(title)[0]
         victim.kill()
-        until(lambda: victim.pid not in [one.pid for one in stack.up.actors(title)], 10)
-        until(lambda: bool(stack.up.actors(title)), 60)
+        until(lambda: victim.pid not in [one.pid for one in stack.up.actors(title)], 60)
+        until(lambda: bool(stack.up.actors(title)), 120)
 
     return deed
 
@@ -245,8 +256,9 @@ def test_a_death_costs_little(
     load.begin()
     deed(stack)
     cost = load.end(victim)
-    assert cost.lane_gap_s < lane_s
-    assert cost.stream_gap_s < stream_s
+    # A machine that takes the processor from us all for seconds says nothing of what a death costs.
+    assert cost.lane_gap_s < lane_s + load.stood_still_s
+    assert cost.stream_gap_s < stream_s + load.stood_still_s
     assert errors or cost.lane_errors == 0
 
 
@@ -263,8 +275,10 @@ async def test_after_all_deaths_graphql_reads_the_stream_through_serves_port(
     transport = WebsocketsTransport(
         url=f"ws://127.0.0.1:{HTTP}/graphql", subprotocols=[WebsocketsTransport.GRAPHQLWS_SUBPROTOCOL]
     )
-    async with asyncio.timeout(30), GraphqlClient(transport=transport) as session:
-        state = (await session.execute(status))["mlStreamingStatus"]
+    feed.resume()  # what is told of the stream is of its last seconds
+    async with asyncio.timeout(120), GraphqlClient(transport=transport) as session:
+        while not (state := (await session.execute(status))["mlStreamingStatus"])["averageLatencyMs"]:  # noqa: ASYNC110
+            await asyncio.sleep(0.5)
         async for one in session.subscribe(subscription):
             found.append(one["mlInferenceStream"]["cursor"])
             if len(found) == 300:
@@ -273,6 +287,6 @@ async def test_after_all_deaths_graphql_reads_the_stream_through_serves_port(
     assert state["averageLatencyMs"] > 0
     logged = stack.redis.client.xrange(LOG, min=f"({before}", count=300)
     assert found == [cursor.decode() for cursor, _ in logged]
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=60) as client:
         page = await client.get(f"http://127.0.0.1:{HTTP}/predictions?model=default&limit=5")
     assert len(page.json()["predictions"]) == 5
