@@ -10,8 +10,9 @@ from typing import NoReturn
 import pytest
 
 PORTS = range(24_000, 32_000)
-"""Below what Linux gives away (/proc/sys/net/ipv4/ip_local_port_range), above the ports that tests have of their own: one that the
-system chooses may be another's by the time at which a server that starts asks for it.
+"""Below what Linux gives away (/proc/sys/net/ipv4/ip_local_port_range), above the ports that tests have of their own.
+
+One that the system chooses may be another's by the time at which a server that starts asks for it.
 """
 
 
