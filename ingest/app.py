@@ -22,9 +22,8 @@ def build(args: dict[str, object]) -> serve.Application:
     """
     folder = find_config(args, os.environ)
     config = IngestConfig.from_environ(os.environ)
-    newest_rules(
-        folder, Settings.from_environ(os.environ)
-    )  # what is wrong with it is said here, not by replicas
+    # What is wrong with it is said here, not by replicas
+    newest_rules(folder, Settings.from_environ(os.environ))
     return _ingest(config).bind(str(folder), MESH_APP)
 
 

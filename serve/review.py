@@ -80,9 +80,8 @@ def _declared(folder: Path, config: MeshConfig) -> tuple[dict[str, float], Origi
     """How critical assets are and what scores their rows; nothing where there is no telemetry chain."""
     try:
         telemetry, plan = load_telemetry(folder), load_pipeline(folder, config)
-    except (
-        InvalidConfig
-    ):  # a mesh without sensors serves all the same; the chain's own start says what is wrong
+    except InvalidConfig:
+        # A mesh without sensors serves all the same; the chain's own start says what is wrong
         return {}, Origin()
     endpoints = [name for stage in plan.stages for name in stage.endpoints.values()]
     versions = {name: spec.version for name, spec in config.models.items()}

@@ -22,9 +22,8 @@ class StateFollower:
 
     def begin(self, partition: int, committed: int | None, note: str, /) -> int | None:
         """Where the state of the partition ends, which is where its records must be read again."""
-        if (
-            committed is None
-        ):  # nothing was ever done with: what is kept under this name is of a topic that is gone
+        # Nothing was ever done with: what is kept under this name is of a topic that is gone
+        if committed is None:
             self._in_turn(lambda: self._snapshots.begin_anew([partition]))
         past = past_of(note)
         # Readers leave a note at every offset that they commit.

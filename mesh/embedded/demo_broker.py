@@ -23,9 +23,8 @@ def main() -> None:
     cluster = Producer({"test.mock.num.brokers": 1, "bootstrap.servers": "ignored", "log_level": 3})
     [broker] = cluster.list_topics(timeout=_START_S).brokers.values()
     for topic in topics:
-        with contextlib.suppress(
-            KafkaException
-        ):  # asking for a topic makes it, even where the first answer fails
+        # Asking for a topic makes it, even where the first answer fails
+        with contextlib.suppress(KafkaException):
             cluster.list_topics(topic, timeout=_START_S)
     asyncio.run(_serve((broker.host, broker.port), int(port)))
     os._exit(0)  # librdkafka would wait for its mock clients; there is nothing to flush

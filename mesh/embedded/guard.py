@@ -28,9 +28,8 @@ def main() -> int:
 
 
 def _leave(_number: int, _frame: FrameType | None) -> NoReturn:
-    signal.signal(
-        signal.SIGTERM, signal.SIG_IGN
-    )  # a second one would cut the ending short, and the program would live on
+    # A second one would cut the ending short, and the program would live on
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise SystemExit(0)
 
 

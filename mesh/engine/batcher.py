@@ -82,9 +82,8 @@ class Batcher:
             waiter.timer = self._loop.call_later(deadline - time.monotonic(), self._expire, waiter)
         self._waiting.append(waiter)
         self.pending_rows += rows
-        if (
-            not self._scheduled
-        ):  # at the end of this turn of the loop, so that what arrived together goes together
+        # At the end of this turn of the loop, so that what arrived together goes together
+        if not self._scheduled:
             self._scheduled = True
             self._loop.call_soon(self._turn)
         return future

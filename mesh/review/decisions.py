@@ -173,9 +173,8 @@ class Decisions:
         row.before, row.undo_of = undone.after or undone.before, undone.id
         session.add(row)
         session.flush()
-        if undone.action != "tag" and not _spoken(
-            session, item, undone.actor
-        ):  # who judged is not asked again
+        # Who judged is not asked again
+        if undone.action != "tag" and not _spoken(session, item, undone.actor):
             session.merge(PassedRow(item=item.id, actor=undone.actor, until=0))
         settle(session, item, row, now, _new_id)
         session.flush()

@@ -109,9 +109,8 @@ class Progress:
                 chosen = needed[rows]
                 if not chosen.any():
                     return ()
-                if (
-                    self._ended is not None
-                ):  # these will be asked for in the end anyhow: at the same time is sooner
+                # These will be asked for in the end anyhow: at the same time is sooner
+                if self._ended is not None:
                     chosen = chosen | self._ended[rows]
                 rows = rows[chosen]
             if not len(rows):

@@ -88,9 +88,8 @@ def _cast(name: str, value: object, dtype: np.dtype, given: list[str]) -> np.nda
         return array
     if _BYTES in (array.dtype, dtype) or not np.can_cast(array.dtype, dtype, "same_kind"):
         raise WrongOutput(f"output '{name}' is {DATATYPE_OF[array.dtype]}, expected {DATATYPE_OF[dtype]}")
-    with np.errstate(
-        over="ignore", invalid="ignore"
-    ):  # too large for FP32 becomes infinite, as in the framework
+    # Too large for FP32 becomes infinite, as in the framework
+    with np.errstate(over="ignore", invalid="ignore"):
         cast = array.astype(dtype)
     if dtype.kind in "iu" and array.dtype.kind in "iu" and not np.array_equal(cast, array):
         wrong = array[cast != array].flat[0]

@@ -54,9 +54,8 @@ class RulesRuntime:
         values[~np.isfinite(values)] = np.nan
         margin = ((values - self._thresholds) * self._per_unit).max(axis=1)
         probabilities = np.empty((len(margin), 2), dtype=np.float32)
-        probabilities[:, 1] = p = 0.5 + 0.5 * np.tanh(
-            0.5 * self._steepness * margin
-        )  # the sigmoid, without overflow
+        # The sigmoid, without overflow
+        probabilities[:, 1] = p = 0.5 + 0.5 * np.tanh(0.5 * self._steepness * margin)
         probabilities[:, 0] = 1.0 - p
         confidence = -np.expm1(-np.abs(margin) / self._calibration)
         return {"probabilities": probabilities, "confidence": confidence.astype(np.float32)}

@@ -113,9 +113,8 @@ class Surroundings:
         missing: list[str] = []
         signal = await self._signal(case, missing)
         alert = await self._alert(case, missing)
-        return await asyncio.to_thread(
-            self._whole, case, signal, alert, missing, now
-        )  # the loop has others to serve
+        # The loop has others to serve
+        return await asyncio.to_thread(self._whole, case, signal, alert, missing, now)
 
     def _whole(
         self, case: Case, signal: Signal | None, alert: AlertView | None, missing: list[str], now: int

@@ -48,9 +48,8 @@ def signin_routes(http: httpx.Client, sessions: Sessions) -> list[Route]:
             return _page(refused.message, 401 if refused.status == 401 else 502)
         if caller.by != "token":
             return _page("Give a token.", 401)
-        sessions.end(
-            request.cookies.get(COOKIE)
-        )  # pages that are open do not go on as whoever was there before
+        # Pages that are open do not go on as whoever was there before
+        sessions.end(request.cookies.get(COOKIE))
         reply = RedirectResponse("/", 303)
         secure = request.url.scheme == "https"
         reply.set_cookie(

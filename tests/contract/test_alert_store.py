@@ -145,9 +145,8 @@ async def test_pages_are_newest_first_and_hold_each_alert_once(make):
         cursor = page.cursor
         if cursor is None:
             break
-        await store.write(
-            [opened(100 + len(found), at=90_000)]
-        )  # what comes meanwhile is newer: not in later pages
+        # What comes meanwhile is newer: not in later pages
+        await store.write([opened(100 + len(found), at=90_000)])
     assert found == expected
 
 

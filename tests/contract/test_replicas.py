@@ -72,9 +72,8 @@ async def test_a_handle_that_hangs_keeps_nobody_waiting():
     replicas, batcher = carrier(ModelPolicy(max_batch_rows=1, timeout_s=0.02), CountingHandle(60))
     waiting = asyncio.gather(*[batcher.submit(one_row(), 1, None) for _ in range(30)])
     results = await asyncio.wait_for(waiting, 20)
-    assert (
-        10 <= kinds(results)["deadline"] < 10 + HANDLE_CALLS
-    )  # the breaker opens at ten, while others are out
+    # The breaker opens at ten, while others are out
+    assert 10 <= kinds(results)["deadline"] < 10 + HANDLE_CALLS
     await replicas.close()
 
 

@@ -106,9 +106,8 @@ async def test_the_follower_fills_the_queue_from_alerts_and_candidates(database)
     try:
         await source.offer([candidate(5, "audit")])
         await waited(lambda: len(desk.view.page(QueueQuery()).items) == 2)
-        await alerts.write(
-            [opened(n) for n in range(2, 7)]
-        )  # the budget lets two stand alone; a digest is no item
+        # The budget lets two stand alone; a digest is no item
+        await alerts.write([opened(n) for n in range(2, 7)])
         items = await waited(lambda: len(found := desk.view.page(QueueQuery()).items) == 4 and found)
         (mine,) = [item for item in items if item.alert == opened(1).id]
         assert (mine.asset, mine.criticality, mine.prediction.model) == ("pump-1", 4.0, "m@8")

@@ -95,9 +95,8 @@ async def test_an_endpoint_has_one_rollout_at_a_time(book: MemoryRollouts | Redi
     after = await ended(book, one)
     assert await book.write(other, None)
     assert not await book.write(one, None)
-    assert await book.write(
-        replace(after, audited=2), after
-    )  # what is over is written without being in the way
+    # What is over is written without being in the way
+    assert await book.write(replace(after, audited=2), after)
     assert not await book.write(one, None)
     await ended(book, other)
     assert await book.write(one, None)

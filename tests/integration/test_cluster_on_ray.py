@@ -79,9 +79,8 @@ async def test_a_broken_model_fails_its_own_rows_quickly(config: MeshConfig) -> 
         lambda: serve.status().applications["mesh"].deployments["broken"].status.value == "DEPLOY_FAILED",
         120,
     )
-    answer = await asyncio.wait_for(
-        connected.infer("broken", batch()), 25
-    )  # of the 30 s that a model is given
+    # Of the 30 s that a model is given
+    answer = await asyncio.wait_for(connected.infer("broken", batch()), 25)
     assert answer.failed[0].kind == "away"
     await connected.close()
 

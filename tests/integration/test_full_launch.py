@@ -226,9 +226,8 @@ def test_what_a_page_tells_to_run_runs(sessions: tuple[Session, Session], page: 
     blocks = PAGES[page]
     if page.startswith("docs/how-to/") and not any("hyperstream apply" in block.text for block in blocks):
         mine = apart
-    until(
-        lambda: not going_back(), 120
-    )  # one that the page before gave up: it is taken off the rules at the next look
+    # One that the page before gave up: it is taken off the rules at the next look
+    until(lambda: not going_back(), 120)
     if page not in ("docs/rollouts.md", "docs/live-changes.md"):  # they go on from where a canary is
         put_back(mine.folder)
     wrong = mine.page(blocks)

@@ -254,9 +254,8 @@ def test_a_call_over_grpc_is_followed_too(seen: Seen) -> None:
             traces.append(f"{TRACES['grpc'][:20]}{next(numbers):012}")
             try:
                 client.infer("anomaly", [tensor], headers={"traceparent": f"00-{traces[-1]}-{SENDER}-01"})
-            except (
-                grpc.InferenceServerException
-            ):  # a busy machine may take longer than the patience with this model
+            except grpc.InferenceServerException:
+                # A busy machine may take longer than the patience with this model
                 return False
             return True
 
@@ -310,9 +309,8 @@ def trace_of(seen: Seen, trace: str, name: str, *children: str) -> tuple[Receive
 
 def test_alerts_fire_while_a_model_hangs_and_end_when_it_is_back(seen: Seen) -> None:
     quiet = {"MeshErrorsHigh", "MeshBreakerOpen", "MeshMetricsAway"}
-    until(
-        lambda: not quiet & seen.prometheus.firing(), 120
-    )  # a slow machine may have burnt a model's patience before
+    # A slow machine may have burnt a model's patience before
+    until(lambda: not quiet & seen.prometheus.firing(), 120)
     hung = seen.stack.up.actor("ServeReplica:mesh:anomaly")
     ended = threading.Event()
 

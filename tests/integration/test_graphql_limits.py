@@ -173,9 +173,8 @@ async def one_reads_and_one_does_not(server):
             got.append(message["payload"]["data"]["mlInferenceStream"]["metadata"]["n"])
         await feeding
         assert got == list(range(sent))
-        while (
-            server.app.connections > 1
-        ):  # the server lets go of the slow one; the quick one answers pings meanwhile
+        # The server lets go of the slow one; the quick one answers pings meanwhile
+        while server.app.connections > 1:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(told_by(quick), 0.05)
 

@@ -217,9 +217,8 @@ async def test_a_reader_killed_mid_run_is_followed_by_one_that_loses_nothing(
     heir.send_signal(signal.SIGTERM)
     said, _ = heir.communicate(timeout=120)
     assert b"left uncommitted 0" in said
-    stream.check(
-        repeats=max(5_000, uncommitted + 500)
-    )  # more than that only where its last commit was held up
+    # More than that only where its last commit was held up
+    stream.check(repeats=max(5_000, uncommitted + 500))
 
 
 async def test_a_broker_killed_and_started_again_loses_nothing(kafka: RealKafka, redis: RealRedis) -> None:
@@ -238,9 +237,8 @@ async def test_a_broker_killed_and_started_again_loses_nothing(kafka: RealKafka,
         await until(lambda: reader.partitions + late.partitions == 4, 30)
         await until(lambda: reader.summary().left_uncommitted + late.summary().left_uncommitted == 0, 20)
         await late.drain()
-    stream.check(
-        repeats=10_000
-    )  # what was read and not committed: a second's worth where a commit is held up so long
+    # What was read and not committed: a second's worth where a commit is held up so long
+    stream.check(repeats=10_000)
 
 
 async def test_a_broker_that_freezes_keeps_no_reader_out(kafka: RealKafka, redis: RealRedis) -> None:

@@ -81,9 +81,8 @@ def feed(
     kafka: RealKafka, topic: str, records: list[Record], per_second: float, gate: threading.Event
 ) -> None:
     """All records in their order; the last third once the gate is open."""
-    producer = Producer(
-        {"bootstrap.servers": kafka.bootstrap, "linger.ms": 5, "enable.idempotence": True}
-    )  # else a send that is tried again comes late
+    # Else a send that is tried again comes late
+    producer = Producer({"bootstrap.servers": kafka.bootstrap, "linger.ms": 5, "enable.idempotence": True})
     began = time.monotonic()
     for n, record in enumerate(records):
         if n == 2 * len(records) // 3:
