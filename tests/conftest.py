@@ -10,10 +10,8 @@ from typing import Any
 import hypothesis
 import pytest
 
-# Speed belongs in benchmarks: on a busy machine an example may take long, to make or to check, and is right all the same.
-hypothesis.settings.register_profile(
-    "mesh", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
-)
+# Speed belongs in benchmarks: on a busy machine an example may take long, and is right all the same.
+hypothesis.settings.register_profile("mesh", deadline=None)
 hypothesis.settings.load_profile("mesh")
 
 VERDICT = pytest.StashKey[int]()

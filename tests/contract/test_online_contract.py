@@ -120,7 +120,7 @@ async def test_a_large_batch_goes_in_slices(server: RedisServer) -> None:
 
 async def test_nothing_is_connected_before_the_first_use():
     store = RedisOnlineStore("redis://127.0.0.1:1/0")
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(1.0):
         with pytest.raises(OnlineAway, match=r"Connect.*REDIS_URL sets the address"):
             await store.read(VIEW, ["a"])
     await store.close()
@@ -147,11 +147,11 @@ async def test_what_is_no_row_is_said(server: RedisServer) -> None:
 
 
 async def test_a_redis_that_hangs_is_given_up(server: RedisServer) -> None:
-    store = RedisOnlineStore(server.url, timeout_s=1.0)
+    store = RedisOnlineStore(server.url, timeout_s=0.3)
     await store.read(VIEW, ["a"])
     server.stand_still()
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(1.2):
             with pytest.raises(OnlineAway):
                 await store.read(VIEW, ["a"])
         await store.close()

@@ -71,7 +71,7 @@ async def test_the_handle_takes_so_many_calls_at_once_also_of_what_waits_togethe
 async def test_a_handle_that_hangs_keeps_nobody_waiting():
     replicas, batcher = carrier(ModelPolicy(max_batch_rows=1, timeout_s=0.02), CountingHandle(60))
     waiting = asyncio.gather(*[batcher.submit(one_row(), 1, None) for _ in range(30)])
-    results = await asyncio.wait_for(waiting, 20)
+    results = await asyncio.wait_for(waiting, 5)
     # The breaker opens at ten, while others are out
     assert 10 <= kinds(results)["deadline"] < 10 + HANDLE_CALLS
     await replicas.close()
@@ -164,7 +164,7 @@ async def test_a_model_that_hangs_opens_the_breaker_though_all_callers_are_impat
 
 async def test_a_model_that_is_merely_slower_than_its_callers_wait_does_not():
     host = HostedReplica("m", FunctionModel(seconds=0.06), 0)
-    replicas, _ = carrier(ModelPolicy(breaker=BreakerPolicy(slow_s=20.0, min_calls=3)))
+    replicas, _ = carrier(ModelPolicy(breaker=BreakerPolicy(slow_s=0.5, min_calls=3)))
     replicas.update([await host.start()])
     await eventually(lambda: replicas._links.free_slots() is not None)
     await ask_impatiently(replicas, 1.2)

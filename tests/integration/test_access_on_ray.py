@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import httpx
@@ -43,16 +44,9 @@ def test_tokens_and_the_log_on_both_ports(mesh_on_ray: RunningMesh) -> None:
             assert passed_on.status_code == 401
             crossed = client.post("/alerts/x/ack", headers={"origin": "https://evil.example"}, json={})
             assert crossed.status_code == 403
-    whoami, took = f"{mesh_on_ray.lane}/whoami", 0.0
-    for again in range(4):  # a machine that stands still for seconds does so once
-        if again:
-            token = hyperstream(mesh_on_ray, "token", "create", "ann", "--role", "viewer").strip()
-            bearer = {"authorization": f"Bearer {token}"}
-            assert httpx.get(whoami, headers=bearer, timeout=60).status_code == 200
-        hyperstream(mesh_on_ray, "token", "revoke", token.split("_")[1])
-        took = until(lambda asked=bearer: httpx.get(whoami, headers=asked, timeout=60).status_code == 401, 60)
-        if took < 4:
-            break
+    hyperstream(mesh_on_ray, "token", "revoke", token.split("_")[1])
+    whoami = f"{mesh_on_ray.lane}/whoami"
+    took = until(lambda: httpx.get(whoami, headers=bearer, timeout=60).status_code == 401, 60)
     assert took < 4
     assert "of 'ann' is revoked" in httpx.get(whoami, headers=bearer, timeout=60).json()["error"]
 
@@ -74,10 +68,11 @@ def test_where_the_log_ends_is_a_metric(mesh_on_ray: RunningMesh) -> None:
 
 def test_inference_asks_no_token(mesh_on_ray: RunningMesh) -> None:
     body = {"inputs": [{"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [1, 2]}]}
+    began = time.monotonic()
     reply = httpx.post(
         f"{mesh_on_ray.lane}/v2/models/default/infer",
         json=body,
         headers={"x-forwarded-for": "10.0.0.7"},
         timeout=60,
     )
-    assert reply.status_code == 200
+    assert (reply.status_code, time.monotonic() - began < 5) == (200, True)

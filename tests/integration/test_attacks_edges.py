@@ -174,9 +174,8 @@ def test_smuggled_requests_are_not_taken_for_the_proxys_own(edge, proxied, case,
     # One answer: the rest of the bytes was a body, or the connection ended. Two would be two requests, seen by both alike.
     assert answers <= 1 or case in PIPELINED, (case, way, answers)
     assert scored == 0 or case in PIPELINED, (case, way, scored)
-    with httpx.Client(
-        timeout=60
-    ) as client:  # and whoever comes next on the proxy's kept connection gets their own answer
+    # And whoever comes next on the proxy's kept connection gets their own answer
+    with httpx.Client(timeout=60) as client:
         for _ in range(3):
             reply = client.get(f"http://127.0.0.1:{port}/whoami", headers=edge.bearer)
             assert reply.json()["actor"] == "ann"
@@ -234,11 +233,11 @@ def test_a_zip_bomb_is_not_unpacked(edge, encoding):
     plain = ROW[:-1] + b" " * 50_000_000 + b"}"
     bomb = gzip.compress(plain, 9) if encoding == "gzip" else zlib.compress(plain, 9)
     assert len(bomb) < 60_000
-    began = time.process_time()
+    began = time.monotonic()
     headers = {**edge.bearer, "content-encoding": encoding}
     reply = httpx.post(f"http://{edge.server.http}{INFER}", content=bomb, headers=headers, timeout=60)
     assert (reply.status_code, "larger than 100000 bytes" in reply.json()["error"]) == (413, True)
-    assert time.process_time() - began < 2, "of this process, in which the server is too"
+    assert time.monotonic() - began < 2
     nested = {**edge.bearer, "content-encoding": "gzip, gzip, gzip"}
     assert (
         httpx.post(f"http://{edge.server.http}{INFER}", content=bomb, headers=nested, timeout=60).status_code
@@ -257,9 +256,11 @@ def test_bodies_that_are_too_large_or_too_slow_end(edge):
     large = f"POST {INFER} HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000000\r\n\r\n".encode()
     assert said(edge.server.http_port, large).startswith(b"HTTP/1.1 413")
     slow = f"POST {INFER} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{{".encode()
+    began = time.monotonic()
     assert said(edge.server.http_port, slow).startswith(b"HTTP/1.1 408")
     headers = b"GET /whoami HTTP/1.1\r\nHost: x\r\nX-A: "
     assert said(edge.server.http_port, headers).startswith(b"HTTP/1.1 408")
+    assert time.monotonic() - began < 4
 
 
 def test_nested_json_is_refused_and_not_followed_down(edge):

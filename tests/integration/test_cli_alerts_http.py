@@ -133,7 +133,7 @@ def test_a_store_that_is_away_is_said_and_takes_nothing_else_with_it():
     words = ["alerts", "list", "--url", f"http://{edge.http}"]
     with pytest.raises(MeshError, match="the alert store does not answer: Redis at REDIS_URL"):
         CliRunner().invoke(app, words, catch_exceptions=False)
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 5
     with urllib.request.urlopen(f"http://{edge.http}/healthz", timeout=60) as reply:
         assert reply.status == 200
     edge.run(away.close())

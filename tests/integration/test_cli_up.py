@@ -137,7 +137,7 @@ def test_up_waits_feeds_and_leaves_nothing_behind(project, tmp_path):
         assert "draining" in lines
         assert any(line.startswith("drained: read 0, answered 0") for line in lines), lines
         assert any("metrics: http://127.0.0.1" in line for line in lines)
-        assert not living(started, 20)
+        assert not living(started, 1)
         assert not is_listening(HTTP)
     finally:
         if up.poll() is None:
@@ -166,7 +166,7 @@ def test_nothing_is_left_when_up_cannot_drain(project, tmp_path, end):
         up.communicate(timeout=120)
     finally:
         up.kill()
-    assert not living(started, 60)
+    assert not living(started, 10)
     assert not is_listening(HTTP)
 
 

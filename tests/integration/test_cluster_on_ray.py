@@ -79,8 +79,7 @@ async def test_a_broken_model_fails_its_own_rows_quickly(config: MeshConfig) -> 
         lambda: serve.status().applications["mesh"].deployments["broken"].status.value == "DEPLOY_FAILED",
         120,
     )
-    # Of the 30 s that a model is given
-    answer = await asyncio.wait_for(connected.infer("broken", batch()), 25)
+    answer = await asyncio.wait_for(connected.infer("broken", batch()), 10)
     assert answer.failed[0].kind == "away"
     await connected.close()
 
@@ -114,10 +113,9 @@ async def test_a_killed_replica_costs_no_answer_and_is_replaced(config: MeshConf
     calls = [asyncio.ensure_future(connected.infer("slow", batch())) for _ in range(20)]
     await asyncio.sleep(0.05)
     os.kill(pid, 9)
-    answers = await asyncio.wait_for(asyncio.gather(*calls), 120)
+    answers = await asyncio.wait_for(asyncio.gather(*calls), 40)
     for answer in answers:
         assert not answer.failed
         np.testing.assert_array_equal(answer.outputs["doubled"], batch().tensors["x"] * 2)
-    after = await connected.infer("slow", batch())
-    assert int(after.outputs["pid"][0]) != pid
+    assert int(answers[-1].outputs["pid"][0]) != pid
     await connected.close()

@@ -204,7 +204,7 @@ def test_the_reaper_ends_what_a_run_left_behind_however_deep_and_nothing_else(tm
     reaper = Child.start("the reaper", "mesh.embedded.reaper", [str(run)], tmp_path / "log")
     try:
         reaper.stop(60)  # it looks at every process of the machine
-        assert orphan.wait(60) == -signal.SIGKILL
+        assert orphan.wait(5) == -signal.SIGKILL
         assert not grandchild.is_running() or grandchild.status() == psutil.STATUS_ZOMBIE
         assert other.poll() is None
         assert not run.exists()

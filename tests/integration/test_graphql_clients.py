@@ -254,7 +254,7 @@ def test_a_redis_that_was_killed_costs_nothing_but_time(server, redis, graphql_w
     redis.kill()
     began = time.monotonic()
     while (gone := state())["connected"]:
-        assert time.monotonic() < began + 60
+        assert time.monotonic() < began + 10
         time.sleep(0.1)
     assert (gone["lastHeartbeatAt"], gone["replicas"]) == (heard["lastHeartbeatAt"], 0)
     redis.start()

@@ -210,15 +210,13 @@ async def test_a_reader_killed_mid_run_is_followed_by_one_that_loses_nothing(
             break
     before = stream.answered()
     assert before < good
-    uncommitted = before - int(0.99 * sum(kafka.committed(stream.topic, stream.group).values()))
     heir = stream.process()
     await until(lambda: len(answers_in_log(redis.client, f"{stream.channel}:log")) >= good, 120)
     await asyncio.sleep(0.5)
     heir.send_signal(signal.SIGTERM)
     said, _ = heir.communicate(timeout=120)
     assert b"left uncommitted 0" in said
-    # More than that only where its last commit was held up
-    stream.check(repeats=max(5_000, uncommitted + 500))
+    stream.check(repeats=5_000)
 
 
 async def test_a_broker_killed_and_started_again_loses_nothing(kafka: RealKafka, redis: RealRedis) -> None:
@@ -237,8 +235,7 @@ async def test_a_broker_killed_and_started_again_loses_nothing(kafka: RealKafka,
         await until(lambda: reader.partitions + late.partitions == 4, 30)
         await until(lambda: reader.summary().left_uncommitted + late.summary().left_uncommitted == 0, 20)
         await late.drain()
-    # What was read and not committed: a second's worth where a commit is held up so long
-    stream.check(repeats=10_000)
+    stream.check(repeats=5_000)
 
 
 async def test_a_broker_that_freezes_keeps_no_reader_out(kafka: RealKafka, redis: RealRedis) -> None:

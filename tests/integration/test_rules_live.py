@@ -105,7 +105,6 @@ async def load(mesh: RunningMesh, clients: int = 6) -> AsyncIterator[Load]:
 async def test_rules_change_under_load_and_no_request_fails(mesh: RunningMesh) -> None:
     route_of: dict[str, str] = {}
     taken_at: list[tuple[float, str]] = []
-    took: list[float] = []
     async with load(mesh) as found:
         for n in range(20):
             route = f"r{n}"
@@ -114,12 +113,11 @@ async def test_rules_change_under_load_and_no_request_fails(mesh: RunningMesh) -
             changed = await asyncio.to_thread(put, mesh, 200, routing=routing(route, model))
             assert changed["changed"]
             assert changed["taken"] == changed["engines"] >= 1
-            took.append(time.monotonic() - began)
+            assert time.monotonic() - began < 2
             route_of[changed["revision"]["tables"]["default"]] = route
             taken_at.append((time.monotonic(), route))
             await until_async(lambda route=route: any(seen[2] == route for seen in reversed(found.seen)), 20)
     assert found.failed == []
-    assert sorted(took)[len(took) // 2] < 2, "a change takes less; a machine that stands still delays some"
     named = [(rules, route) for _, rules, route, _ in found.seen if rules in route_of]
     assert len({rules for rules, _ in named}) == 20
     assert all(route_of[rules] == route for rules, route in named)
@@ -180,12 +178,9 @@ def test_changed_files_are_taken_and_bad_ones_are_not(mesh: RunningMesh) -> None
     state = get(mesh, "/mesh/rules")
     assert state["revision"]["version"] == before
     assert state["refused"]["problems"][0]["line"] == 4
-    took: list[float] = []
-    while len(took) < 5 and not (took and took[-1] < 2):  # a machine that stands still for 2 s does so once
-        due = before + len(took) + 1
-        file.write_text(routing("from-file", "echo") + f"# {due}\n" + f"key: k{due}\n")
-        took.append(until(lambda due=due: get(mesh, "/mesh/rules")["revision"]["version"] == due, 30))
-    assert took[-1] < 2, took
+    file.write_text(routing("from-file", "echo"))
+    took = until(lambda: get(mesh, "/mesh/rules")["revision"]["version"] == before + 1, 30)
+    assert took < 2
     state = get(mesh, "/mesh/rules")
     assert state["refused"] is None
     assert state["revision"]["actor"] == "files"

@@ -24,7 +24,7 @@ async def _say(address, data: bytes, *, then_end: bool = False) -> list[object]:
         writer.write(data)
         if then_end:
             writer.write_eof()
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(5):
             came = b""
             while chunk := await reader.read(65536):
                 came += chunk
@@ -125,13 +125,9 @@ async def test_a_client_that_ends_with_calls_open_is_forgotten(bench, model, too
 
 async def test_who_does_not_greet_is_shown_out(bench, model, tools):
     listener, address = await bench.listen(model.handle, ListenerLimits(handshake_s=0.1))
-    took = []
-    while len(took) < 10 and not (took and took[-1] < 2):  # a machine that stands still for 2 s does so once
-        started = asyncio.get_running_loop().time()
-        assert await _say(address, HELLO[:10]) == []
-        took.append(asyncio.get_running_loop().time() - started)
-    assert min(took) > 0.05
-    assert took[-1] < 2
+    started = asyncio.get_running_loop().time()
+    assert await _say(address, HELLO[:10]) == []
+    assert 0.05 < asyncio.get_running_loop().time() - started < 2
     await tools.until(lambda: listener.connections == 0)
 
 
@@ -194,9 +190,8 @@ WELCOME = pack(Welcome(PROTOCOL, "m", "1", "r1"))
     ids=["http", "protocol", "request", "half", "silent"],
 )
 async def test_a_false_replica_is_not_linked_to(false_replica, data, reason):
-    patience_s = 0.2 if "within" in reason else 60.0
     with pytest.raises(LinkLost, match=reason):
-        await Link.open(false_replica(data), "here", patience_s)
+        await Link.open(false_replica(data), "here", 0.2)
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,6 @@ from mesh.errors import InvalidConfig
 from mesh.wire import Welcome
 from mesh.wire.frames import PROTOCOL
 
-TRIES = 10
-"""Of what holds at every try on a machine that does not stand still for a third of a second."""
 IDENTITY = Welcome(PROTOCOL, "m", "1", "r1")
 
 
@@ -125,7 +123,7 @@ async def test_drain_lets_calls_in_flight_finish_and_takes_no_new_ones(bench, mo
     idle = await bench.link(address, tcp=True, on_lost=lambda: lost.append("idle"))
     futures = [busy.call(tools.tensors(float(n)), 1) for n in range(5)]
     await model.until_asked(5)
-    draining = asyncio.create_task(listener.drain(60))
+    draining = asyncio.create_task(listener.drain(5))
     await tools.until(lambda: busy.going_away and lost == ["idle"])
     assert idle.going_away
     with pytest.raises(LinkLost, match="going away: draining") as caught:
@@ -138,7 +136,7 @@ async def test_drain_lets_calls_in_flight_finish_and_takes_no_new_ones(bench, mo
         model.answer(index)
     answers = await asyncio.gather(*futures)
     assert [float(s.outputs["y"][0, 0]) for s in answers] == [2.0 * n for n in range(5)]
-    await asyncio.wait_for(draining, 30)
+    await asyncio.wait_for(draining, 1)
     assert lost == ["idle", "busy"]
     assert listener.connections == 0
 
@@ -159,7 +157,9 @@ async def test_drain_is_bounded(bench, model, tools):
     link = await bench.link(address)
     future = link.call(tools.tensors(), 1)
     await model.until_asked(1)
-    await asyncio.wait_for(listener.drain(0.2), 60)  # the call would never end
+    started = asyncio.get_running_loop().time()
+    await listener.drain(0.2)
+    assert asyncio.get_running_loop().time() - started < 1.5
     with pytest.raises(LinkLost) as caught:
         await future
     assert caught.value.may_have_run is True
@@ -169,7 +169,9 @@ async def test_a_client_that_ignores_the_goaway_is_shown_out(bench, model, tools
     listener, address = await bench.listen(model.handle, ListenerLimits(grace_s=0.1))
     link = await bench.link(address)
     link._pipe.hold()  # it does not even read it
-    await asyncio.wait_for(listener.drain(600), 60)
+    started = asyncio.get_running_loop().time()
+    await listener.drain(10)
+    assert asyncio.get_running_loop().time() - started < 2
 
 
 REPLICA = """
@@ -214,7 +216,7 @@ async def test_a_replica_killed_amid_calls_loses_exactly_those(bench, tools, pro
     dropped.cancel()
     await link.call(tools.tensors(), 1)
     process.send_signal(signal.SIGKILL)
-    answers = await asyncio.wait_for(asyncio.gather(*hanging, return_exceptions=True), 60)
+    answers = await asyncio.wait_for(asyncio.gather(*hanging, return_exceptions=True), 5)
     for error in answers:
         assert isinstance(error, LinkLost)
         assert error.may_have_run is True
@@ -225,18 +227,14 @@ async def test_a_replica_killed_amid_calls_loses_exactly_those(bench, tools, pro
 
 async def test_a_replica_that_hangs_is_given_up(bench, tools, process):
     limits = LinkLimits(ping_s=0.1, pong_timeout_s=0.3)
-    for _ in range(TRIES):
-        lost: list[int] = []
-        link = await bench.link(process.address, limits=limits, on_lost=lambda lost=lost: lost.append(1))
-        patient = link.call(tools.tensors(rows=2), 2)
-        await asyncio.sleep(0.8)
-        if not patient.done():
-            break
-        patient.exception()  # the machine stood still for so long, and so did the replica
+    lost = []
+    link = await bench.link(process.address, limits=limits, on_lost=lambda: lost.append(1))
+    patient = link.call(tools.tensors(rows=2), 2)
+    await asyncio.sleep(0.8)
     assert not patient.done()  # slow, but its pongs come
     process.send_signal(signal.SIGSTOP)
     with pytest.raises(LinkLost, match=r"no sign of life for 0\.3 s") as caught:
-        await asyncio.wait_for(patient, 60)
+        await asyncio.wait_for(patient, 3)
     assert caught.value.may_have_run is True
     assert lost == [1]
     process.send_signal(signal.SIGCONT)
@@ -249,7 +247,7 @@ async def test_calls_that_were_held_back_did_not_run(bench, tools, process):
     calls = [link.call(tools.tensors(rows=4000), 4000) for _ in range(20)]
     await asyncio.sleep(0.05)
     process.send_signal(signal.SIGKILL)
-    errors = await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 60)
+    errors = await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 5)
     ran = [error.may_have_run for error in errors]
     assert ran == sorted(ran, reverse=True)  # the first ones may have, those behind them not
     assert ran.count(False) > 10
@@ -258,13 +256,10 @@ async def test_calls_that_were_held_back_did_not_run(bench, tools, process):
 
 async def test_an_idle_link_stays_open_and_notices_the_end(bench, model, tools):
     listener, address = await bench.listen(model.handle, ListenerLimits(idle_s=0.4))
+    lost = []
     limits = LinkLimits(ping_s=0.1, idle_ping_s=0.1, pong_timeout_s=0.3)
-    for _ in range(TRIES):
-        lost: list[int] = []
-        link = await bench.link(address, limits=limits, on_lost=lambda lost=lost: lost.append(1))
-        await asyncio.sleep(1.0)
-        if not lost:
-            break
+    link = await bench.link(address, limits=limits, on_lost=lambda: lost.append(1))
+    await asyncio.sleep(1.0)
     assert not lost
     assert not link.going_away
     await listener.close()

@@ -256,9 +256,8 @@ def test_a_death_costs_little(
     load.begin()
     deed(stack)
     cost = load.end(victim)
-    # A machine that takes the processor from us all for seconds says nothing of what a death costs.
-    assert cost.lane_gap_s < lane_s + load.stood_still_s
-    assert cost.stream_gap_s < stream_s + load.stood_still_s
+    assert cost.lane_gap_s < lane_s
+    assert cost.stream_gap_s < stream_s
     assert errors or cost.lane_errors == 0
 
 
